@@ -1,0 +1,152 @@
+"""The two-photon estimator as one Keras graph: hypotheses, fit, choice, correction, answer.
+
+Cells and the window's corner in, named answers out; layers and `keras.ops` alone, so that plain Keras loads it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from projects.ecal.detector import X0, Z_TARGET
+from projects.ecal.refinement import Readout, chi2, gauss_newton_step
+from projects.ecal.views import fold, photon_views, scales, unfold
+
+__all__ = ["assemble", "correction_targets", "fitted_pair", "front_shift", "seed_graph", "view_graph"]
+
+#: Steps of the fit for all hypotheses, and further ones for the best.
+_STEPS, _MORE_STEPS = 3, 3
+#: Half of the central 68.3 % of Student's t with the 4 degrees of freedom of the correction's loss, in scales.
+_HALF_WIDTH = 1.142
+#: Answers farther than this from the truth (cm) are the fit's failures, from which no correction is learned.
+_LEARNABLE = 1.5
+
+Tensor = Any
+
+
+def fitted_pair(start: keras.Model, readout: Readout) -> keras.Model:
+    """From cells to the fitted pair (n, 6) and its chi-square (n,): all hypotheses fitted, the best one taken."""
+    cells = keras.Input((readout.size, readout.size), name="cells")
+    points = start(cells)
+    points = _steps(cells, points, readout, _STEPS, "fit_all")
+    best = ops.argmin(chi2(cells, points, readout), axis=-1)
+    point = ops.take_along_axis(points, best[:, None, None], axis=1)
+    point = _steps(cells, point, readout, _MORE_STEPS, "fit_best")
+    return keras.Model(cells, [point[:, 0], chi2(cells, point, readout)[:, 0]], name="fit")
+
+
+def _steps(cells: Tensor, points: Tensor, readout: Readout, steps: int, name: str) -> Tensor:
+    """Gauss-Newton steps as one shared sub-graph."""
+    window, point = keras.Input(cells.shape[1:]), keras.Input(points.shape[1:])
+    step = keras.Model([window, point], gauss_newton_step(window, point, readout), name=name)
+    for _ in range(steps):
+        points = step([cells, points])
+    return points
+
+
+def view_graph(readout: Readout, incidence: str) -> keras.Model:
+    """From cells, corner (n, 2) and fitted pair to the views and frames of both photons."""
+    cells = keras.Input((readout.size, readout.size), name="cells")
+    corner, point = keras.Input((2,), name="corner"), keras.Input((6,), name="point")
+    slope = None
+    if incidence == "target":
+        place = ops.reshape(point, (-1, 2, 3))[..., :2] + corner[:, None]
+        slope = place / Z_TARGET
+    return keras.Model([cells, corner, point], list(photon_views(cells, point, readout, slope)), name="views")
+
+
+def front_shift(place: Tensor, log_energy: Tensor) -> Tensor:
+    """How far the front face is from the fitted place (..., 2), cm, for photons from the target.
+
+    A photon of slope x/Z is seen at the depth t(E) of its shower, at x (1 + t/Z).
+    """
+    depth = X0 * (log_energy[..., None] - float(np.log(0.025)) + 1.5)
+    return place / (1.0 + depth / Z_TARGET) - place
+
+
+def correction_targets(
+    point: np.ndarray, frame: np.ndarray, truth: np.ndarray, corner: np.ndarray, incidence: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the correction network should answer, and for which photons it can.
+
+    Parameters
+    ----------
+    point : ndarray, shape (n, 6)
+        Fitted pairs.
+    frame : ndarray, shape (n, 2, 3)
+    truth : ndarray, shape (n, 6)
+        True pairs at the front face, from the corner, with ln E.
+    corner : ndarray, shape (n, 2)
+
+    Returns
+    -------
+    targets : ndarray, shape (n, 2, 3)
+        Shifts of x, y (in the folded frame) and ln E in typical errors.
+    learnable : ndarray of bool, shape (n, 2)
+        Photons that the fit found.
+    """
+    photon, true = point.reshape(-1, 2, 3), truth.reshape(-1, 2, 3)
+    place = photon[..., :2].copy()
+    if incidence == "target":
+        place += np.asarray(front_shift(place + corner[:, None], photon[..., 2]))
+    straight = np.square(place - true[..., :2]).sum(axis=(1, 2))
+    flipped = np.square(place - true[:, ::-1, :2]).sum(axis=(1, 2))
+    true = np.where((flipped < straight)[:, None, None], true[:, ::-1], true)
+    typical = np.asarray(scales(photon[..., 2]))
+    shift = true[..., :2] - place
+    learnable = np.hypot(*np.moveaxis(shift, -1, 0)) < _LEARNABLE
+    folded = np.asarray(fold(shift, frame)) / typical[..., :1]
+    energy = (true[..., 2:] - photon[..., 2:]) / typical[..., 1:]
+    return np.concatenate([folded, energy], axis=-1).astype(np.float32), learnable
+
+
+def assemble(start: keras.Model, correction: keras.Model, readout: Readout, incidence: str) -> keras.Model:
+    """The whole estimator: ``cells`` (n, size, size) in GeV and ``corner`` (n, 2) in cm to named answers (n,).
+
+    ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the front face, the more energetic photon first, errors
+    as half of the central 68 %, and ``chi2``.
+    """
+    cells = keras.Input((readout.size, readout.size), name="cells")
+    corner = keras.Input((2,), name="corner")
+    point, quality = fitted_pair(start, readout)(cells)
+    views, frame = view_graph(readout, incidence)([cells, corner, point])
+    answer = ops.reshape(correction(ops.reshape(views, (-1, views.shape[-1]))), (-1, 2, 6))
+
+    photon = ops.reshape(point, (-1, 2, 3))
+    typical = scales(photon[..., 2])
+    place = photon[..., :2] + corner[:, None]
+    if incidence == "target":
+        place = place + front_shift(place, photon[..., 2])
+    place = place + unfold(answer[..., :2] * typical[..., :1], frame)
+    energy = ops.exp(photon[..., 2] + answer[..., 2] * typical[..., 1])
+    width = _HALF_WIDTH * ops.exp(answer[..., 3:])
+    # Errors have no sign: exchanging x and y is all that the frame does to them.
+    across = ops.where(frame[..., 2:] > 0, width[..., 1::-1], width[..., :2]) * typical[..., :1]
+    along = energy * width[..., 2] * typical[..., 1]
+    columns = [place[..., 0], place[..., 1], energy, across[..., 0], across[..., 1], along]
+    return keras.Model([cells, corner], _named(columns) | {"chi2": quality}, name="two_photons")
+
+
+def seed_graph(network: keras.Model) -> keras.Model:
+    """The seed's network with the inputs and outputs of `assemble`; it states no errors."""
+    cells = keras.Input(network.input_shape[1:], name="cells")
+    corner = keras.Input((2,), name="corner")
+    photon = ops.reshape(network(cells), (-1, 2, 3))
+    place = photon[..., :2] + corner[:, None]
+    return keras.Model(
+        [cells, corner], _named([place[..., 0], place[..., 1], photon[..., 2]]), name="two_photons"
+    )
+
+
+def _named(columns: list[Tensor]) -> dict[str, Tensor]:
+    """Columns x, y, e[, sx, sy, se], each (n, 2), as named flat ones, the more energetic photon first."""
+    energy = columns[2]
+    kept = energy[:, 0] >= energy[:, 1]
+    named = {}
+    for name, column in zip(("x", "y", "e", "sx", "sy", "se"), columns, strict=False):
+        named[f"{name}1"] = ops.where(kept, column[:, 0], column[:, 1])
+        named[f"{name}2"] = ops.where(kept, column[:, 1], column[:, 0])
+    return named

@@ -1,0 +1,147 @@
+"""Photons as they are judged: true photons beside reconstructed ones, and their residuals."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.ecal.detector import PITCH
+from projects.task import BadInput, Predictions, Sample
+from tracking.residuals import Binning, Quantity, Residuals
+
+__all__ = [
+    "BINNINGS",
+    "QUANTITIES",
+    "assign",
+    "carried",
+    "predicted_photons",
+    "residuals",
+    "true_photons",
+]
+
+#: Beyond these an answer is a failure: it describes another photon.
+FAILED_DISTANCE_CM = 2.0
+FAILED_ENERGY = 0.5
+
+QUANTITIES = (
+    Quantity("x", "cm", r"$x - x_{\mathrm{true}}$", wish=0.25),
+    Quantity("y", "cm", r"$y - y_{\mathrm{true}}$", wish=0.25),
+    Quantity("energy", "", r"$E / E_{\mathrm{true}} - 1$", wish=0.025),
+)
+
+BINNINGS = (
+    Binning("energy", "GeV", "photon energy", (2, 5, 10, 20, 40, 80, 120, 160, 200), log=True),
+    Binning("distance", "cm", "distance of the photons", (4, 5, 6, 8, 10, 12, 14, 16)),
+    Binning("energy_ratio", "", "energy of the photon / of its neighbour", (0.01, 0.1, 0.3, 1, 3, 10, 100), log=True),
+    Binning("cell_position", "", "distance to the cell centre / pitch", (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.71)),
+    Binning("angle", "mrad", "angle to the beam axis", (0, 6, 12, 18, 27)),
+)  # fmt: skip
+
+
+def true_photons(sample: Sample, photons: int) -> dict[str, NDArray[np.floating]]:
+    """True ``x, y, e, tx, ty`` of every photon, arrays of shape (events, photons).
+
+    Raises
+    ------
+    BadInput
+        When an event has another number of photons or a photon without energy.
+    """
+    number = ak.to_numpy(ak.num(sample["true_e"]))
+    if (number != photons).any():
+        event = int(np.flatnonzero(number != photons)[0])
+        raise BadInput(
+            f"{sample.source}: event {event} has {number[event]} true photons; this task judges events with {photons}"
+        )
+    truth = {
+        name: np.asarray(ak.to_numpy(sample[f"true_{name}"]), dtype=float).reshape(-1, photons)
+        for name in ("x", "y", "e", "tx", "ty")
+    }
+    if (truth["e"] <= 0).any():
+        event = int(np.flatnonzero((truth["e"] <= 0).any(axis=1))[0])
+        raise BadInput(f"{sample.source}: event {event} has a true photon of {truth['e'][event].min():g} GeV; "
+                       "energies must be positive")  # fmt: skip
+    return truth
+
+
+def predicted_photons(predictions: Predictions, photons: int) -> dict[str, NDArray[np.floating]]:
+    """Reconstructed ``x, y, e``, arrays of shape (events, photons) in the estimator's own order."""
+    return {
+        name: np.stack([predictions[f"{name}{index + 1}"] for index in range(photons)], axis=1)
+        for name in ("x", "y", "e")
+    }
+
+
+def assign(
+    truth: dict[str, NDArray[np.floating]], predicted: dict[str, NDArray[np.floating]]
+) -> NDArray[np.integer]:
+    """For each true photon the index of its reconstructed one, shape (events, photons).
+
+    The assignment with the smallest sum of squared distances in the plane of the calorimeter. A photon that
+    was not found lies farther than any that was, so that the found ones go to their nearest true photons.
+    """
+    far = 1e6
+    dx = truth["x"][:, :, None] - predicted["x"][:, None, :]
+    dy = truth["y"][:, :, None] - predicted["y"][:, None, :]
+    cost = np.where(np.isfinite(dx + dy), dx**2 + dy**2, far)
+    photons = cost.shape[1]
+    orders = np.array(list(permutations(range(photons))))
+    totals = np.stack([sum(cost[:, i, order[i]] for i in range(photons)) for order in orders], axis=1)
+    return orders[np.argmin(totals, axis=1)]
+
+
+def residuals(sample: Sample, predictions: Predictions, photons: int) -> Residuals:
+    """Residuals of every true photon: x and y in cm, energy relative to the true one.
+
+    A failure is an answer farther than 2 cm from the photon or off by more than half of its energy.
+    """
+    truth = true_photons(sample, photons)
+    predicted = predicted_photons(predictions, photons)
+    order = assign(truth, predicted)
+    matched = {name: np.take_along_axis(array, order, axis=1) for name, array in predicted.items()}
+    # A photon is only found when all its numbers are there.
+    lost = ~np.isfinite(matched["x"] + matched["y"] + matched["e"])
+    dx = np.where(lost, np.nan, matched["x"] - truth["x"])
+    dy = np.where(lost, np.nan, matched["y"] - truth["y"])
+    de = np.where(lost, np.nan, matched["e"] / truth["e"] - 1)
+    return Residuals(
+        values={"x": dx, "y": dy, "energy": de},
+        variables=_variables(truth),
+        failed=~lost & ((np.hypot(dx, dy) > FAILED_DISTANCE_CM) | (np.abs(de) > FAILED_ENERGY)),
+    )
+
+
+def _variables(truth: dict[str, NDArray[np.floating]]) -> dict[str, NDArray[np.floating]]:
+    """True variables for the binnings, arrays of shape (events, photons)."""
+    x, y, e = truth["x"], truth["y"], truth["e"]
+    offset = [(position + PITCH / 2) % PITCH - PITCH / 2 for position in (x, y)]
+    variables = {
+        "energy": e,
+        "cell_position": np.hypot(*offset) / PITCH,
+        "angle": 1e3 * np.hypot(truth["tx"], truth["ty"]),
+    }
+    if x.shape[1] == 2:
+        distance = np.hypot(x[:, 0] - x[:, 1], y[:, 0] - y[:, 1])
+        variables["distance"] = np.repeat(distance[:, None], 2, axis=1)
+        variables["energy_ratio"] = e / e[:, ::-1]
+    return variables
+
+
+def carried(sample: Sample, photons: int) -> dict[str, Predictions]:
+    """Results of coral's and Lednev's own fits where the file carries them, most energetic photons first."""
+    found: dict[str, Predictions] = {}
+    for name in ("coral", "lednev"):
+        columns = [f"{name}_{axis}" for axis in "xye"]
+        if not all(column in sample for column in columns):
+            continue
+        order = ak.argsort(sample[f"{name}_e"], axis=1, ascending=False)
+        found[f"{name}-file"] = {
+            f"{axis}{index + 1}": ak.to_numpy(
+                ak.fill_none(ak.pad_none(sample[f"{name}_{axis}"][order], photons, clip=True), np.nan)
+            )[:, index].astype(float)
+            for axis in "xye"
+            for index in range(photons)
+        }
+    return found

@@ -1,0 +1,113 @@
+"""ECAL stage 4: two overlapping photons, found in a 9 x 9 window of shashlik cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+
+from matplotlib.figure import Figure
+
+from projects.ecal import photons
+from projects.ecal.baselines import baselines
+from projects.ecal.detector import SCHEMA
+from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
+from projects.ecal.simulation import Scene, simulate
+from projects.settings import RunSettings, setting
+from projects.task import Estimator, Predictions, Sample, Task
+
+__all__ = ["TASK", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings(RunSettings):
+    """Parameters of a run."""
+
+    incidence: str = setting(
+        "normal", "whether photons come in parallel or from the target", allowed=("normal", "target")
+    )
+    energy_low: float = setting(2.0, "smallest photon energy simulated, GeV", least=0.5, most=400)
+    energy_high: float = setting(200.0, "largest photon energy simulated, GeV", least=0.5, most=400)
+    distance_low: float = setting(4.0, "smallest distance of the two photons simulated, cm", least=0, most=30)
+    distance_high: float = setting(
+        16.0, "largest distance of the two photons simulated, cm", least=0, most=30
+    )
+    noise: float = setting(0.02, "noise of a cell, GeV", least=0, most=1)
+    threshold: float = setting(0.1, "threshold of a cell, GeV", least=0, most=1)
+    network: str = setting(
+        "default", "the refined network, or that of the original study", allowed=("default", "seed")
+    )
+    network_events: int = setting(
+        NetworkSettings.network_events, "events simulated for the network", least=1000
+    )
+    epochs: int = setting(NetworkSettings.epochs, "passes over them, in each stage", least=1)
+    batch: int = setting(NetworkSettings.batch, "events in a step", least=1)
+    rate: float = setting(NetworkSettings.rate, "peak learning rate", least=1e-9, most=1)
+    patience: int = setting(
+        NetworkSettings.patience, "epochs without improvement after which a stage ends; 0: never", least=0
+    )
+    hypotheses: int = setting(
+        NetworkSettings.hypotheses, "places where the network starts the fit", least=1, most=16
+    )
+    placement: str = setting("centred", "how the window is placed in training", allowed=("centred", "random"))
+
+
+def _scene(settings: Settings) -> Scene:
+    return Scene(
+        photons=2,
+        energy=(settings.energy_low, settings.energy_high),
+        distance=(settings.distance_low, settings.distance_high),
+        incidence=settings.incidence,  # type: ignore[arg-type]  # checked by the settings
+        region="central" if settings.incidence == "normal" else "shashlik",
+        noise=settings.noise,
+        threshold=settings.threshold,
+    )
+
+
+def _simulate(settings: Settings, events: int, seed: int) -> Sample:
+    return simulate(_scene(settings), events, seed)
+
+
+def _estimators(settings: Settings) -> Sequence[Estimator]:
+    chosen = {
+        item.name: getattr(settings, item.name)
+        for item in fields(NetworkSettings)
+        if hasattr(settings, item.name)
+    }
+    return [*baselines(2, settings.incidence), NetworkEstimator(NetworkSettings(**chosen))]
+
+
+def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
+    from projects.ecal.pictures import event_displays, pi0_peak
+
+    return {"events": event_displays(sample, predictions), "pi0": pi0_peak(sample, predictions)}
+
+
+def _extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
+    from projects.ecal.pictures import pi0_numbers
+
+    return pi0_numbers(sample, predictions)
+
+
+TASK = Task(
+    name="ecal_stage4",
+    title="Two overlapping photons in the COMPASS shashlik calorimeter",
+    description=(
+        "Position and energy of two photons of 2 to 200 GeV whose showers overlap in ECAL2. A network that starts, "
+        "refines and corrects a shower fit is compared with the coral and Lednev fits, as shipped and tuned."
+    ),
+    schema=SCHEMA,
+    settings=Settings,
+    presets={
+        name: {**values, **({"train_events": 4000, "test_events": 4000} if name == "smoke" else {})}
+        for name, values in PRESETS.items()
+    },
+    simulate=_simulate,
+    estimators=_estimators,
+    residuals=partial(photons.residuals, photons=2),
+    quantities=photons.QUANTITIES,
+    binnings=photons.BINNINGS,
+    carried=partial(photons.carried, photons=2),
+    pictures=_pictures,
+    extra_metrics=_extra_metrics,
+)

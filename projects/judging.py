@@ -1,0 +1,116 @@
+"""One run of a task: events in, every estimator fitted and asked about the same events, answers judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from projects import rootio
+from projects.settings import RunSettings
+from projects.task import BadInput, Bench, Estimator, Predictions, Sample, Task
+from tracking.residuals import Residuals
+
+__all__ = ["FEWEST_EVENTS", "Events", "Judged", "gather", "judge"]
+
+#: Fewer events than this in a file cannot be halved and fitted.
+FEWEST_EVENTS = 400
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of a run; what is judged was never trained or tuned on.
+
+    Parameters
+    ----------
+    train : Sample
+        For what is tuned: profiles, calibrations, early stopping.
+    test : Sample
+        On which all estimators are judged.
+    seed : int
+        For everything random in the fits.
+    """
+
+    train: Sample
+    test: Sample
+    seed: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Estimators of a run and what they said about the test events; keys are names of estimators."""
+
+    estimators: Mapping[str, Estimator]
+    predictions: Mapping[str, Predictions]
+    residuals: Mapping[str, Residuals]
+    ns_per_event: Mapping[str, float]
+
+
+def gather(task: Task, settings: RunSettings) -> Events:
+    """Training and test events: from the user's files, or simulated.
+
+    A file is shuffled and halved. Simulated events come from seeds derived from the run's, so that no
+    event is simulated twice.
+
+    Raises
+    ------
+    BadInput
+        For files that cannot be used or hold too few events.
+    """
+    train_seed, test_seed, fit_seed, split_seed = (
+        int(state) for state in np.random.SeedSequence(settings.seed).generate_state(4)
+    )
+    if not settings.data:
+        train = task.simulate(settings, settings.train_events, train_seed)
+        test = task.simulate(settings, settings.test_events, test_seed)
+        return Events(train, test, fit_seed)
+    events = rootio.read(
+        settings.data, task.schema, progress=True, given=rootio.mapping(settings.columns, task.schema)
+    )
+    if len(events) < FEWEST_EVENTS:
+        raise BadInput(
+            f"data={settings.data!r} holds {len(events)} events; at least {FEWEST_EVENTS} are needed "
+            "to tune on one half and to judge on the other"
+        )
+    order = np.random.default_rng(split_seed).permutation(len(events))
+    half = len(events) // 2
+    train, test = np.sort(order[:half]), np.sort(order[half:])
+    return Events(
+        events.select(train[: settings.train_events]), events.select(test[: settings.test_events]), fit_seed
+    )
+
+
+def judge(
+    task: Task,
+    settings: RunSettings,
+    events: Events,
+    bench: Bench,
+    say: Callable[[str], Any] = lambda line: None,
+) -> Judged:
+    """Fit every estimator on the training events and ask it about the test events.
+
+    Parameters
+    ----------
+    bench : Bench
+        Handed to every fit.
+    say : callable
+        Told in one line what happens.
+    """
+    estimators: dict[str, Estimator] = {}
+    predictions: dict[str, Predictions] = dict(task.carried(events.test))
+    speed: dict[str, float] = {}
+    for estimator in task.estimators(settings):
+        begin = time.perf_counter()
+        fitted = estimator.fit(events.train, bench)
+        fitted.predict(events.test.select(slice(0, 64)))  # compiled before it is timed
+        middle = time.perf_counter()
+        predictions[fitted.name] = fitted.predict(events.test)
+        end = time.perf_counter()
+        speed[fitted.name] = 1e9 * (end - middle) / len(events.test)
+        estimators[fitted.name] = fitted
+        say(f"{fitted.name}: ready in {middle - begin:.1f} s, {speed[fitted.name] / 1e3:.1f} us an event")
+    residuals = {name: task.residuals(events.test, answer) for name, answer in predictions.items()}
+    return Judged(estimators, predictions, residuals, speed)

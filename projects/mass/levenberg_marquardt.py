@@ -1,0 +1,113 @@
+"""Levenberg and Marquardt's least squares on the weights of a small Keras network.
+
+For tens of parameters a second-order method is worth thousands of gradient steps: it follows the long curved
+valleys that are left when a network has no weight to spare. D. W. Marquardt, J. SIAM 11 (1963) 431.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+__all__ = ["LeastSquares"]
+
+#: The damping falls after a good step and rises after a bad one; beyond this no step improves anything.
+_STRONGEST = 1e12
+#: A mean square this small is a perfect answer in double precision.
+_PERFECT = 1e-20
+#: The fit ends when this many steps together gain less than this share of the mean square.
+_WINDOW, _GAIN = 20, 1e-3
+
+
+class LeastSquares:
+    """Sum of squared scaled residuals of a model with one output, as a function of its weights.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its trainable weights are changed in place.
+    inputs : ndarray, shape (events, columns)
+        Events; many more than the model has weights.
+    truth : ndarray, shape (events,)
+        What the model should answer.
+    """
+
+    def __init__(self, model: keras.Model, inputs: NDArray[np.floating], truth: NDArray[np.floating]) -> None:
+        kind = model.output.dtype
+        x, y = tf.constant(inputs, kind), tf.constant(truth, kind)
+        self._variables = model.trainable_variables
+        self._edges = np.cumsum([0] + [int(np.prod(variable.shape)) for variable in self._variables])
+        values = [variable.value for variable in self._variables]
+
+        def one(event: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            with tf.GradientTape() as tape:
+                residual = (model(event[0][None])[0, 0] - event[1]) * event[2]
+            slopes = tape.gradient(residual, values, unconnected_gradients="zero")
+            return residual, tf.concat([tf.reshape(slope, [-1]) for slope in slopes], 0)
+
+        self._residuals = tf.function(lambda scale: (model(x)[:, 0] - y) * scale)
+        self._jacobian = tf.function(lambda scale: tf.vectorized_map(one, (x, y, scale)))
+        self._kind = kind
+
+    @property
+    def weights(self) -> NDArray[np.floating]:
+        """All trainable weights as one vector."""
+        return np.concatenate([np.ravel(variable.numpy()) for variable in self._variables])
+
+    @weights.setter
+    def weights(self, vector: NDArray[np.floating]) -> None:
+        for variable, low, high in zip(self._variables, self._edges[:-1], self._edges[1:], strict=True):
+            variable.assign(vector[low:high].reshape(variable.shape))
+
+    def jacobian(self, scale: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Residuals, shape (events,), and their derivatives, shape (events, weights)."""
+        residuals, slopes = self._jacobian(tf.constant(scale, self._kind))
+        return residuals.numpy(), slopes.numpy()
+
+    def minimise(self, scale: NDArray[np.floating], steps: int, damping: float = 1e-2) -> float:
+        """Improve the weights until nothing is gained any more.
+
+        Parameters
+        ----------
+        scale : ndarray, shape (events,)
+            Factor of each residual, one over its tolerated size.
+        steps : int
+            Accepted steps at most.
+        damping : float
+            Initial factor of the diagonal.
+
+        Returns
+        -------
+        float
+            Mean square of the scaled residuals that is left; infinite if even the start has none.
+        """
+        factor, weights = tf.constant(scale, self._kind), self.weights
+        residuals, slopes = self.jacobian(scale)
+        costs = [float(np.mean(residuals**2))]
+        if not np.isfinite(slopes).all():
+            return np.inf
+        while len(costs) <= steps and costs[-1] > _PERFECT:
+            normal, gradient = slopes.T @ slopes, slopes.T @ residuals
+            # A weight without influence would make the matrix singular; it just stays where it is.
+            diagonal = np.diag(normal) + 1e-12 * np.trace(normal)
+            while damping < _STRONGEST:
+                trial = weights - np.linalg.solve(normal + np.diag(damping * diagonal), gradient)
+                self.weights = trial
+                with np.errstate(over="ignore"):
+                    cost = float(np.mean(self._residuals(factor).numpy() ** 2))
+                if cost < costs[-1]:  # False for a trial that overflowed, too
+                    break
+                damping *= 4.0
+            else:
+                break
+            weights, damping = trial, max(damping / 5.0, 1e-14)
+            costs.append(cost)
+            residuals, slopes = self.jacobian(scale)
+            if not np.isfinite(slopes).all() or (
+                len(costs) > _WINDOW and cost > (1.0 - _GAIN) * costs[-1 - _WINDOW]
+            ):
+                break
+        self.weights = weights
+        return costs[-1]

@@ -1,0 +1,223 @@
+"""The search for the smallest network that knows a mass: a family of architectures, several seeds each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from projects.mass.networks import FAMILY, Architecture
+from projects.regression import Regression, columns, training_events
+from projects.task import Bench, Finding, Portable, Predictions, Sample
+from projects.training import predict, prepare
+
+__all__ = ["Search", "Trial", "front"]
+
+#: The notebook's criterion: a network succeeds that gets this share of masses within this relative error.
+PASSED, TOLERANCE = 0.9, 0.1
+#: Share of the training events that no training sees, on which architectures are compared.
+VALIDATION = 0.5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of one architecture.
+
+    Parameters
+    ----------
+    architecture : str
+        Key of `FAMILY`.
+    parameters : int
+        Its trainable weights.
+    success : float
+        Share of validation masses within the tolerance.
+    model : keras.Model
+        The trained network.
+    """
+
+    architecture: str
+    parameters: int
+    success: float
+    model: keras.Model
+
+
+@dataclass(frozen=True)
+class Search:
+    """An estimator that trains every architecture and answers with the smallest one that succeeds.
+
+    Parameters
+    ----------
+    basis : {"cartesian", "polar"}
+        Meaning of the inputs.
+    inputs : tuple of str
+        The four columns.
+    trainings : int
+        Trainings of each architecture, with different seeds.
+    simulated : int
+        As for `Regression`.
+    trials : tuple of Trial
+        What came out; empty before `fit`.
+    validated : int
+        Events of the validation.
+    chosen : Regression, optional
+        The winner; None before `fit`.
+    """
+
+    basis: str
+    inputs: tuple[str, ...]
+    trainings: int
+    simulated: int = 0
+    name: str = "network"
+    trials: tuple[Trial, ...] = ()
+    validated: int = 0
+    chosen: Regression | None = None
+
+    def fit(self, train: Sample, bench: Bench) -> Search:
+        """A copy with all trainings done.
+
+        Finished trainings are kept in the scratch folder, so that an interrupted search continues.
+        """
+        train = training_events(train, bench, self.simulated)
+        vectors, masses = columns(train, self.inputs), columns(train, ("mass",))
+        kept = int(len(vectors) * (1.0 - VALIDATION))
+        seeds = [int(state) for state in np.random.SeedSequence(bench.seed).generate_state(self.trainings)]
+        trials = []
+        for architecture in FAMILY.values():
+            for number, seed in enumerate(seeds):
+                name = f"{architecture.name}-{number}"
+                own = replace(bench, seed=seed, scratch=bench.scratch / name, curve=_prefixed(bench, name))
+                model = self._training(architecture, vectors[:kept], masses[:kept], own)
+                error = predict(model, vectors[kept:].astype(model.input.dtype)) / masses[kept:] - 1.0
+                success = float(np.mean(np.abs(error) < TOLERANCE))
+                trials.append(Trial(architecture.name, model.count_params(), success, model))
+                bench.curve(architecture.name, {"success": success}, number)
+        best = _best(trials)
+        chosen = Regression(
+            self.inputs,
+            ("mass",),
+            partial(FAMILY[best.architecture].train, self.basis),
+            name=self.name,
+            model=best.model,
+        )
+        return replace(self, trials=tuple(trials), validated=len(vectors) - kept, chosen=chosen)
+
+    def _training(
+        self,
+        architecture: Architecture,
+        vectors: NDArray[np.float64],
+        masses: NDArray[np.float64],
+        bench: Bench,
+    ) -> keras.Model:
+        path = bench.scratch / "network.keras"
+        if path.exists():
+            return keras.models.load_model(path, compile=False)
+        prepare(bench.seed)
+        model = architecture.train(self.basis, vectors, masses, bench)
+        bench.scratch.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name("draft.keras")
+        model.save(draft)
+        draft.replace(path)
+        bench.checkpointed(path)
+        return model
+
+    @property
+    def winner(self) -> Regression:
+        """The chosen network."""
+        if self.chosen is None:
+            raise ValueError(f"{self.name} has not been fitted")
+        return self.chosen
+
+    def predict(self, sample: Sample) -> Predictions:
+        """Answers of the chosen network."""
+        return self.winner.predict(sample)
+
+    def portable(self, folder: Path) -> Portable:
+        """The chosen network; the others stay behind."""
+        return self.winner.portable(folder)
+
+    def finding(self) -> Finding:
+        """Parameters against success, as a table and as a figure."""
+        return Finding(_table(self.trials, self.basis, self.validated), _figure(self.trials, self.validated))
+
+
+def _prefixed(bench: Bench, name: str) -> Callable[..., None]:
+    return lambda curve, values, step: bench.curve(f"{name}/{curve}", values, step)
+
+
+def _by_architecture(trials: list[Trial] | tuple[Trial, ...]) -> dict[str, list[Trial]]:
+    """Trials of each architecture, the smallest first."""
+    grouped: dict[str, list[Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.parameters):
+        grouped.setdefault(trial.architecture, []).append(trial)
+    return grouped
+
+
+def _best(trials: list[Trial]) -> Trial:
+    """Best training of the smallest architecture whose median training succeeds; else of the best median."""
+    grouped = list(_by_architecture(trials).values())
+    medians = [median(trial.success for trial in group) for group in grouped]
+    passing = [group for group, middle in zip(grouped, medians, strict=True) if middle >= PASSED]
+    group = passing[0] if passing else grouped[int(np.argmax(medians))]
+    return max(group, key=lambda trial: trial.success)
+
+
+def front(sizes: list[int], failures: list[float]) -> list[int]:
+    """Indices of the Pareto front, by size: each fails less than all that are at most as large."""
+    order = sorted(range(len(sizes)), key=lambda index: (sizes[index], failures[index]))
+    kept: list[int] = []
+    for index in order:
+        if not kept or failures[index] < failures[kept[-1]]:
+            kept.append(index)
+    return kept
+
+
+def _table(trials: tuple[Trial, ...], basis: str, validated: int) -> str:
+    """One line an architecture, the smallest first."""
+    lines = [
+        f"Share of masses within {100 * TOLERANCE:.0f} %, {basis} basis, {validated} unseen events; "
+        "spread over trainings.\n",
+        "| architecture | layers | parameters | worst | median | best | passed |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, group in _by_architecture(trials).items():
+        shares = sorted(trial.success for trial in group)
+        low, middle, high = (f"{100 * share:.2f} %" for share in (shares[0], median(shares), shares[-1]))
+        passed = sum(share >= PASSED for share in shares)
+        lines.append(
+            f"| {name} | {FAMILY[name].meaning} | {group[0].parameters} | {low} | {middle} | {high} "
+            f"| {passed} of {len(group)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _figure(trials: tuple[Trial, ...], validated: int) -> Figure:
+    """Share of masses not recovered against the number of parameters: trainings, medians, front."""
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    floor = 0.5 / validated
+    grouped = _by_architecture(trials)
+    sizes = [group[0].parameters for group in grouped.values()]
+    middles = [max(1.0 - median(trial.success for trial in group), floor) for group in grouped.values()]
+    for place, (name, group) in enumerate(grouped.items()):
+        failures = np.maximum([1.0 - trial.success for trial in group], floor)
+        axes.plot([sizes[place]] * len(group), failures, ".", color=f"C{place}", alpha=0.6)
+        axes.plot(sizes[place], middles[place], "o", color=f"C{place}", markersize=9, label=name)
+    best = front(sizes, middles)
+    axes.step([sizes[i] for i in best], [middles[i] for i in best], where="post", color="0.4", lw=1, zorder=0)
+    axes.axhline(1.0 - PASSED, color="0.4", ls="--", lw=1)
+    right = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom", "fontsize": 9}
+    axes.annotate("the notebook's aim", (0.99, 1.0 - PASSED), **right)
+    axes.set(xscale="log", yscale="log", ylim=(floor / 2, 1.5))
+    axes.set_xlabel("trainable parameters")
+    axes.set_ylabel(f"masses off by more than {100 * TOLERANCE:.0f} %")
+    axes.axhspan(floor / 2, 1.0 / validated, color="0.93", zorder=-1)
+    axes.annotate(f"none of {validated}", (0.99, floor), **right)
+    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

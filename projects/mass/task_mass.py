@@ -1,0 +1,227 @@
+"""The mass of a particle from its four-vector; the smallest task there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from projects.formula import Formula
+from projects.mass.pictures import draw
+from projects.settings import RunSettings, setting
+from projects.task import BadInput, Column, Estimator, Finding, Predictions, Sample, Schema, Task
+from tracking.counting import fraction
+from tracking.residuals import Binning, Quantity, Residuals
+
+__all__ = ["BASES", "SCHEMA", "TASK", "Settings", "cartesian_mass", "four_vectors", "polar_mass"]
+
+#: Columns of a four-vector in each basis.
+BASES = {"cartesian": ("e", "px", "py", "pz"), "polar": ("e", "pt", "eta", "phi")}
+#: A mass is recovered when it is right within this relative error.
+TOLERANCE = 0.1
+#: Pseudo-rapidity that a typical central detector covers, and the share of particles allowed outside.
+ETA_RANGE, OUTSIDE = 2.5, 0.05
+
+SCHEMA = Schema(
+    "events",
+    (
+        Column("run", "", "int", "run number", optional=True, role="id"),
+        Column("event", "", "int", "event number within the run", optional=True, role="id"),
+        Column("e", "GeV", "float", "energy"),
+        Column("px", "GeV", "float", "x component of the momentum", optional=True),
+        Column("py", "GeV", "float", "y component of the momentum", optional=True),
+        Column("pz", "GeV", "float", "z component of the momentum", optional=True),
+        Column("pt", "GeV", "float", "transverse momentum", optional=True),
+        Column("eta", "", "float", "pseudo-rapidity", optional=True),
+        Column("phi", "rad", "float", "azimuth", optional=True),
+        Column("mass", "GeV", "float", "true mass", optional=True, role="truth"),
+    ),
+)
+
+#: Settings of the network besides the architectures of `projects.mass.networks`, whose import takes seconds.
+NETWORKS = (
+    "default", "search", "seed", "gelu-8-2", "squares-softplus-2", "squares-gelu-3", "squares-softplus-3",
+    "products-3", "products-4", "squares",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings(RunSettings):
+    """Parameters of the task; ranges are those of the original notebook."""
+
+    basis: str = setting("cartesian", "columns that the estimators see", allowed=tuple(BASES))
+    generator: str = setting(
+        "fixed", "kinematics; 'seed' keeps two slips of the notebook", allowed=("fixed", "seed")
+    )
+    min_p: float = setting(0.0, "smallest momentum in GeV", least=0.0)
+    max_p: float = setting(200.0, "largest momentum in GeV", least=0.0)
+    min_m: float = setting(0.1, "smallest mass in GeV", least=1e-6)
+    max_m: float = setting(100.0, "largest mass in GeV", least=1e-6)
+    network: str = setting("default", "architecture, or the search for the smallest one", allowed=NETWORKS)
+    trainings: int = setting(5, "trainings of each architecture in the search", least=1, most=100)
+    train_on: str = setting(
+        "simulation", "what the network learns from when data is given", allowed=("simulation", "data")
+    )
+
+
+def _pseudo_rapidity(events: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Normal around zero; particles outside the detector are drawn again until few are left there."""
+    eta = rng.normal(0.0, ETA_RANGE, events)
+    while np.mean(outside := np.abs(eta) > ETA_RANGE) > OUTSIDE:
+        eta[outside] = rng.normal(0.0, ETA_RANGE, np.count_nonzero(outside))
+    return eta
+
+
+def four_vectors(settings: Settings, events: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Four-vectors with uniform momentum and mass, isotropic in azimuth.
+
+    The ``seed`` generator keeps two slips of the notebook: its pseudo-rapidities start at zero, inside the
+    detector, so that none is ever drawn; and in ``pt = p cos(theta)``, ``pz = p sin(theta)`` sine and cosine
+    are swapped. All momentum then points along z, and in the polar basis, where pt is a rounding error, there
+    is none left.
+
+    Returns
+    -------
+    mapping of str to ndarray, shape (events,)
+        The columns of the basis and ``mass``.
+    """
+    p = rng.uniform(settings.min_p, settings.max_p, events)
+    mass = rng.uniform(settings.min_m, settings.max_m, events)
+    phi = rng.uniform(-np.pi, np.pi, events)
+    if settings.generator == "seed":
+        eta = np.zeros(events)
+        theta = 2.0 * np.arctan(np.exp(-eta))
+        pt, pz = p * np.cos(theta), p * np.sin(theta)
+    else:
+        eta = _pseudo_rapidity(events, rng)
+        pt, pz = p / np.cosh(eta), p * np.tanh(eta)
+    px, py, e = pt * np.cos(phi), pt * np.sin(phi), np.hypot(p, mass)
+    columns = {"e": e, "px": px, "py": py, "pz": pz, "pt": pt, "eta": eta, "phi": phi}
+    return {name: columns[name] for name in BASES[settings.basis]} | {"mass": mass}
+
+
+def simulate(settings: Settings, events: int, seed: int) -> Sample:
+    """Particles of known mass.
+
+    Raises
+    ------
+    BadInput
+        When a range is upside down.
+    """
+    for low, high in (("min_p", "max_p"), ("min_m", "max_m")):
+        if getattr(settings, low) > getattr(settings, high):
+            raise BadInput(
+                f"{low}={getattr(settings, low)} lies above {high}={getattr(settings, high)}; exchange them"
+            )
+    ids = {"run": np.ones(events, dtype=np.int64), "event": np.arange(events)}
+    vectors = four_vectors(settings, events, np.random.default_rng(seed))
+    return Sample(SCHEMA, ids | vectors, f"{settings.generator} {settings.basis} four-vectors, seed {seed}")
+
+
+def cartesian_mass(e, px, py, pz):  # type: ignore[no-untyped-def]
+    """The definition, m^2 = E^2 - p^2; where rounding makes m^2 negative -sqrt(-m^2), as ROOT does."""
+    squared = e * e - px * px - py * py - pz * pz
+    return {"mass": np.sign(squared) * np.sqrt(np.abs(squared))}
+
+
+def polar_mass(e, pt, eta):  # type: ignore[no-untyped-def]
+    """The same with p = pt cosh(eta)."""
+    momentum = pt * np.cosh(eta)
+    squared = e * e - momentum * momentum
+    return {"mass": np.sign(squared) * np.sqrt(np.abs(squared))}
+
+
+def estimators(settings: Settings) -> Sequence[Estimator]:
+    """The closed form in double and single precision, and the network."""
+    from projects.mass.estimator import network  # loads tensorflow
+
+    simulated = settings.train_events if settings.data and settings.train_on == "simulation" else 0
+    closed = {"cartesian": cartesian_mass, "polar": polar_mass}[settings.basis]
+    return (
+        Formula("closed-form", closed),
+        Formula("closed-form-32", closed, "float32"),
+        network(settings.network, settings.basis, BASES[settings.basis], settings.trainings, simulated),
+    )
+
+
+def residuals(sample: Sample, predictions: Predictions) -> Residuals:
+    """Relative error of the mass; beyond 10 % the mass counts as not recovered.
+
+    Raises
+    ------
+    BadInput
+        When the sample has no true masses, or one that is not positive.
+    """
+    if "mass" not in sample:
+        raise BadInput(
+            f"{sample.source}: no true mass to judge by; give a branch or a number, columns=mass:0.10566"
+        )
+    if not (sample["mass"] > 0).all():
+        event = np.flatnonzero(sample["mass"] <= 0)[0]
+        raise BadInput(f"{sample.source}: the true mass in event {event} is not positive; remove such events")
+    error = predictions["mass"] / sample["mass"] - 1.0
+    return Residuals(
+        values={"mass": error[:, None]},
+        variables={"energy": sample["e"][:, None], "gamma": (sample["e"] / sample["mass"])[:, None]},
+        failed=np.abs(error)[:, None] > TOLERANCE,
+    )
+
+
+def success(sample: Sample, predictions: Mapping[str, Predictions]) -> dict[str, float]:
+    """Share of masses right within 10 %, with its binomial interval."""
+    found: dict[str, float] = {}
+    for name, answers in predictions.items():
+        judged = residuals(sample, answers)
+        share = fraction(judged.answered & ~judged.failed)
+        values = {"success": share.value, "success_low": share.low, "success_high": share.high}
+        found |= {f"{name}/{statistic}": value for statistic, value in values.items()}
+    return found
+
+
+def pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
+    """The notebook's three plots for every estimator, and the masses themselves."""
+    judged = {name: residuals(sample, answers) for name, answers in predictions.items()}
+    return draw(sample["mass"], {name: answers["mass"] for name, answers in predictions.items()}, judged)
+
+
+def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
+    """What the search for the smallest network found, if there was one."""
+    from projects.mass.minimal import Search  # loads tensorflow
+
+    search = fitted["network"]
+    return {"minimal_network": search.finding()} if isinstance(search, Search) else {}
+
+
+TASK = Task(
+    name="mass",
+    title="Four-vector mass: the closed form against the smallest networks",
+    description=(
+        "The invariant mass of a particle from (e, px, py, pz) or (e, pt, eta, phi). The closed form is "
+        "exact, so the question is how few weights a network needs to find it."
+    ),
+    schema=SCHEMA,
+    settings=Settings,
+    presets={
+        "default": {},
+        "smoke": {"train_events": 2000, "test_events": 2000},
+        "polar": {"basis": "polar"},
+        "seed": {"network": "seed", "generator": "seed"},
+        "minimal": {"network": "search"},
+    },
+    simulate=simulate,
+    estimators=estimators,
+    residuals=residuals,
+    quantities=(Quantity("mass", "", "relative error of the mass"),),
+    binnings=(
+        Binning("energy", "GeV", "$E$", (0.0, 25.0, 50.0, 75.0, 100.0, 125.0, 150.0, 175.0, 200.0, 225.0)),
+        Binning(
+            "gamma", "", r"$\gamma = E/m$", (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 2e3), log=True
+        ),
+    ),
+    pictures=pictures,
+    extra_metrics=success,
+    findings=findings,
+)

@@ -1,0 +1,48 @@
+"""The file ``MLproject``, written from the tasks in the catalog."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from projects import catalog
+
+__all__ = ["render"]
+
+_HEAD = """\
+# Written by `shashlik mlproject` from the tasks in projects/; do not edit.
+# Every parameter is a string here: the program itself checks types and ranges, where it can still say in one
+# line what is wrong and mark the run FAILED. An empty value means: the preset's, else the default stated.
+name: shashlik
+python_env: python_env.yaml
+entry_points:
+"""
+
+
+def _comment(item: dataclasses.Field[Any]) -> str:
+    """Meaning, default and limits of one parameter."""
+    meta = item.metadata
+    text = f"{meta['help']}; default {item.default!r}" if item.default != "" else meta["help"]
+    if meta.get("allowed") is not None:
+        text += f", one of {', '.join(map(str, meta['allowed']))}"
+    if meta.get("least") is not None:
+        text += f", at least {meta['least']}"
+    if meta.get("most") is not None:
+        text += f", at most {meta['most']}"
+    return text
+
+
+def render() -> str:
+    """Text of ``MLproject``: one entry point a task, one parameter a setting."""
+    lines = [_HEAD]
+    for name in catalog.names():
+        task = catalog.load(name)
+        fields = dataclasses.fields(task.settings)
+        flags = " ".join(f"--{item.name} {{{item.name}}}" for item in fields)
+        lines.append(f"  {name}:  # {task.title}\n    parameters:\n")
+        for item in fields:
+            lines.append(f"      # {_comment(item)}\n")
+            # A default other than the empty string would overrule the presets.
+            lines.append(f'      {item.name}: {{type: string, default: ""}}\n')
+        lines.append(f"    command: python -m projects run {name} {flags}\n")
+    return "".join(lines)

@@ -1,0 +1,101 @@
+"""A Keras network from flat columns to flat columns as an estimator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from projects import keras_predictor, portable, training
+from projects.task import BadInput, Bench, Portable, Predictions, Sample
+
+__all__ = ["Regression", "columns", "training_events"]
+
+
+def columns(sample: Sample, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Flat columns side by side, shape (events, names).
+
+    Raises
+    ------
+    BadInput
+        When the sample lacks one of them.
+    """
+    missing = [name for name in names if name not in sample]
+    if missing:
+        raise BadInput(
+            f"{sample.source}: the column {missing[0]!r} is needed; there are: {', '.join(sample.columns)}"
+        )
+    return np.stack([np.asarray(sample[name], dtype=np.float64) for name in names], axis=1)
+
+
+def training_events(train: Sample, bench: Bench, simulated: int) -> Sample:
+    """`simulated` events of the simulation; for 0, or without a simulation, those of the sample."""
+    return bench.simulate(simulated, bench.seed) if simulated and bench.simulate else train
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A network that predicts columns of the sample from other columns of it.
+
+    Parameters
+    ----------
+    inputs : tuple of str
+        Flat columns it takes.
+    targets : tuple of str
+        Flat columns it is trained on; its predictions carry the same names.
+    train : callable
+        ``train(inputs, truth, bench) -> keras.Model`` with arrays of shape (events, columns). The model is
+        made of built-in layers and ``keras.ops`` and holds every scaling, so that its file says all of it.
+    name : str
+        Name in metrics and tables.
+    simulated : int
+        Events to simulate for the training instead of using the sample's; 0: use the sample's.
+    model : keras.Model, optional
+        The trained network; None before `fit`.
+    """
+
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    train: Callable[[NDArray[np.float64], NDArray[np.float64], Bench], keras.Model]
+    name: str = "network"
+    simulated: int = 0
+    model: keras.Model | None = None
+
+    def fit(self, train: Sample, bench: Bench) -> Regression:
+        """A copy with a network trained on the events of `train`."""
+        training.prepare(bench.seed)
+        train = training_events(train, bench, self.simulated)
+        model = self.train(columns(train, self.inputs), columns(train, self.targets), bench)
+        return replace(self, model=model)
+
+    @property
+    def trained(self) -> keras.Model:
+        """The trained network."""
+        if self.model is None:
+            raise ValueError(f"{self.name} has not been fitted")
+        return self.model
+
+    def predict(self, sample: Sample) -> Predictions:
+        """The network's outputs for every event."""
+        inputs = columns(sample, self.inputs).astype(self.trained.input.dtype)
+        outputs = training.predict(self.trained, inputs)
+        return {name: outputs[:, index] for index, name in enumerate(self.targets)}
+
+    def portable(self, folder: Path) -> Portable:
+        """The network as a Keras file, with the module that reads it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        network, facts = folder / "network.keras", folder / "columns.json"
+        self.trained.save(network)
+        facts.write_text(json.dumps({"inputs": self.inputs, "outputs": self.targets}) + "\n")
+        return Portable(
+            portable.join([keras_predictor], folder),
+            {network.name: network, facts.name: facts},
+            (f"keras=={keras.__version__}", f"tensorflow=={tf.__version__}", f"numpy=={np.__version__}"),
+            self.inputs,
+        )

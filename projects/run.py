@@ -1,0 +1,150 @@
+"""One run of a task from the strings of a command line to a registered version."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from projects import catalog
+from projects.judging import Judged, gather, judge
+from projects.settings import RunSettings, parse, resolve
+from projects.task import BadInput, Bench, Sample, Task
+from registry import store
+from tracking import tables
+from tracking.evidence import Evidence, Facts
+from tracking.figures import figures
+from tracking.judge import build
+from tracking.models import log_model
+from tracking.predictions import PredictionTable
+from tracking.provenance import versions
+from tracking.recorder import Recorder, recording, settings_of
+from tracking.runs import active
+
+__all__ = ["run"]
+
+#: The estimator that a run is about; all others are what it is compared with.
+SUBJECT = "network"
+#: Events kept as the input example of a model.
+EXAMPLE = slice(0, 5)
+
+
+def run(name: str, tokens: Sequence[str]) -> int:
+    """Run the task `name` and record it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the task.
+    tokens : sequence of str
+        Parameters as ``--name value``.
+
+    Returns
+    -------
+    int
+        Version of the registered model.
+
+    Raises
+    ------
+    BadInput
+        For an unknown task, parameters or files that cannot be used.
+    CannotRecord
+        When the tracking server does not take what is recorded.
+    """
+    task = catalog.load(name)
+    try:
+        settings = _settings(task, tokens)
+    except BadInput:
+        # Also a run that cannot begin is recorded, as FAILED and with this reason.
+        with active(name):
+            raise
+    resume = settings.resume or None
+    with recording(name, seed=settings.seed, settings=_recorded(settings), resume=resume) as recorder:
+        print(f"{task.name}: {recorder.where}")
+        with tempfile.TemporaryDirectory(prefix="shashlik-") as folder:
+            return _run(task, settings, recorder, Path(folder))
+
+
+def _settings(task: Task, tokens: Sequence[str]) -> RunSettings:
+    """Settings of the run; a resumed run has those that it had, and need not be told them again."""
+    given = parse(tokens)
+    known = settings_of(given["resume"]) if "resume" in given else {}
+    return resolve(
+        task.settings, task.presets, {**{name: text for name, text in known.items() if text}, **given}
+    )
+
+
+def _recorded(settings: RunSettings) -> dict[str, object]:
+    """Settings that describe the run; what it resumes is not one of them."""
+    values = dataclasses.asdict(settings)
+    del values["resume"]
+    return values
+
+
+def _run(task: Task, settings: RunSettings, recorder: Recorder, folder: Path) -> int:
+    events = gather(task, settings)
+    for context, sample in (("training", events.train), ("evaluation", events.test)):
+        recorder.dataset(task.name, sample.sha256, sample.source, len(sample), context)
+    scratch = folder / "checkpoint"
+    scratch.mkdir()
+    if recorder.fetch_checkpoint(scratch):
+        print("continues from the checkpoint of the run")
+    bench = Bench(
+        seed=events.seed,
+        scratch=scratch,
+        curve=recorder.curve,
+        checkpointed=lambda path: recorder.checkpoint(scratch),
+        simulate=lambda number, seed: task.simulate(settings, number, seed),
+    )
+    judged = judge(task, settings, events, bench, say=print)
+    evidence = _evidence(task, settings, events.test, judged)
+    print(tables.terminal(evidence))
+    findings = task.findings(judged.estimators)
+    pictures = {name: finding.figure for name, finding in findings.items()}
+    pictures |= figures(evidence, judged.residuals) | dict(task.pictures(events.test, judged.predictions))
+    found = {name: finding.table for name, finding in findings.items()}
+    for table in found.values():
+        print(f"\n{table}")
+    recorder.record(evidence, pictures, _answers(task, events.test, judged), found)
+    version = _register(task, recorder, folder / "model", events.test, judged, evidence)
+    print(f"registered as version {version} of {task.name}; {recorder.where}")
+    return version
+
+
+def _evidence(task: Task, settings: RunSettings, test: Sample, judged: Judged) -> Evidence:
+    facts = Facts(
+        task=task.name,
+        sha256=test.sha256,
+        source=test.source,
+        events=len(test),
+        objects=next(iter(judged.residuals.values())).shape[1],
+        seed=settings.seed,
+        versions=versions(),
+    )
+    return build(
+        judged.residuals,
+        task.quantities,
+        task.binnings,
+        facts=facts,
+        seed=settings.seed,
+        subject=SUBJECT,
+        ns_per_event=judged.ns_per_event,
+        extra=task.extra_metrics(test, judged.predictions),
+    )
+
+
+def _answers(task: Task, test: Sample, judged: Judged) -> PredictionTable:
+    ids, truth = (
+        {name: test[name] for name in task.schema.having(role) if name in test} for role in ("id", "truth")
+    )
+    return PredictionTable(ids, truth, judged.predictions, test.sha256)
+
+
+def _register(
+    task: Task, recorder: Recorder, folder: Path, test: Sample, judged: Judged, evidence: Evidence
+) -> int:
+    estimator = judged.estimators[SUBJECT]
+    few = test.select(EXAMPLE)
+    uri = log_model(estimator.portable(folder), few.columns, estimator.predict(few))
+    return store.register(task.name, uri, recorder.run_id, evidence, SUBJECT)

@@ -1,0 +1,210 @@
+"""Every row of docs/bad-input.md: one line that says what is wrong, a non-zero exit code, a FAILED run."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import awkward as ak
+import mlflow
+import numpy as np
+import pytest
+import uproot
+from click.testing import CliRunner
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from projects import catalog, rootio
+from projects.__main__ import main
+from projects.settings import resolve
+from projects.task import Sample
+
+ROOT = Path(__file__).parents[2]
+TASK = "ecal_stage4"
+TABLE = (ROOT / "docs" / "bad-input.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+            patch.delenv(name, raising=False)
+        yield uri
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Sample:
+    """Good events, to be spoilt."""
+    task = catalog.load(TASK)
+    return task.simulate(resolve(task.settings, task.presets, {}), 500, 1)
+
+
+def spoilt(pairs: Sample, **columns: object) -> Sample:
+    return Sample(pairs.schema, {**pairs.columns, **columns}, "spoilt")
+
+
+def write_tree(path: Path, columns: dict[str, object], tree: str = "events") -> None:
+    with uproot.recreate(path) as file:
+        file.mktree(
+            tree,
+            {name: getattr(array, "dtype", None) or array.type.content for name, array in columns.items()},
+        )
+        file[tree].extend(columns)
+
+
+def truncated(path: Path, pairs: Sample) -> None:
+    rootio.write(pairs, path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def nan_energy(path: Path, pairs: Sample) -> None:
+    energy = ak.to_list(pairs["cell_e"])
+    energy[7][0] = float("nan")
+    rootio.write(spoilt(pairs, cell_e=ak.Array(energy)), path)
+
+
+def without_events(path: Path, pairs: Sample) -> None:
+    rootio.write(pairs.select(slice(0, 0)), path)
+
+
+def without_branch(path: Path, pairs: Sample) -> None:
+    write_tree(path, {"run": pairs["run"], "event": pairs["event"], "cell_x": pairs["cell_x"]})
+
+
+#: Name of the row in docs/bad-input.md -> what is written to bad.root.
+FILES: dict[str, Callable[[Path, Sample], object]] = {
+    "empty file": lambda path, pairs: path.write_bytes(b""),
+    "not a ROOT file": lambda path, pairs: path.write_text("energy, x, y\n1, 2, 3\n" * 100),
+    "truncated file": truncated,
+    "no such tree": lambda path, pairs: write_tree(path, {"run": np.arange(9)}, tree="hits"),
+    "missing branch": without_branch,
+    "no events": without_events,
+    "too few events": lambda path, pairs: rootio.write(pairs.select(slice(0, 20)), path),
+    "NaN energy": nan_energy,
+}
+#: Name of the row -> parameters of the run.
+PARAMETERS: dict[str, list[str]] = {
+    "missing file": ["--data", "nowhere.root"],
+    "glob without a match": ["--data", "nowhere/*.root"],
+    "folder": ["--data", "."],
+    "wrong type": ["--seed", "banana"],
+    "out of range": ["--seed", "-1"],
+    "value not allowed": ["--network", "banana"],
+    "unknown preset": ["--preset", "banana"],
+    "unknown parameter": ["--epoch", "3"],
+    "parameter without a value": ["--seed"],
+    "unknown run to resume": ["--resume", "banana"],
+}
+
+
+def promised(row: str) -> tuple[int, re.Pattern[str]]:
+    """Exit code and line of a row; what stands between braces there depends on the case."""
+    for line in TABLE.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if cells[0].strip() == row:
+            text = re.escape(cells[1].strip("`"))
+            return int(cells[2]), re.compile(re.sub(r"\\\{[^}]*\\\}", ".*", text))
+    raise AssertionError(f"docs/bad-input.md has no row {row!r}")
+
+
+def newest_run() -> Run:
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name(TASK)
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id], max_results=1)[0]
+
+
+def expect_failed(run: Run, reason: str) -> None:
+    assert run.info.status == "FAILED"
+    assert reason in run.data.tags["failure"]
+
+
+@pytest.mark.parametrize("row", [*FILES, *PARAMETERS])
+def test_run_refuses(
+    row: str, store: str, pairs: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if row in FILES:
+        FILES[row](tmp_path / "bad.root", pairs)
+    code, line = promised(row)
+    done = CliRunner().invoke(main, ["run", TASK, *PARAMETERS.get(row, ["--data", "bad.root"])])
+    told = done.stderr.strip().splitlines()[-1]
+    assert line.fullmatch(told), told
+    assert done.exit_code == code
+    assert "Traceback" not in done.output
+    if row not in ("parameter without a value", "unknown run to resume"):  # known before there is a run
+        expect_failed(newest_run(), told.removeprefix("shashlik: ")[:60])
+
+
+def test_unknown_task(store: str) -> None:
+    code, line = promised("unknown task")
+    done = CliRunner().invoke(main, ["run", "ecal_stage5"])
+    assert line.fullmatch(done.stderr.strip()), done.stderr
+    assert done.exit_code == code
+    assert MlflowClient().get_experiment_by_name("ecal_stage5") is None, "a slip must not leave an experiment"
+
+
+def door(*words: str, **variables: str) -> subprocess.Popen[str]:
+    """The program in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "projects", *words],
+        cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_server_gone(store: str) -> None:
+    process = door("run", TASK, "--preset", "smoke", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    told = process.communicate(timeout=120)[1].strip().splitlines()[-1]
+    code, line = promised("no server")
+    assert line.fullmatch(told), told
+    assert process.returncode == code
+
+
+def test_disk_full(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk: the same error at the same place."""
+    file = tmp_path / "pairs.root"
+    limited = f"ulimit -f 64 && exec {sys.executable} -m projects simulate {TASK} {file} --events 2000"
+    done = subprocess.run(["bash", "-c", limited], cwd=ROOT, capture_output=True, text=True)
+    code, line = promised("disk full")
+    told = done.stderr.strip().splitlines()[-1]
+    assert line.fullmatch(told), told
+    assert done.returncode == code
+    assert not list(tmp_path.iterdir()), "half a file must not be left"
+
+
+@pytest.mark.parametrize(
+    ("row", "number"),
+    [("Ctrl-C", signal.SIGINT), ("killed politely", signal.SIGTERM)],
+    ids=["SIGINT", "SIGTERM"],
+)
+def test_interrupted(row: str, number: signal.Signals, store: str) -> None:
+    mlflow.set_tracking_uri(store)
+    before = newest_run().info.run_id if MlflowClient().get_experiment_by_name(TASK) else ""
+    process = door("run", TASK)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        run = newest_run() if MlflowClient().get_experiment_by_name(TASK) else None
+        if run is not None and run.info.run_id != before and "process" in run.data.tags:
+            break
+        time.sleep(0.5)
+    time.sleep(2)
+    process.send_signal(number)
+    told = process.communicate(timeout=120)[1].strip().splitlines()[-1]
+    code, line = promised(row)
+    assert line.fullmatch(told), told
+    assert process.returncode == code
+    expect_failed(newest_run(), "interrupted" if number is signal.SIGINT else "SIGTERM")
+
+
+def test_every_row_is_tested() -> None:
+    rows = {line.strip("|").split(" | ")[0].strip() for line in TABLE.splitlines() if line.startswith("| ")}
+    tested = {*FILES, *PARAMETERS, "unknown task", "no server", "disk full", "Ctrl-C", "killed politely"}
+    assert rows - {"what"} == tested

@@ -1,0 +1,42 @@
+"""Modules joined into one file do what they did apart."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from projects.portable import join
+
+
+def module(folder: Path, name: str, source: str) -> ModuleType:
+    path = folder / f"{name}.py"
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_the_joined_file_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = 'from __future__ import annotations\nimport math\n__all__ = ["area"]\n\ndef area(r):\n    return math.pi * r**2\n'
+    top = "from projects.circle import area\nimport numpy as np\n\n@staticmethod\ndef unused():\n    pass\n\ndef load(files):\n    return lambda columns: {'a': area(np.asarray(columns['r']))}\n"
+    first = module(tmp_path, "circle", base)
+    fake = ModuleType("projects.circle")
+    fake.area = first.area  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "projects.circle", fake)
+    second = module(tmp_path, "door", top)
+    path = join([first, second], tmp_path / "out")
+    assert "projects" not in path.read_text()
+    joined = module(tmp_path / "out", "estimator", path.read_text())
+    assert joined.load({})({"r": [2.0]})["a"] == pytest.approx(first.area(2.0))
+
+
+def test_two_owners_of_one_name_are_refused(tmp_path: Path) -> None:
+    one, two = (module(tmp_path, name, "SIZE = 3\n") for name in ("one", "two"))
+    with pytest.raises(ValueError, match="both define 'SIZE'"):
+        join([one, two], tmp_path)

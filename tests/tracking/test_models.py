@@ -1,0 +1,90 @@
+"""Logged models answer as their estimators do, without this repository, and do not mix with each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from made_up import EXAMPLE, SUMS, Files, portable
+from mlflow.types import DataType
+from mlflow.types.schema import Array
+
+from tracking.models import frame, log_model
+from tracking.recorder import CannotRecord, recording
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
+
+
+def logged(made: Files, factor: float, name: str = "model") -> str:
+    with recording("toy", seed=1, settings={}):
+        return log_model(made, EXAMPLE, {"e1": factor * SUMS}, name=name)
+
+
+def test_two_versions_in_one_process_run_their_own_code(store: str, tmp_path: Path) -> None:
+    one = logged(portable(tmp_path / "one", version=1), 2.0)
+    ten = logged(portable(tmp_path / "ten", version=10), 20.0)
+    few = frame(EXAMPLE, ("cell_e", "run"))
+    loaded = [mlflow.pyfunc.load_model(uri) for uri in (one, ten, one)]
+    for model, factor in zip(loaded, (2.0, 20.0, 2.0), strict=True):
+        assert np.array_equal(model.predict(few)["e1"], factor * SUMS)
+
+
+def test_signature_example_and_requirements(store: str, tmp_path: Path) -> None:
+    made = Files(**{**vars(portable(tmp_path)), "requirements": ("numpy>=2", "click")})
+    uri = logged(made, 2.0)
+    info = mlflow.models.get_model_info(uri)
+    assert {spec.name: spec.type for spec in info.signature.inputs} == {
+        "cell_e": Array(DataType.double),
+        "run": DataType.long,
+    }
+    assert [spec.name for spec in info.signature.outputs] == ["e1"]
+    folder = Path(mlflow.artifacts.download_artifacts(uri))
+    stated = (folder / "requirements.txt").read_text().split()
+    assert {"numpy>=2", "click", f"mlflow=={mlflow.__version__}"} <= set(stated)
+    assert sum(line.startswith("numpy") for line in stated) == 1
+    assert json.loads((folder / "input_example.json").read_text())["columns"] == ["cell_e", "run"]
+
+
+LOADER = """
+import json, sys
+import mlflow.pyfunc
+import pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+cells = pd.DataFrame({"cell_e": [[1.0, 2.0], [], [0.5]], "run": [1, 1, 2]})
+ours = [name for name in sys.modules if name.split(".")[0] in ("tracking", "projects", "registry")]
+print(json.dumps([model.predict(cells)["e1"].tolist(), ours]))
+"""
+
+
+def test_it_answers_where_this_repository_is_not(store: str, tmp_path: Path) -> None:
+    """Isolated (-I), in another folder, with the name of our packages made unimportable."""
+    folder = mlflow.artifacts.download_artifacts(logged(portable(tmp_path / "made"), 2.0))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('tracking', 'projects', 'registry')))\n"
+    script = blocked + LOADER.replace(
+        "name in sys.modules if", "name in sys.modules if sys.modules[name] and"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script, folder],
+        cwd=elsewhere,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    answers, ours = json.loads(done.stdout.splitlines()[-1])
+    assert answers == list(2.0 * SUMS)
+    assert ours == []
+
+
+def test_a_model_that_answers_otherwise_is_refused(store: str, tmp_path: Path) -> None:
+    with pytest.raises(CannotRecord, match="other values of 'e1'"):
+        logged(portable(tmp_path, factor=2.001), 2.0)

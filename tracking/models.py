@@ -1,0 +1,155 @@
+"""Estimators as mlflow models that need nothing of this repository.
+
+A model is its portable module's own text with a short wrapper behind it ("models from code") beside the
+files it reads. mlflow executes that text under a name of its own at every load, so two versions in one
+process cannot run each other's code, as they do with ``code_paths``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import awkward as ak
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types.schema import Array, ColSpec, DataType, Schema
+from numpy.typing import NDArray
+from packaging.requirements import Requirement
+
+from tracking.provenance import versions
+from tracking.runs import CannotRecord
+
+__all__ = ["Portable", "frame", "log_model"]
+
+#: What the wrapper itself needs.
+BASE = ("mlflow", "numpy", "pandas")
+
+_WRAPPER = """
+
+# --- what mlflow calls
+import mlflow as _mlflow
+import numpy as _numpy
+import pandas as _pandas
+
+
+class _Model(_mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self._predict = load({{name: context.artifacts[name] for name in {files!r}}})
+
+    def predict(self, context, model_input: _pandas.DataFrame, params=None):
+        columns = {{
+            name: [_numpy.asarray(event) for event in model_input[name]] if name in {jagged!r}
+            else model_input[name].to_numpy()
+            for name in {inputs!r}
+        }}
+        return _pandas.DataFrame(self._predict(columns))
+
+
+_mlflow.models.set_model(_Model())
+"""
+
+
+class Portable(Protocol):
+    """What `log_model` needs of an estimator, see `projects.task.Portable`."""
+
+    @property
+    def module(self) -> Path:
+        """One self-contained Python file that defines ``load(files) -> predict``."""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """Data that the module reads, by the name under which `load` is given it."""
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """PyPI requirements of the module."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the columns it takes."""
+
+
+def frame(columns: Mapping[str, Any], inputs: Sequence[str]) -> pd.DataFrame:
+    """Columns of a sample as a model takes them: one row an event, a list in it for a jagged column.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray or awkward.Array
+        At least the `inputs`.
+    inputs : sequence of str
+        Names and order of the columns.
+    """
+    return pd.DataFrame({name: ak.to_list(columns[name]) for name in inputs})
+
+
+def log_model(
+    portable: Portable,
+    example: Mapping[str, Any],
+    answers: Mapping[str, NDArray[np.floating]],
+    *,
+    name: str = "model",
+) -> str:
+    """Log an estimator as a model of the active run, load it and ask it about the example.
+
+    Parameters
+    ----------
+    portable : Portable
+        The estimator as files.
+    example : mapping of str to ndarray or awkward.Array
+        Columns of a few events, kept as the model's input example.
+    answers : mapping of str to ndarray, shape (events,)
+        What the estimator says about them.
+    name : str
+        Name of the model in the run.
+
+    Returns
+    -------
+    str
+        Its URI, ``models:/m-...``, as registration and loading take it.
+
+    Raises
+    ------
+    CannotRecord
+        If the logged model does not repeat the answers.
+    """
+    few = frame(example, portable.inputs)
+    jagged = tuple(column for column in portable.inputs if ak.Array(example[column]).ndim > 1)
+    stated = {Requirement(requirement).name for requirement in portable.requirements}
+    base = [f"{package}=={installed}" for package, installed in versions(BASE).items() if package in BASE]
+    with tempfile.TemporaryDirectory() as folder:
+        code = Path(folder) / "estimator.py"
+        wrapper = _WRAPPER.format(files=tuple(portable.files), jagged=jagged, inputs=portable.inputs)
+        code.write_text(portable.module.read_text().rstrip() + "\n" + wrapper)
+        uri = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(code),
+            artifacts={key: str(path) for key, path in portable.files.items()} or None,
+            signature=ModelSignature(
+                inputs=Schema([ColSpec(_type(example[column]), column) for column in portable.inputs]),
+                outputs=Schema([ColSpec(DataType.double, output) for output in answers]),
+            ),
+            input_example=few,
+            pip_requirements=[
+                *(r for r in base if Requirement(r).name not in stated),
+                *portable.requirements,
+            ],
+        ).model_uri
+    repeated = mlflow.pyfunc.load_model(uri).predict(few)
+    for output, wanted in answers.items():
+        if not np.allclose(repeated[output], wanted, rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise CannotRecord(
+                f"the logged model {name!r} gives other values of {output!r} than its estimator"
+            )
+    return uri
+
+
+def _type(column: Any) -> DataType | Array:
+    values = ak.Array(column)
+    whole = np.issubdtype(ak.to_numpy(ak.flatten(values, axis=None)).dtype, np.integer)
+    kind = DataType.long if whole else DataType.double
+    return Array(kind) if values.ndim > 1 else kind

@@ -1,0 +1,301 @@
+"""The mlflow side of evidence: record it with all that belongs to it, recall it from a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from matplotlib.figure import Figure
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from tracking import checkpoints, report
+from tracking.curves import Curves, Point
+from tracking.evidence import Evidence, from_json
+from tracking.predictions import PredictionTable
+from tracking.provenance import commit
+from tracking.runs import CannotRecord, active, one_line, silence
+
+__all__ = ["CannotRecord", "Recorder", "recall", "recording", "settings_of"]
+
+#: Limits of mlflow's `log_batch` and of its columns.
+MOST_METRICS, MOST_PARAMS, LONGEST_TAG = 1000, 100, 8000
+LONGEST_NAME, LONGEST_DIGEST = 500, 36
+
+
+@contextmanager
+def recording(
+    task: str, *, seed: int, settings: Mapping[str, Any], resume: str | None = None
+) -> Iterator[Recorder]:
+    """Everything inside belongs to one mlflow run.
+
+    Parameters
+    ----------
+    task : str
+        Name of the task; the experiment of a new run.
+    seed : int
+        Seed of the run.
+    settings : mapping
+        The resolved settings, logged as ``cfg.<name>``. A resumed run must have the same.
+    resume : str, optional
+        Id of a run to continue.
+
+    Raises
+    ------
+    CannotRecord
+        If the store does not answer, or the run cannot be resumed, or not with these settings.
+    """
+    with active(task, resume) as run:
+        recorder = Recorder(run.info.run_id)
+        try:
+            recorder._begin(task, seed, settings, run.data.params)
+            yield recorder
+        except BaseException as error:
+            with suppress(Exception):
+                recorder._close()
+            if isinstance(error, MlflowException):
+                raise CannotRecord(f"{recorder.where} could not be stored ({one_line(error)})") from error
+            raise
+        recorder._close()
+
+
+class Recorder:
+    """Records into one run; made by `recording`."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self._client = MlflowClient()
+        self._curves = Curves(self._send)
+        self._nonfinite: set[str] = set()
+
+    @property
+    def where(self) -> str:
+        """The store, and the run in it."""
+        return f"run {self.run_id} in {mlflow.get_tracking_uri()}"
+
+    @property
+    def link(self) -> str:
+        """Address of the run in the UI; for a store without a server, in the one ``mlflow server`` starts.
+
+        The UI of mlflow 3.17 shows the view that the address asks for, else that for language models.
+        """
+        uri = mlflow.get_tracking_uri()
+        base = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+        experiment = self._client.get_run(self.run_id).info.experiment_id
+        return f"{base}/#/experiments/{experiment}/runs/{self.run_id}?workflowType=machine_learning"
+
+    def tag(self, name: str, value: object) -> None:
+        """Set a tag."""
+        self._client.set_tag(self.run_id, name, str(value))
+
+    def dataset(self, name: str, sha256: str, source: str, events: int, context: str) -> None:
+        """Log a sample as an input of the run.
+
+        The digest is the beginning of our own full-content hash, as much as mlflow has room for.
+
+        Parameters
+        ----------
+        name : str
+            Name of the sample.
+        sha256, source : str
+            See `projects.task.Sample`.
+        events : int
+            Number of events.
+        context : str
+            ``"training"`` or ``"evaluation"``; the hash of the latter becomes the tag ``data.sha256``.
+        """
+        mlflow.log_input(_Sample(name, sha256, source, events), context=context)
+        if context == "evaluation":
+            self.tag("data.sha256", sha256)
+
+    def curve(self, name: str, values: Mapping[str, float], step: int) -> None:
+        """Points of the curves ``training/<name>/<key>``; returns at once, they are sent in batches."""
+        self._curves.add(f"training/{name}", values, step)
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        """Log metrics; those that are not finite are left out and named in the tag ``nonfinite``."""
+        now = int(1000 * time.time())
+        self._nonfinite |= {name for name, value in values.items() if not math.isfinite(value)}
+        finite = [
+            Metric(name, float(value), now, 0) for name, value in values.items() if math.isfinite(value)
+        ]
+        for start in range(0, len(finite), MOST_METRICS):
+            self._client.log_batch(self.run_id, metrics=finite[start : start + MOST_METRICS])
+
+    def checkpoint(self, folder: Path) -> None:
+        """Keep a copy of a folder of checkpoints with the run.
+
+        Two files take turns, and the tag ``checkpoint`` names the one that is complete, so that a kill at
+        any moment leaves a good one. A store that does not answer is no reason to stop a training.
+        """
+        try:
+            previous = self._client.get_run(self.run_id).data.tags.get("checkpoint", "second ")
+            slot = "second" if previous.startswith("first ") else "first"
+            with tempfile.TemporaryDirectory() as scratch:
+                archive = Path(scratch) / f"{slot}.zip"
+                sha256 = checkpoints.pack(folder, archive)
+                self._client.log_artifact(self.run_id, str(archive), "checkpoint")
+            self.tag("checkpoint", f"{slot} {sha256}")
+        except (MlflowException, OSError) as error:
+            print(f"shashlik: checkpoint not kept with {self.where}: {one_line(error)}", file=sys.stderr)
+
+    def fetch_checkpoint(self, folder: Path) -> bool:
+        """Fill `folder` from the run's last complete checkpoint; False if it has none."""
+        slot, _, sha256 = self._client.get_run(self.run_id).data.tags.get("checkpoint", "").partition(" ")
+        if not slot:
+            return False
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                archive = self._client.download_artifacts(self.run_id, f"checkpoint/{slot}.zip", scratch)
+                checkpoints.unpack(Path(archive), sha256, folder)
+            except (MlflowException, OSError, ValueError) as error:
+                raise CannotRecord(
+                    f"the checkpoint of run {self.run_id} cannot be used ({one_line(error)}): "
+                    "start anew without resume"
+                ) from error
+        return True
+
+    def record(
+        self,
+        evidence: Evidence,
+        figures: Mapping[str, Figure],
+        answers: PredictionTable | None = None,
+        findings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Metrics, artifacts and the description of the run.
+
+        Everything is first written to a local folder. If the store fails, that folder is kept.
+
+        Parameters
+        ----------
+        evidence : Evidence
+            The result.
+        figures : mapping of str to Figure
+            By file name without ending, in the order in which the description shows them.
+        answers : PredictionTable, optional
+            Predictions event by event.
+        findings : mapping of str to str, optional
+            Markdown of the task's own by file name without ending; it becomes part of the description.
+
+        Raises
+        ------
+        CannotRecord
+            Says what is wrong and where the evidence was kept.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="shashlik-"))
+        try:
+            try:
+                report.write(folder, evidence, figures, answers, findings)
+                self.metrics(evidence.metrics())
+                self._client.log_artifacts(self.run_id, str(folder))
+                notes = list((findings or {}).values())
+                text = report.description(evidence, list(figures), self.run_id, LONGEST_TAG, notes)
+                self.tag("mlflow.note.content", text)
+            except Exception as error:
+                raise CannotRecord(
+                    f"{self.where} could not be stored ({one_line(error)}); {self._keep(folder)}"
+                ) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _keep(self, folder: Path) -> str:
+        for place in (Path.cwd(), Path(tempfile.gettempdir())):
+            kept = place / f"unrecorded-{self.run_id}"
+            try:
+                shutil.copytree(folder, kept, dirs_exist_ok=True)
+            except OSError:
+                continue
+            return f"what there is of its evidence is kept in {kept}"
+        return "its evidence could not be kept on this machine either: free some disk space"
+
+    def _begin(self, task: str, seed: int, settings: Mapping[str, Any], known: Mapping[str, str]) -> None:
+        wanted = {f"cfg.{name}": str(value) for name, value in settings.items()}
+        for name, value in wanted.items():
+            if known.get(name, value) != value:
+                raise CannotRecord(
+                    f"run {self.run_id} has {name}={known[name]}, not {value}: "
+                    "resume it with the same settings"
+                )
+        code = commit()
+        tags = {"task": task, "seed": str(seed)}
+        if code is not None:
+            tags |= {"git.commit": code[0], "git.dirty": str(code[1]).lower()}
+        params = [Param(name, value) for name, value in wanted.items() if name not in known]
+        self._client.log_batch(self.run_id, tags=[RunTag(*item) for item in tags.items()])
+        for start in range(0, len(params), MOST_PARAMS):
+            self._client.log_batch(self.run_id, params=params[start : start + MOST_PARAMS])
+
+    def _send(self, points: Sequence[Point]) -> None:
+        self._client.log_batch(self.run_id, metrics=[Metric(p.name, p.value, p.time, p.step) for p in points])
+
+    def _close(self) -> None:
+        self._curves.close()
+        if silence():
+            return
+        missing = sorted(self._nonfinite | self._curves.nonfinite)
+        if missing:
+            self.tag("nonfinite", ", ".join(missing)[:LONGEST_TAG])
+        if self._curves.trouble:
+            self.tag("curves", f"incomplete: {self._curves.trouble}"[:LONGEST_TAG])
+
+
+class _Sample(MetaDataset):
+    """A sample as mlflow shows datasets; mlflow's own digests read only the first 10 000 rows."""
+
+    def __init__(self, name: str, sha256: str, source: str, events: int) -> None:
+        origin = CodeDatasetSource({"mlflow.source.name": source, "sha256": sha256})
+        self._profile = {"events": events}
+        super().__init__(origin, name=name[:LONGEST_NAME], digest=sha256[:LONGEST_DIGEST])
+
+    @property
+    def profile(self) -> dict[str, int]:
+        """What the UI shows of its size."""
+        return self._profile
+
+    def to_dict(self) -> dict[str, str]:
+        """All that mlflow stores."""
+        return super().to_dict() | {"profile": json.dumps(self._profile)}
+
+
+def settings_of(run_id: str) -> dict[str, str]:
+    """The resolved settings of a run as they were logged, without the prefix ``cfg.``.
+
+    Raises
+    ------
+    CannotRecord
+        If there is no such run.
+    """
+    try:
+        params = MlflowClient().get_run(run_id).data.params
+    except MlflowException as error:
+        raise CannotRecord(f"no run {run_id!r} in {mlflow.get_tracking_uri()} ({one_line(error)})") from error
+    return {name.removeprefix("cfg."): value for name, value in params.items() if name.startswith("cfg.")}
+
+
+def recall(run_id: str) -> Evidence:
+    """The evidence of a run.
+
+    Raises
+    ------
+    CannotRecord
+        If there is no such run, or it has no evidence that can be read.
+    """
+    try:
+        text = mlflow.artifacts.load_text(f"runs:/{run_id}/evidence/evidence.json")
+        return from_json(text)
+    except (MlflowException, OSError, ValueError, json.JSONDecodeError) as error:
+        raise CannotRecord(
+            f"no evidence of run {run_id!r} in {mlflow.get_tracking_uri()} ({one_line(error)})"
+        ) from error

@@ -1,0 +1,66 @@
+"""Evidence as a folder of files, and as the description of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from tracking import predictions, tables
+from tracking.evidence import Evidence
+from tracking.predictions import PredictionTable
+
+__all__ = ["description", "write"]
+
+#: At 90 dots an inch the widest figure fits the page of a run.
+RESOLUTION = 90
+
+
+def write(
+    folder: Path,
+    evidence: Evidence,
+    figures: Mapping[str, Figure],
+    answers: PredictionTable | None = None,
+    findings: Mapping[str, str] | None = None,
+) -> None:
+    """Write ``evidence/evidence.json``, ``tables.md``, ``predictions.parquet`` and ``figures/*.png``.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where; made if need be.
+    evidence : Evidence
+        The result.
+    figures : mapping of str to Figure
+        By file name without ending.
+    answers : PredictionTable, optional
+        Predictions event by event.
+    findings : mapping of str to str, optional
+        Markdown of the task's own, written to ``evidence/<name>.md``.
+    """
+    for name in ("evidence", "figures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "evidence" / "evidence.json").write_text(evidence.to_json())
+    (folder / "evidence" / "tables.md").write_text(tables.markdown(evidence))
+    for name, text in (findings or {}).items():
+        (folder / "evidence" / f"{name}.md").write_text(text)
+    if answers is not None:
+        predictions.write(answers, folder / "evidence" / "predictions.parquet")
+    for name, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{name}.png", dpi=RESOLUTION)
+
+
+def description(
+    evidence: Evidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
+) -> str:
+    """Markdown of at most `longest` characters: headline tables, findings, then figures while there is room."""
+    blocks = tables.headline(evidence) + list(findings)
+    blocks += [f"![{name}](/get-artifact?path=figures/{name}.png&run_uuid={run_id})" for name in figures]
+    last = "Bin by bin: artifact `evidence/tables.md`."
+    text = ""
+    for block in blocks:
+        if len(text) + len(block) + 2 + len(last) > longest:
+            break
+        text += f"{block}\n\n"
+    return text + last

@@ -1,0 +1,100 @@
+"""What every statistic starts from: residuals of one estimator on one sample, event by event.
+
+Rows are events, the second axis runs over the objects of an event (two for a photon pair, one for a
+proton). The bootstrap draws rows, so that objects of one event stay together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Binning", "Quantity", "Residuals"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One judged quantity, for example the x position of a photon.
+
+    Parameters
+    ----------
+    name : str
+        Short name used in metric keys, ``network/x/sigma``.
+    unit : str
+        Unit of the residual; empty for a relative one.
+    label : str
+        Matplotlib text of the residual, e.g. ``"$x - x_{true}$"``.
+    wish : float or None
+        The resolution wished for, drawn as a line and judged by the gate.
+    """
+
+    name: str
+    unit: str
+    label: str
+    wish: float | None = None
+
+
+@dataclass(frozen=True)
+class Binning:
+    """Bins of one true variable in which the resolution is studied.
+
+    Parameters
+    ----------
+    name : str
+        Key of the variable in `Residuals.variables`.
+    unit : str
+        Unit of the edges.
+    label : str
+        Matplotlib text of the axis.
+    edges : tuple of float
+        Increasing bin edges; a bin contains its lower edge.
+    log : bool
+        Whether the axis is drawn logarithmically.
+    """
+
+    name: str
+    unit: str
+    label: str
+    edges: tuple[float, ...]
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Residuals of one estimator on every object of every event.
+
+    Parameters
+    ----------
+    values : mapping of str to ndarray, shape (events, objects)
+        Prediction minus truth per quantity (relative where the quantity says so); NaN without an answer.
+    variables : mapping of str to ndarray, shape (events, objects)
+        True variables for the binnings, finite everywhere.
+    failed : ndarray of bool, shape (events, objects)
+        Objects with an answer that is grossly wrong by the task's own definition. An object without an
+        answer counts against the efficiency, not here.
+    """
+
+    values: Mapping[str, NDArray[np.floating]]
+    variables: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    failed: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        shapes = {name: array.shape for name, array in {**self.values, **self.variables}.items()}
+        if self.failed is not None:
+            shapes["failed"] = self.failed.shape
+        if len(set(shapes.values())) != 1 or any(len(shape) != 2 for shape in shapes.values()):
+            raise ValueError(f"residuals need one shape (events, objects) for all arrays; got {shapes}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of events and of objects in each."""
+        events, objects = next(iter(self.values.values())).shape
+        return events, objects
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Objects with a finite answer in every quantity, shape (events, objects)."""
+        return np.logical_and.reduce([np.isfinite(array) for array in self.values.values()])
