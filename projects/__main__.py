@@ -5,6 +5,7 @@ It composes tasks, tracking and registry, and is imported by nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -16,8 +17,13 @@ from projects.task import BadInput
 
 __all__ = ["main"]
 
-#: Exit codes beside 0: failed on the way, the input cannot be used, Ctrl-C.
+#: Exit codes beside 0 and 128 + signal: failed on the way, the input cannot be used, Ctrl-C.
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+#: What fails beside input, by the modules that raise it; they are loaded by then, for the light commands must
+#: not wait for mlflow or TensorFlow.
+EXPECTED = {"tracking.runs": "CannotRecord", "projects.training": "Diverged"}
+#: No room: on the device, in the user's quota, for a file of this size.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Unless the user sets them: TensorFlow's remarks on its own graphs and progress bars of tiny downloads hide
 #: what the run says, and nothing is sent about who runs what.
 QUIET = {
@@ -40,12 +46,24 @@ class Door(click.Group):
             click.echo("shashlik: interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
-            # Imported by whatever raised it; the light commands must not wait for mlflow.
-            recorder = sys.modules.get("tracking.runs")
-            if recorder is None or not isinstance(error, recorder.CannotRecord):
+            if (line := _expected(error)) is None:
                 raise
-            click.echo(f"shashlik: {error}", err=True)
+            click.echo(f"shashlik: {line}", err=True)
             ctx.exit(FAILED)
+        except SystemExit as error:
+            # A signal; whoever raised it has closed its run.
+            click.echo(f"shashlik: terminated by {getattr(error, 'name', error.code)}", err=True)
+            raise
+
+
+def _expected(error: Exception) -> str | None:
+    """The one line of a failure that is nobody's mistake in the program."""
+    for module, name in EXPECTED.items():
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
+            return str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"cannot write {error.filename or 'a file'}: {error.strerror}; free some disk space"
+    return None
 
 
 @click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,7 +91,10 @@ def tasks(name: str | None) -> None:
 @click.argument("task")
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
 def run(task: str, parameters: tuple[str, ...]) -> None:
-    """Run TASK: read or simulate events, fit, judge, record, register. PARAMETERS: --name value, see 'tasks'."""
+    """Run TASK: read or simulate events, fit, judge, record, register.
+
+    PARAMETERS: --name value, see 'tasks'.
+    """
     if {"-h", "--help"} & {task, *parameters}:
         click.echo(click.get_current_context().get_help())
         return
@@ -99,7 +120,12 @@ def simulate(task: str, file: Path, events: int, parameters: tuple[str, ...]) ->
     chosen = catalog.load(task)
     settings = resolve(chosen.settings, chosen.presets, parse(parameters))
     sample = chosen.simulate(settings, events, settings.seed)
-    rootio.write(sample, file)
+    try:
+        rootio.write(sample, file)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise BadInput(f"cannot write {file}: {error.strerror}; choose another place") from error
     click.echo(f"{file}: {len(sample)} events, sha256 {sample.sha256}")
 
 

@@ -31,7 +31,7 @@ def _mass(photons: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
 
 
 def pi0_masses(sample: Sample, predictions: Predictions) -> NDArray[np.floating]:
-    """Reconstructed masses of the pairs, each scaled as if its true mass were the pi0's (MeV), shape (events,).
+    """Reconstructed masses of the pairs (MeV), (events,), each scaled as if its true mass were the pi0's.
 
     The pairs of a sample have any mass. Their reconstructed over their true mass, times the pi0 mass, is the
     peak that pi0 decays with the same energies and distances would make. NaN where a photon was not found.
@@ -65,7 +65,7 @@ def pi0_peak(sample: Sample, predictions: Mapping[str, Predictions], subject: st
         core = _core(masses)
         axes.hist(
             masses[np.isfinite(masses)],
-            edges,
+            list(edges),
             histtype="step",
             color=looks[name].colour,
             linestyle=looks[name].line,

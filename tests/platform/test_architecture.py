@@ -16,6 +16,7 @@ PACKAGES = ("projects", "registry", "tracking")
 #: The only modules that may import mlflow: the sides of tracking and registry that face it.
 FACING_MLFLOW = {
     "registry.store",
+    "tracking.datasets",
     "tracking.environment",
     "tracking.experiment",
     "tracking.models",
