@@ -144,7 +144,7 @@ def _display(
     energies = " + ".join(f"{energy:.1f}" for energy in truth["e"][event])
     gap = np.hypot(np.ptp(truth["x"][event]), np.ptp(truth["y"][event]))
     panel.set(
-        title=f"event {sample['event'][event]}: {energies} GeV, {gap:.1f} cm apart",
         xlabel="x (cm)",
         ylabel="y (cm)",
     )
+    panel.set_title(f"event {sample['event'][event]}\n{energies} GeV, {gap:.1f} cm apart", fontsize=9)

@@ -353,9 +353,11 @@ def test_the_last_complete_checkpoint_is_used(store: str, tmp_path: Path) -> Non
     (folder / "deep").mkdir(parents=True)
     with start() as recorder:
         assert not recorder.fetch_checkpoint(tmp_path / "none")
+        recorder.curve("net", {"loss": 1.0}, 1)
         for content in ("one", "two", "three"):
             (folder / "deep" / "weights").write_text(content)
             recorder.checkpoint(folder)
+        assert run_of(recorder).data.metrics["training/net/loss"] == 1.0, "a resumed run does not repeat it"
         slot = run_of(recorder).data.tags["checkpoint"].split()[0]
         assert recorder.fetch_checkpoint(tmp_path / "a")
         assert (tmp_path / "a" / "deep" / "weights").read_text() == "three"
