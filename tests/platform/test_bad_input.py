@@ -231,6 +231,8 @@ def test_no_place_to_write(place: str) -> None:
 )
 def test_interrupted(row: str, number: signal.Signals, store: str) -> None:
     before = newest_run().info.run_id if MlflowClient().get_experiment_by_name(TASK) else ""
+    # Tests started in the background ignore Ctrl-C, and so would what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = door("run", TASK)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
