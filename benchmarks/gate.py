@@ -90,7 +90,8 @@ def main() -> None:
         print(
             f"| {name} | {events} | {common} | {-100 * improvement:+.0f} % "
             f"| {100 * found['promoted']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] "
-            f"| {100 * found['rejected']:.1f} % | {100 * found['coverage']:.1f} % | {100 * found['half-width']:.2f} % |",
+            f"| {100 * found['rejected']:.1f} % "
+            f"| {100 * found['coverage']:.1f} % | {100 * found['half-width']:.2f} % |",
             flush=True,
         )
     spent = time.process_time() - begin

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
+from registry.sampled import Sampled
 from registry.verdict import INCONCLUSIVE, Claim, Spread, Verdict, claim, decide
 from tracking.bootstrap import FractionOf, Statistic, WidthOf, replicate
 from tracking.residuals import Residuals
@@ -25,9 +25,6 @@ from tracking.resolution import TAIL
 from tracking.rule import Rule
 
 __all__ = ["Contestant", "judge", "undecided"]
-
-#: Shares that differ in no event scatter as if two did: with none in N the 95 % limit is 3/N, not 0.
-LEAST_EVENTS = 1.5
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def judge(
     looks: int = 1,
     spreads: Sequence[Spread] = (),
 ) -> Verdict:
-    """Hold a candidate against the rule. Nothing is raised: what goes wrong gives a verdict that promotes no one.
+    """Hold a candidate against the rule; what goes wrong raises nothing and promotes nobody.
 
     Parameters
     ----------
@@ -165,7 +162,7 @@ def _relative(
     events = ours.shape[0]
     whole = {key: of(np.ones((1, events), dtype=np.uint8)) for key, of in statistics.items()}
     drawn = replicate(statistics, events, rule.replicas, np.random.default_rng(seed))
-    sampled = _Sampled(whole, drawn, events, rule.level)
+    sampled = Sampled(whole, drawn, events, rule.level)
     for index, reference in enumerate(references):
         yield from _against(rule, sampled, index, reference.name, list(ours.values))
     for name, limit in rule.bias.items():
@@ -173,7 +170,7 @@ def _relative(
         yield claim("bias", f"centre of {name}", "", numbers, (-limit, limit), events=events, z=sampled.z)
 
 
-def _against(rule: Rule, sampled: _Sampled, index: int, name: str, quantities: list[str]) -> Iterator[Claim]:
+def _against(rule: Rule, sampled: Sampled, index: int, name: str, quantities: list[str]) -> Iterator[Claim]:
     events, z = sampled.events, sampled.z
     ratios = {quantity: sampled.ratio(index, quantity, 1) for quantity in quantities}
     common = sampled.simultaneous([ratios[quantity] for quantity in rule.primary])
@@ -218,57 +215,3 @@ def _absolute(rule: Rule, candidate: Contestant) -> Iterator[Claim]:
 def _three_sigma(values: NDArray[np.floating]) -> float:
     sigma = WidthOf(values)(np.ones((1, len(values)), dtype=np.uint8))[1, 0]
     return TAIL * float(sigma)
-
-
-class _Sampled:
-    """Statistics of the sample and of its replicas, turned into values with intervals."""
-
-    def __init__(self, whole: Mapping, drawn: Mapping, events: int, level: float) -> None:
-        self._whole, self._drawn, self.events, self._level = whole, drawn, events, level
-        self.z = float(ndtri((1 + level) / 2))
-
-    def ratio(self, index: int, quantity: str, row: int) -> tuple[float, NDArray[np.floating]]:
-        """Logarithm of the ratio of two widths, and of its replicas."""
-        keys = [(index, who, quantity) for who in (0, 1)]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.log(self._whole[keys[0]][row][0] / self._whole[keys[1]][row][0])
-            return float(value), np.log(self._drawn[keys[0]][row] / self._drawn[keys[1]][row])
-
-    def difference(self, first: tuple, second: tuple) -> tuple[float, float, float]:
-        """Difference of two shares with its interval."""
-        value = float(self._whole[first][0] - self._whole[second][0])
-        least = LEAST_EVENTS / self.events
-        return self.around(value, self._drawn[first] - self._drawn[second], self.z, least=least)
-
-    def around(
-        self,
-        value: float,
-        drawn: NDArray[np.floating],
-        z: float,
-        logarithmic: bool = False,
-        least: float = 0.0,
-    ) -> tuple[float, float, float]:
-        """Value and interval of `z` standard errors; NaN limits unless nine replicas of ten are finite."""
-        error = max(_error(drawn), least) if _usable(value, drawn) else math.nan
-        numbers = (float(value), float(value - z * error), float(value + z * error))
-        return tuple(math.exp(n) for n in numbers) if logarithmic else numbers  # type: ignore[return-value]
-
-    def simultaneous(self, several: Sequence[tuple[float, NDArray[np.floating]]]) -> float:
-        """Half-width, in standard errors, at which the intervals of all hold together: max-T."""
-        scaled = [
-            np.abs(drawn - value) / error
-            for value, drawn in several
-            if _usable(value, drawn) and (error := _error(drawn)) > 0
-        ]
-        if not scaled:
-            return self.z
-        largest = np.nanmax(np.stack(scaled), axis=0)
-        return max(float(np.quantile(largest[np.isfinite(largest)], self._level)), self.z)
-
-
-def _usable(value: float, drawn: NDArray[np.floating]) -> bool:
-    return bool(np.isfinite(value) and np.isfinite(drawn).mean() >= 0.9)
-
-
-def _error(drawn: NDArray[np.floating]) -> float:
-    return float(np.std(drawn[np.isfinite(drawn)]))
