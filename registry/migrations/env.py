@@ -1,0 +1,15 @@
+"""How alembic reaches the journal's database: through the connection that `registry.database` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+__all__: list[str] = []
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    # Beside mlflow's own version in the same database.
+    version_table="shashlik_version",
+    transactional_ddl=True,
+)
+context.run_migrations()
