@@ -12,12 +12,18 @@ from typing import Any
 
 import click
 
+from projects.commands import COMMANDS
 from projects.task import BadInput
 
 __all__ = ["main"]
 
 #: Exit codes beside 0: failed on the way, the input cannot be used, Ctrl-C.
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+EXPECTED = (
+    ("tracking.runs", "CannotRecord"),
+    ("registry.journal", "Conflict"),
+    ("registry.database", "Unreachable"),
+)
 #: Unless the user sets them: TensorFlow's remarks on its own graphs and progress bars of tiny downloads hide
 #: what the run says, and nothing is sent about who runs what.
 QUIET = {
@@ -25,6 +31,19 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+
+
+def _expected(error: Exception) -> bool:
+    """Whether its text is the one line that a user should read.
+
+    Such errors are known by modules that whatever raised them has imported; the light commands must not wait
+    for mlflow.
+    """
+    for module, name in EXPECTED:
+        known = sys.modules.get(module)
+        if known is not None and isinstance(error, getattr(known, name)):
+            return True
+    return False
 
 
 class Door(click.Group):
@@ -40,9 +59,7 @@ class Door(click.Group):
             click.echo("shashlik: interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
-            # Imported by whatever raised it; the light commands must not wait for mlflow.
-            recorder = sys.modules.get("tracking.runs")
-            if recorder is None or not isinstance(error, recorder.CannotRecord):
+            if not _expected(error):
                 raise
             click.echo(f"shashlik: {error}", err=True)
             ctx.exit(FAILED)
@@ -52,6 +69,12 @@ class Door(click.Group):
 @click.version_option(package_name="shashlik")
 def main() -> None:
     """Experiment tracking for particle physics, built around a model registry that judges by evidence."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 @main.command()
@@ -77,8 +100,6 @@ def run(task: str, parameters: tuple[str, ...]) -> None:
     if {"-h", "--help"} & {task, *parameters}:
         click.echo(click.get_current_context().get_help())
         return
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     from projects.run import run as run_task
 
     run_task(task, parameters)

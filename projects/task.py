@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tracking.residuals import Binning, Quantity, Residuals
+from tracking.rule import Rule
 
 __all__ = [
     "BadInput",
@@ -281,6 +282,8 @@ class Task:
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``, task-specific numbers.
     findings : callable
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
+    rule : Rule
+        When a candidate becomes champion; without one nothing does.
     """
 
     name: str
@@ -302,3 +305,4 @@ class Task:
         default=lambda sample, predictions: {}
     )
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
+    rule: Rule | None = None

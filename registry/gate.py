@@ -124,8 +124,8 @@ def _trouble(
     missing = [name for name in rule.rivals if name not in baselines]
     if missing:
         return f"no baseline {', '.join(missing)} to compare with: register it first"
-    if not references:
-        return "there is neither a champion nor a baseline to compare with"
+    if not references and not (rule.bias or rule.checks):
+        return "there is neither a champion nor a baseline to compare with, nor a limit to keep"
     unknown = [name for name in (*rule.primary, *rule.bias) if name not in candidate.residuals.values]
     if unknown:
         return f"the rule names the quantity {unknown[0]!r}, which the task does not judge"

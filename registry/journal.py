@@ -126,6 +126,22 @@ class Journal:
 
         return self._append(task, wanted, details)
 
+    def withdraw(self, task: str, version: int, details: Mapping[str, Any]) -> Entry:
+        """Take back the promotion of a version that turned out unusable, also where it was the first.
+
+        Raises
+        ------
+        Conflict
+            If it is not the champion any more.
+        """
+
+        def wanted(now: State) -> dict[str, Any]:
+            if now.champion != version:
+                raise Conflict(f"the champion of {task} is {_named(now.champion)}, not {_named(version)}")
+            return {"event": "withdraw", "version": now.previous, "previous": version, "verdict": ""}
+
+        return self._append(task, wanted, details)
+
     def note(
         self, task: str, event: str, version: int | None, details: Mapping[str, Any], verdict: str = ""
     ) -> Entry:

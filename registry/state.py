@@ -25,7 +25,7 @@ class Entry:
         ISO 8601, UTC.
     actor : str
         Who, and on which machine.
-    event : {"promote", "rollback", "baseline", "freeze", "look"}
+    event : {"promote", "rollback", "withdraw", "baseline", "freeze", "look"}
         What happened.
     version : int or None
         Version of the registered model that it is about.
@@ -116,6 +116,8 @@ def _after(now: State, entry: Entry) -> State:
         case "rollback":
             last = max(i for i, version in enumerate(champions[:-1]) if version == entry.version)
             champions = champions[: last + 1]
+        case "withdraw":
+            champions = champions[:-1]
         case "baseline":
             assert entry.version is not None
             baselines = {**baselines, entry.more["name"]: entry.version}

@@ -230,7 +230,8 @@ def decide(claims: Sequence[Claim]) -> tuple[str, tuple[str, ...], float]:
             tuple(c.words for group in undecided for c in group if c.status == OPEN),
             min(wrong) if wrong else max(needed),
         )
-    return PROMOTE, tuple(c.words for c in claims if c.kind == "better" and c.status == SHOWN), math.nan
+    better = tuple(c.words for c in claims if c.kind == "better" and c.status == SHOWN)
+    return PROMOTE, better or ("there is nothing to be better than, and all limits are kept",), math.nan
 
 
 def _hopeful(one: Claim) -> bool:
