@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from projects.commands import COMMANDS
+from projects.commands.declared import COMMANDS
 from projects.task import BadInput
 
 __all__ = ["main"]

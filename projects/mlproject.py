@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from projects import catalog
-from projects.commands import COMMANDS
+from projects.commands.declared import COMMANDS
 
 __all__ = ["render"]
 

@@ -114,8 +114,10 @@ def _after(now: State, entry: Entry) -> State:
             assert entry.version is not None
             champions = (*champions, entry.version)
         case "rollback":
-            last = max(i for i, version in enumerate(champions[:-1]) if version == entry.version)
-            champions = champions[: last + 1]
+            assert entry.version is not None
+            places = [i for i, version in enumerate(champions[:-1]) if version == entry.version]
+            # Only in a journal that was tampered with there is none; `verify` tells so.
+            champions = champions[: places[-1] + 1] if places else (entry.version,)
         case "withdraw":
             champions = champions[:-1]
         case "baseline":

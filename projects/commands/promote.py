@@ -59,12 +59,12 @@ def promote(
     """
     if task.rule is None:
         raise BadInput(f"{task.name} declares no rule, so nothing can be promoted: give its Task one")
+    if broken := registry.problems(task.name):
+        raise BadInput(f"{broken[0]}: nothing is promoted before 'shashlik doctor {task.name} --repair'")
     candidate = _candidate(task.name, reference)
     expected = registry.state(task.name).champion
     if candidate.number == expected:
         raise BadInput(f"{candidate.name} is the champion of {task.name} already")
-    if broken := registry.problems(task.name):
-        raise BadInput(f"{broken[0]}: nothing is promoted before 'shashlik doctor {task.name} --repair'")
     kept = freeze.ensure(registry, task.name)
     rivals = baselines.ensure(registry, task)
     verdict, entrant, sample = _verdict(registry, task, task.rule, candidate, expected, rivals, kept, say)
