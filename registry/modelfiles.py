@@ -42,7 +42,7 @@ def megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in _files(folder)) / 1e6
 
 
-def cache() -> Path:
+def _cache() -> Path:
     """Where copies are kept: ``$XDG_CACHE_HOME/shashlik``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shashlik"
 
@@ -50,7 +50,7 @@ def cache() -> Path:
 def keep(folder: Path) -> Path:
     """The local copy of the model in `folder`, made if need be; its hash is checked every time."""
     wanted = sha256(folder)
-    kept = cache() / "models" / wanted
+    kept = _cache() / "models" / wanted
     if kept.is_dir() and sha256(kept) != wanted:
         shutil.rmtree(kept)
     if not kept.is_dir():
@@ -65,7 +65,7 @@ def keep(folder: Path) -> Path:
             os.utime(target, (0, 0))
         for source in scratch.rglob("*.py"):
             code = hashlib.sha256(source.read_bytes()).hexdigest()
-            compiled = cache() / "compiled" / code
+            compiled = _cache() / "compiled" / code
             compiled.mkdir(parents=True, exist_ok=True)
             (source.parent / "__pycache__").symlink_to(compiled)
         try:

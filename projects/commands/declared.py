@@ -12,7 +12,10 @@ import click
 
 from projects.task import BadInput
 
-__all__ = ["COMMANDS"]
+__all__ = [
+    "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "freeze", "history", "predict",
+    "promote", "rollback",
+]  # fmt: skip
 
 
 class _Maybe(click.ParamType):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from alembic import context
 
-__all__: list[str] = []
+__all__ = ["migrate"]
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    # Beside mlflow's own version in the same database.
-    version_table="shashlik_version",
-    transactional_ddl=True,
-)
-context.run_migrations()
+
+def migrate() -> None:
+    """Run the migrations that alembic asks for."""
+    context.configure(
+        connection=context.config.attributes["connection"],
+        # Beside mlflow's own version in the same database.
+        version_table="shashlik_version",
+        transactional_ddl=True,
+    )
+    context.run_migrations()
+
+
+migrate()

@@ -28,7 +28,7 @@ FACING_MLFLOW = {
 #: The doors are imported by nobody.
 DOORS = {"projects.__main__", "registry.__main__"}
 #: Together with the doors the only modules of projects that see tracking's mlflow side and the registry.
-COMPOSERS = DOORS | {"projects.run", "projects.contest"}
+COMPOSERS = DOORS | {"projects.contest", "projects.mlproject", "projects.run"}
 
 
 def module_name(path: Path) -> str:
