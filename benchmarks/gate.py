@@ -88,7 +88,7 @@ def main() -> None:
         found = rates(rule, events, improvement, options.trials, common)
         low, high = wilson(found["promoted"] * options.trials, options.trials, 0.95)
         print(
-            f"| {name} | {events} | {common} | {-100 * improvement:+.0f} % "
+            f"| {name} | {events} | {common} | {0.0 - 100 * improvement:+.0f} % "
             f"| {100 * found['promoted']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] "
             f"| {100 * found['rejected']:.1f} % "
             f"| {100 * found['coverage']:.1f} % | {100 * found['half-width']:.2f} % |",
