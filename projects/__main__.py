@@ -5,6 +5,7 @@ It composes tasks, tracking and registry, and is imported by nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -17,13 +18,18 @@ from projects.task import BadInput
 
 __all__ = ["main"]
 
-#: Exit codes beside 0: failed on the way, the input cannot be used, Ctrl-C.
+#: Exit codes beside 0 and 128 + signal: failed on the way, the input cannot be used, Ctrl-C.
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-EXPECTED = (
-    ("tracking.runs", "CannotRecord"),
-    ("registry.journal", "Conflict"),
-    ("registry.database", "Unreachable"),
-)
+#: What fails beside input, by the modules that raise it; they are loaded by then, for the light commands must
+#: not wait for mlflow or TensorFlow.
+EXPECTED = {
+    "projects.training": "Diverged",
+    "registry.database": "Unreachable",
+    "registry.journal": "Conflict",
+    "tracking.runs": "CannotRecord",
+}
+#: No room: on the device, in the user's quota, for a file of this size.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Unless the user sets them: TensorFlow's remarks on its own graphs and progress bars of tiny downloads hide
 #: what the run says, and nothing is sent about who runs what.
 QUIET = {
@@ -31,19 +37,6 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-
-
-def _expected(error: Exception) -> bool:
-    """Whether its text is the one line that a user should read.
-
-    Such errors are known by modules that whatever raised them has imported; the light commands must not wait
-    for mlflow.
-    """
-    for module, name in EXPECTED:
-        known = sys.modules.get(module)
-        if known is not None and isinstance(error, getattr(known, name)):
-            return True
-    return False
 
 
 class Door(click.Group):
@@ -59,10 +52,24 @@ class Door(click.Group):
             click.echo("shashlik: interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
-            if not _expected(error):
+            if (line := _expected(error)) is None:
                 raise
-            click.echo(f"shashlik: {error}", err=True)
+            click.echo(f"shashlik: {line}", err=True)
             ctx.exit(FAILED)
+        except SystemExit as error:
+            # A signal; whoever raised it has closed its run.
+            click.echo(f"shashlik: terminated by {getattr(error, 'name', error.code)}", err=True)
+            raise
+
+
+def _expected(error: Exception) -> str | None:
+    """The one line of a failure that is nobody's mistake in the program."""
+    for module, name in EXPECTED.items():
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
+            return str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"cannot write {error.filename or 'a file'}: {error.strerror}; free some disk space"
+    return None
 
 
 @click.group(cls=Door, context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,7 +103,10 @@ def tasks(name: str | None) -> None:
 @click.argument("task")
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
 def run(task: str, parameters: tuple[str, ...]) -> None:
-    """Run TASK: read or simulate events, fit, judge, record, register. PARAMETERS: --name value, see 'tasks'."""
+    """Run TASK: read or simulate events, fit, judge, record, register.
+
+    PARAMETERS: --name value, see 'tasks'.
+    """
     if {"-h", "--help"} & {task, *parameters}:
         click.echo(click.get_current_context().get_help())
         return
@@ -120,7 +130,12 @@ def simulate(task: str, file: Path, events: int, parameters: tuple[str, ...]) ->
     chosen = catalog.load(task)
     settings = resolve(chosen.settings, chosen.presets, parse(parameters))
     sample = chosen.simulate(settings, events, settings.seed)
-    rootio.write(sample, file)
+    try:
+        rootio.write(sample, file)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise BadInput(f"cannot write {file}: {error.strerror}; choose another place") from error
     click.echo(f"{file}: {len(sample)} events, sha256 {sample.sha256}")
 
 

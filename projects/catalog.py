@@ -43,6 +43,7 @@ def load(name: str) -> Task:
     task: Task = importlib.import_module(modules[name]).TASK
     if task.name != name:
         raise BadInput(
-            f"{modules[name]} defines the task {task.name!r}; its file name asks for {name!r}: rename one of them"
+            f"{modules[name]} defines the task {task.name!r}; its file name asks for {name!r}: "
+            "rename one of them"
         )
     return task

@@ -77,9 +77,9 @@ def gather(task: Task, settings: RunSettings) -> Events:
         )
     order = np.random.default_rng(split_seed).permutation(len(events))
     half = len(events) // 2
-    train, test = np.sort(order[:half]), np.sort(order[half:])
+    first, second = np.sort(order[:half]), np.sort(order[half:])
     return Events(
-        events.select(train[: settings.train_events]), events.select(test[: settings.test_events]), fit_seed
+        events.select(first[: settings.train_events]), events.select(second[: settings.test_events]), fit_seed
     )
 
 

@@ -9,6 +9,11 @@ from types import ModuleType
 
 __all__ = ["join"]
 
+_HEAD = '''\
+"""An estimator of Shashlik, joined from its modules; it needs only its listed requirements."""
+
+from __future__ import annotations'''
+
 
 def _stands(node: ast.stmt) -> bool:
     """Whether a statement is kept: imports of this repository's own modules are not, nor ``__future__``."""
@@ -41,8 +46,7 @@ def join(modules: Sequence[ModuleType], folder: Path) -> Path:
         When two modules define the same top-level name.
     """
     owners: dict[str, str] = {}
-    parts = ['"""An estimator of Shashlik, joined from its modules; it needs only its listed requirements."""',
-             "from __future__ import annotations"]  # fmt: skip
+    parts = [_HEAD]
     for module in modules:
         source = Path(module.__file__ or "").read_text()
         lines = source.splitlines()

@@ -58,7 +58,7 @@ def expand(spec: str) -> list[str]:
 
 
 def mapping(text: str, schema: Schema) -> dict[str, str]:
-    """``"e:E1+E2,px:px1,mass:0.106"`` as column -> what fills it: a branch, an expression of branches, a number.
+    """``"e:E1+E2,px:px1,mass:0.106"`` as column -> what fills it: branch, expression of branches, number.
 
     Raises
     ------
@@ -102,11 +102,9 @@ def _filled(
     expressions = list(dict.fromkeys(wanted[name] for name in wanted if name not in numbers))
     for arrays in tree.iterate(expressions, step_size=events, library="ak"):
         columns = {name: arrays[wanted[name]] for name in wanted if name not in numbers}
-        if not any(column.jagged for column in schema.columns):
-            if any(array.ndim == 2 for array in columns.values()):
-                columns = dict(
-                    zip(columns, map(ak.flatten, ak.broadcast_arrays(*columns.values())), strict=True)
-                )
+        single = not any(column.jagged for column in schema.columns)
+        if single and any(array.ndim == 2 for array in columns.values()):
+            columns = dict(zip(columns, map(ak.flatten, ak.broadcast_arrays(*columns.values())), strict=True))
         rows = len(next(iter(columns.values())))
         for name, value in numbers.items():
             columns[name] = np.full(rows, int(value) if schema[name].kind == "int" else value)
@@ -253,6 +251,11 @@ def write(events: Sample, path: Path) -> None:
     """The sample as a ROOT file of its schema; the name appears only when the file is complete.
 
     Jagged columns of one group are written as one group of branches with a common counter.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written; nothing of it is left.
     """
     groups: dict[str, dict[str, Any]] = defaultdict(dict)
     branches: dict[str, Any] = {}
@@ -280,5 +283,7 @@ def write(events: Sample, path: Path) -> None:
             )
             file[events.schema.tree].extend(branches)
         os.replace(partial, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -22,14 +22,14 @@ from tracking.models import log_model
 from tracking.predictions import PredictionTable
 from tracking.provenance import versions
 from tracking.recorder import Recorder, recording, settings_of
-from tracking.runs import active
+from tracking.runs import CannotRecord, active
 
 __all__ = ["EXAMPLE", "SUBJECT", "answers_of", "evidence_of", "recorded", "run"]
 
 #: The estimator that a run is about; all others are what it is compared with.
 SUBJECT = "network"
-#: Events kept as the input example of a model.
-EXAMPLE = slice(0, 5)
+#: Events on which a logged model must repeat its estimator.
+EXAMPLE = slice(0, 200)
 
 
 def run(name: str, tokens: Sequence[str]) -> int:
@@ -52,12 +52,12 @@ def run(name: str, tokens: Sequence[str]) -> int:
     BadInput
         For an unknown task, parameters or files that cannot be used.
     CannotRecord
-        When the tracking server does not take what is recorded.
+        When the tracking server does not take what is recorded, or a run cannot be resumed.
     """
     task = catalog.load(name)
     try:
         settings = _settings(task, tokens)
-    except BadInput:
+    except (BadInput, CannotRecord):
         # Also a run that cannot begin is recorded, as FAILED and with this reason.
         with active(name):
             raise
@@ -71,7 +71,7 @@ def run(name: str, tokens: Sequence[str]) -> int:
 def _settings(task: Task, tokens: Sequence[str]) -> RunSettings:
     """Settings of the run; a resumed run has those that it had, and need not be told them again."""
     given = parse(tokens)
-    known = settings_of(given["resume"]) if "resume" in given else {}
+    known = settings_of(given["resume"], task.name) if "resume" in given else {}
     return resolve(
         task.settings, task.presets, {**{name: text for name, text in known.items() if text}, **given}
     )

@@ -277,9 +277,9 @@ class Task:
         ``carried(sample) -> mapping of str to Predictions``: results of other programs that came with the
         file, judged beside our own estimators.
     pictures : callable
-        ``pictures(sample, predictions by estimator) -> mapping of str to Figure``: event displays, mass peaks.
+        ``pictures(sample, predictions by estimator) -> mapping of str to Figure``: displays, mass peaks.
     extra_metrics : callable
-        ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``, task-specific numbers.
+        ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
     rule : Rule

@@ -150,7 +150,7 @@ def train(
     """
     events = len(_first(data[0]))
     batch = min(plan.batch, events)
-    # Keras runs whole groups only, so an epoch is a whole number of them; a few events wait for the next epoch.
+    # Keras runs whole groups only, so an epoch is a number of them; a few events wait for the next epoch.
     calls = -(-(events // batch) // plan.group)
     group = events // batch // calls
     steps = group * calls
@@ -166,28 +166,25 @@ def train(
         columns = data if weights is None else (*data, weights)
         batches = _batches(columns, batch, steps, state.epoch, plan.epochs, bench.seed, augment)
         watch = _Watch(state, plan, validation, max(batch, 1024))
-        twin.fit(
-            batches,
-            initial_epoch=state.epoch,
-            epochs=plan.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,
-            verbose=0,
-            callbacks=[watch],
-        )
+        try:
+            twin.fit(
+                batches,
+                initial_epoch=state.epoch,
+                epochs=plan.epochs,
+                steps_per_epoch=steps,
+                shuffle=False,
+                verbose=0,
+                callbacks=[watch],
+            )
+        finally:
+            watch.bar.close()  # before whatever is told next
     state.finish()
     return state.history
 
 
 def predict(model: keras.Model, inputs: Arrays, batch: int = 4096) -> Any:
-    """Model outputs for all events as numpy arrays, batch after batch of one size."""
-    rows = len(_first(inputs))
-    call = tf.function(lambda part: model(part, training=False), reduce_retracing=True)
-    parts = []
-    for first in range(0, rows, batch):
-        part = tf.nest.map_structure(lambda array: array[first : first + batch], inputs)
-        parts.append(tf.nest.map_structure(lambda tensor: tensor.numpy(), call(part)))
-    return tf.nest.map_structure(lambda *pieces: np.concatenate(pieces), *parts)
+    """Model outputs for all events as numpy arrays."""
+    return model.predict(inputs, batch_size=batch, verbose=0)
 
 
 def _first(arrays: Arrays) -> NDArray[Any]:
@@ -284,14 +281,7 @@ class _Watch(keras.callbacks.Callback):
     def __init__(self, state: _State, plan: Plan, validation: tuple[Arrays, Arrays], batch: int) -> None:
         super().__init__()
         self.state, self.plan, self.validation, self.batch = state, plan, validation, batch
-
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        self.bar = tqdm(
-            total=self.plan.epochs,
-            initial=self.state.epoch,
-            desc=f"training {self.state.stage}",
-            unit="epoch",
-        )
+        self.bar = tqdm(total=plan.epochs, initial=state.epoch, desc=f"training {state.stage}", unit="epoch")
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._must_be_finite((logs or {}).get("loss", 0.0))
@@ -316,9 +306,6 @@ class _Watch(keras.callbacks.Callback):
             self.model.stop_training = True
         elif time.monotonic() - state.written > CHECKPOINT_EVERY and state.epoch < self.plan.epochs:
             state.write()
-
-    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        self.bar.close()
 
     def _must_be_finite(self, loss: float) -> None:
         if not np.isfinite(loss):

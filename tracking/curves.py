@@ -46,6 +46,7 @@ class Curves:
         self._send, self._period, self._batch = send, period, batch
         self._waiting: deque[Point] = deque(maxlen=MOST_WAITING)
         self._lock = threading.Lock()
+        self._sending = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self.nonfinite: set[str] = set()
@@ -65,6 +66,22 @@ class Curves:
             self._thread = threading.Thread(target=self._run, name="curves", daemon=True)
             self._thread.start()
 
+    def flush(self) -> None:
+        """Send what waits, now and from here; after a failure it goes on waiting."""
+        with self._sending:
+            while self._waiting:
+                with self._lock:
+                    batch = [self._waiting[i] for i in range(min(self._batch, len(self._waiting)))]
+                try:
+                    self._send(batch)
+                except Exception as error:
+                    self.trouble = str(error).strip().split("\n")[0] or type(error).__name__
+                    return
+                self.trouble = ""
+                with self._lock:
+                    for _ in batch:
+                        self._waiting.popleft()
+
     def close(self, patience: float = 30.0) -> None:
         """Send what waits, for `patience` seconds at most; then `trouble` says why points are missing."""
         self._closing.set()
@@ -75,19 +92,5 @@ class Curves:
 
     def _run(self) -> None:
         while not self._closing.wait(self._period):
-            self._flush()
-        self._flush()
-
-    def _flush(self) -> None:
-        while self._waiting:
-            with self._lock:
-                batch = [self._waiting[i] for i in range(min(self._batch, len(self._waiting)))]
-            try:
-                self._send(batch)
-            except Exception as error:
-                self.trouble = str(error).strip().split("\n")[0] or type(error).__name__
-                return
-            self.trouble = ""
-            with self._lock:
-                for _ in batch:
-                    self._waiting.popleft()
+            self.flush()
+        self.flush()

@@ -8,9 +8,11 @@ __all__ = ["MISSING", "interval", "percent", "plain", "with_error"]
 
 #: Printed for a number that does not exist.
 MISSING = "–"
+#: With more decimal places than this a number is written with a power of ten.
+MOST_PLACES = 7
 
 
-def decimals(error: float, digits: int = 2) -> int:
+def _decimals(error: float, digits: int = 2) -> int:
     """Decimal places at which an error has this many significant digits; negative left of the point."""
     places = digits - 1 - math.floor(math.log10(abs(error)))
     # 0.0996 rounds up to 0.10: one place fewer still shows two digits.
@@ -23,7 +25,11 @@ def with_error(value: float, error: float) -> str:
         return MISSING
     if not (math.isfinite(error) and error > 0):
         return plain(value)
-    places = decimals(error)
+    places = _decimals(error)
+    if places > MOST_PLACES:
+        power = math.floor(math.log10(max(abs(value), error)))
+        values = (_fixed(number / 10.0**power, places + power) for number in (value, error))
+        return f"({' ± '.join(values)})e{power}".replace("-", "−")
     return f"{_fixed(value, places)} ± {_fixed(error, places)}"
 
 
@@ -31,7 +37,9 @@ def plain(value: float, digits: int = 4) -> str:
     """A number without error, to this many significant digits."""
     if not math.isfinite(value):
         return MISSING if math.isnan(value) else "∞"
-    return "0" if value == 0 else _fixed(value, decimals(value, digits))
+    if value and _decimals(value) > MOST_PLACES:
+        return f"{value:.{digits - 1}e}".replace("-", "−")
+    return "0" if value == 0 else _fixed(value, _decimals(value, digits))
 
 
 def interval(value: float, low: float, high: float) -> str:
@@ -41,7 +49,7 @@ def interval(value: float, low: float, high: float) -> str:
     distances = [abs(value - limit) for limit in (low, high) if math.isfinite(limit) and limit != value]
     if not distances:
         return plain(value)
-    places = max(decimals(min(distances)), 0)
+    places = max(_decimals(min(distances)), 0)
     limits = (_fixed(limit, places) if math.isfinite(limit) else plain(limit) for limit in (low, high))
     return f"{_fixed(value, places)} [{', '.join(limits)}]"
 
@@ -54,7 +62,7 @@ def percent(value: float, low: float, high: float) -> str:
     larger = max(up, down)
     if not larger > 0:
         return f"{plain(100 * value)} %"
-    places = max(decimals(larger), 0)
+    places = max(_decimals(larger), 0)
     if abs(up - down) < 0.1 * larger:
         return f"{_fixed(100 * value, places)} ± {_fixed(larger, places)} %"
     return f"{_fixed(100 * value, places)} (+{_fixed(up, places)} −{_fixed(down, places)}) %"

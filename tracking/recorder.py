@@ -15,24 +15,22 @@ from typing import Any
 
 import mlflow
 from matplotlib.figure import Figure
-from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from tracking import checkpoints, report
 from tracking.curves import Curves, Point
+from tracking.datasets import Recorded
 from tracking.evidence import Evidence, from_json
 from tracking.predictions import PredictionTable
 from tracking.provenance import commit
-from tracking.runs import CannotRecord, active, one_line, silence
+from tracking.runs import CannotRecord, active, one_line, resumable, silence
 
 __all__ = ["CannotRecord", "Recorder", "recall", "recording", "settings_of"]
 
 #: Limits of mlflow's `log_batch` and of its columns.
 MOST_METRICS, MOST_PARAMS, LONGEST_TAG = 1000, 100, 8000
-LONGEST_NAME, LONGEST_DIGEST = 500, 36
 
 
 @contextmanager
@@ -62,11 +60,9 @@ def recording(
         try:
             recorder._begin(task, seed, settings, run.data.params)
             yield recorder
-        except BaseException as error:
+        except BaseException:
             with suppress(Exception):
                 recorder._close()
-            if isinstance(error, MlflowException):
-                raise CannotRecord(f"{recorder.where} could not be stored ({one_line(error)})") from error
             raise
         recorder._close()
 
@@ -103,8 +99,6 @@ class Recorder:
     def dataset(self, name: str, sha256: str, source: str, events: int, context: str) -> None:
         """Log a sample as an input of the run.
 
-        The digest is the beginning of our own full-content hash, as much as mlflow has room for.
-
         Parameters
         ----------
         name : str
@@ -115,8 +109,20 @@ class Recorder:
             Number of events.
         context : str
             ``"training"`` or ``"evaluation"``; the hash of the latter becomes the tag ``data.sha256``.
+
+        Raises
+        ------
+        CannotRecord
+            When the run is resumed and had other events for its evaluation.
         """
-        mlflow.log_input(_Sample(name, sha256, source, events), context=context)
+        if context == "evaluation":
+            before = self._client.get_run(self.run_id).data.tags.get("data.sha256", sha256)
+            if before != sha256:
+                raise CannotRecord(
+                    f"run {self.run_id} was evaluated on other events (sha256 {before[:12]}..., now "
+                    f"{sha256[:12]}...): bring the old file back, or start anew without resume"
+                )
+        mlflow.log_input(Recorded(name, sha256, source, events), context=context)
         if context == "evaluation":
             self.tag("data.sha256", sha256)
 
@@ -138,9 +144,14 @@ class Recorder:
         """Keep a copy of a folder of checkpoints with the run.
 
         Two files take turns, and the tag ``checkpoint`` names the one that is complete, so that a kill at
-        any moment leaves a good one. A store that does not answer is no reason to stop a training.
+        any moment leaves a good one. A store that does not answer is no reason to stop a training, nor to
+        hold it up.
         """
         try:
+            if reason := silence():
+                raise OSError(reason)
+            # What a resumed run does not repeat must not be lost.
+            self._curves.flush()
             previous = self._client.get_run(self.run_id).data.tags.get("checkpoint", "second ")
             slot = "second" if previous.startswith("first ") else "first"
             with tempfile.TemporaryDirectory() as scratch:
@@ -251,36 +262,15 @@ class Recorder:
             self.tag("curves", f"incomplete: {self._curves.trouble}"[:LONGEST_TAG])
 
 
-class _Sample(MetaDataset):
-    """A sample as mlflow shows datasets; mlflow's own digests read only the first 10 000 rows."""
-
-    def __init__(self, name: str, sha256: str, source: str, events: int) -> None:
-        origin = CodeDatasetSource({"mlflow.source.name": source, "sha256": sha256})
-        self._profile = {"events": events}
-        super().__init__(origin, name=name[:LONGEST_NAME], digest=sha256[:LONGEST_DIGEST])
-
-    @property
-    def profile(self) -> dict[str, int]:
-        """What the UI shows of its size."""
-        return self._profile
-
-    def to_dict(self) -> dict[str, str]:
-        """All that mlflow stores."""
-        return super().to_dict() | {"profile": json.dumps(self._profile)}
-
-
-def settings_of(run_id: str) -> dict[str, str]:
-    """The resolved settings of a run as they were logged, without the prefix ``cfg.``.
+def settings_of(run_id: str, task: str) -> dict[str, str]:
+    """The resolved settings, as they were logged, of a run of `task` that can be resumed.
 
     Raises
     ------
     CannotRecord
-        If there is no such run.
+        If the store does not answer or there is no such run.
     """
-    try:
-        params = MlflowClient().get_run(run_id).data.params
-    except MlflowException as error:
-        raise CannotRecord(f"no run {run_id!r} in {mlflow.get_tracking_uri()} ({one_line(error)})") from error
+    params = resumable(run_id, task).data.params
     return {name.removeprefix("cfg."): value for name, value in params.items() if name.startswith("cfg.")}
 
 

@@ -54,7 +54,7 @@ def write(
 def description(
     evidence: Evidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
 ) -> str:
-    """Markdown of at most `longest` characters: headline tables, findings, then figures while there is room."""
+    """Markdown of at most `longest` characters: headline tables, findings, figures while there is room."""
     blocks = tables.headline(evidence) + list(findings)
     blocks += [f"![{name}](/get-artifact?path=figures/{name}.png&run_uuid={run_id})" for name in figures]
     last = "Bin by bin: artifact `evidence/tables.md`."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import urllib.error
@@ -18,21 +18,26 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from requests import RequestException
 
-__all__ = ["CannotRecord", "active", "one_line", "silence"]
+from tracking.processes import lives, signature
+
+__all__ = ["CannotRecord", "Terminated", "active", "one_line", "resumable", "silence"]
 
 #: What an experiment is for. The UI of mlflow 3.17 shows its model-training view only when the address asks
 #: for it (see `tracking.recorder.Recorder.link`); others go by this tag.
 KIND = ("mlflow.experimentKind", "custom_model_development")
 PROCESS = "process"
 FAILURE = "failure"
+#: Seconds that a terminated run has to begin its end.
+AGAIN_AFTER = 10.0
 
 
 class CannotRecord(RuntimeError):
     """A run cannot be started, resumed or stored. Its text is the one line that a user reads."""
 
 
-class _Terminated(SystemExit):
+class Terminated(SystemExit):
     """SIGTERM or SIGHUP, raised where the main thread is, so that runs are closed on the way out."""
 
     def __init__(self, number: int) -> None:
@@ -44,11 +49,12 @@ def one_line(error: BaseException) -> str:
     """Why something ended, in one line for a tag."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by the user"
-    if isinstance(error, _Terminated):
+    if isinstance(error, Terminated):
         return f"terminated by {error.name}"
     if isinstance(error, SystemExit):
         return f"stopped before its end with exit code {error.code}"
-    text = " ".join(str(error).split())[:500]
+    # SQLAlchemy adds the statement and a link, which would hide the reason.
+    text = " ".join(str(error).split()).partition(" [SQL: ")[0][:500]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -61,41 +67,56 @@ def active(task: str, resume: str | None = None) -> Iterator[Run]:
     FAILED with the reason in the tag ``failure`` for any exception, Ctrl-C, SIGTERM and SIGHUP included. Of
     a process that was killed outright the next run of the experiment on the same machine takes care.
 
+    A run is always continued under its own id. The one that ``mlflow run`` makes all the same for a process
+    that resumes another says in its description where to look, and ends as that other one does.
+
     Raises
     ------
     CannotRecord
-        If the store does not answer or the run cannot be resumed.
+        If the store does not answer, now or later, or the run cannot be resumed.
     """
     client = _client()
-    given = os.environ.pop("MLFLOW_RUN_ID", None)
+    given = os.environ.get("MLFLOW_RUN_ID")
     run_id = resume or given
     try:
-        if run_id:
-            run = _resumable(client, run_id, task, fresh=run_id == given)
-            experiment_id = run.info.experiment_id
+        if resume:
+            experiment_id = resumable(resume, task).info.experiment_id
+        elif given:
+            experiment_id = client.get_run(given).info.experiment_id
         else:
             experiment_id = _experiment(client, os.environ.get("MLFLOW_EXPERIMENT_NAME") or task)
         if client.get_experiment(experiment_id).tags.get(KIND[0]) is None:
             client.set_experiment_tag(experiment_id, *KIND)
-        if given and given != run_id:
-            client.set_tag(given, "mlflow.note.content", f"Continues run {run_id}: see there.")
         _bury(client, experiment_id)
         run = mlflow.start_run(run_id=run_id, experiment_id=None if run_id else experiment_id)
     except (MlflowException, OSError) as error:
         raise CannotRecord(
             f"no run could be started in {mlflow.get_tracking_uri()}: {one_line(error)}"
         ) from error
+    # It is taken: neither mlflow nor a second run of this process must use it again.
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    mine = [run.info.run_id, *([given] if given and given != run_id else [])]
     try:
         with _signals():
-            client.set_tag(run.info.run_id, PROCESS, f"{socket.gethostname()}:{os.getpid()}")
+            for name in mine:
+                client.set_tag(name, PROCESS, signature(os.getpid()))
+            for name in mine[1:]:
+                client.set_tag(name, "mlflow.note.content", f"Continues run {run_id}: see there.")
+            _forget(client, run.info.run_id, FAILURE)
             yield run
-            if FAILURE in client.get_run(run.info.run_id).data.tags:
-                client.delete_tag(run.info.run_id, FAILURE)
-            client.delete_tag(run.info.run_id, PROCESS)
+            for name in mine:
+                _forget(client, name, PROCESS)
+        mlflow.end_run()
+        for name in mine[1:]:
+            client.set_terminated(name, "FINISHED")
     except BaseException as error:
-        _fail(client, run.info.run_id, one_line(error))
+        for name in mine:
+            _fail(client, name, one_line(error))
+        if isinstance(error, MlflowException | RequestException):
+            raise CannotRecord(
+                f"run {mine[0]} in {mlflow.get_tracking_uri()} could not be stored ({one_line(error)})"
+            ) from error
         raise
-    mlflow.end_run()
 
 
 def silence() -> str:
@@ -122,7 +143,13 @@ def _client() -> MlflowClient:
     # Seconds of retries bridge a restart of the server; the default would hold up a finished run for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger("mlflow.store.db.utils").addFilter(_is_no_error)
     return MlflowClient()
+
+
+def _is_no_error(record: logging.LogRecord) -> bool:
+    """mlflow prints the traceback of every database error; we say the reason in one line."""
+    return record.levelno < logging.ERROR
 
 
 def _experiment(client: MlflowClient, name: str) -> str:
@@ -143,16 +170,21 @@ def _experiment(client: MlflowClient, name: str) -> str:
     return found.experiment_id
 
 
-def _resumable(client: MlflowClient, run_id: str, task: str, fresh: bool) -> Run:
-    """A run that may be continued; `fresh` for the one that ``mlflow run`` has just made."""
+def resumable(run_id: str, task: str) -> Run:
+    """A run of `task` that can be continued, for it was interrupted or failed.
+
+    Raises
+    ------
+    CannotRecord
+        If the store does not answer or there is no such run.
+    """
+    client = _client()
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
         raise CannotRecord(
             f"no run {run_id!r} in {mlflow.get_tracking_uri()}: give the id of a run of {task}"
         ) from error
-    if fresh:
-        return run
     known = run.data.tags.get("task")
     if known != task:
         raise CannotRecord(f"run {run_id} is of task {known!r}, not {task!r}: give the id of a run of {task}")
@@ -160,27 +192,10 @@ def _resumable(client: MlflowClient, run_id: str, task: str, fresh: bool) -> Run
         raise CannotRecord(f"run {run_id} is deleted: 'mlflow runs restore --run-id {run_id}' brings it back")
     if run.info.status == "FINISHED":
         raise CannotRecord(f"run {run_id} is finished: only one that failed or was killed can be resumed")
-    if run.info.status == "RUNNING" and _lives(run.data.tags.get(PROCESS, "")):
-        raise CannotRecord(
-            f"run {run_id} is still running as process {run.data.tags[PROCESS]}: end that first"
-        )
+    process = run.data.tags.get(PROCESS, "")
+    if run.info.status == "RUNNING" and lives(process):
+        raise CannotRecord(f"run {run_id} is still running as process {process}: end that first")
     return run
-
-
-def _lives(process: str) -> bool:
-    """Whether ``host:pid`` may still be at work; of other machines we cannot know."""
-    host, _, number = process.rpartition(":")
-    if host != socket.gethostname():
-        return bool(process)
-    if int(number) == os.getpid():
-        return True
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _bury(client: MlflowClient, experiment_id: str) -> None:
@@ -188,12 +203,17 @@ def _bury(client: MlflowClient, experiment_id: str) -> None:
     running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
     for run in running:
         process = run.data.tags.get(PROCESS, "")
-        if process and not _lives(process):
+        if process and not lives(process):
             _fail(
                 client,
                 run.info.run_id,
                 f"killed: process {process} is gone; resume={run.info.run_id} continues it",
             )
+
+
+def _forget(client: MlflowClient, run_id: str, tag: str) -> None:
+    if tag in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, tag)
 
 
 def _fail(client: MlflowClient, run_id: str, reason: str) -> None:
@@ -218,13 +238,20 @@ def _fail(client: MlflowClient, run_id: str, reason: str) -> None:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise inside; only the main thread can arrange that."""
+    """SIGTERM and SIGHUP raise inside; only the main thread can arrange that.
+
+    An exception that comes while compiled code calls back into Python is lost: then it is raised again.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    again: list[threading.Timer] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise _Terminated(number)
+        again.append(threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), number)))
+        again[-1].daemon = True
+        again[-1].start()
+        raise Terminated(number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -232,3 +259,5 @@ def _signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        for timer in again:
+            timer.cancel()

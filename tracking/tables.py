@@ -120,7 +120,21 @@ def _resolution(evidence: Evidence) -> Table:
 
 
 def _extra(evidence: Evidence) -> Table:
-    return ("number", "value"), [(name, plain(value, 5)) for name, value in evidence.extra.items()]
+    """The task's own numbers; ``<name>_err`` and a pair of limits stand beside the value they belong to."""
+    values = evidence.extra
+    rows: list[Sequence[str]] = []
+    for name, value in values.items():
+        owner, _, part = name.rpartition("_")
+        if part in ("err", "low", "high") and owner in values:
+            continue
+        if f"{name}_err" in values:
+            text = with_error(value, values[f"{name}_err"])
+        elif f"{name}_low" in values and f"{name}_high" in values:
+            text = interval(value, values[f"{name}_low"], values[f"{name}_high"])
+        else:
+            text = plain(value, 5)
+        rows.append((name, text))
+    return ("number", "value"), rows
 
 
 def _answers(evidence: Evidence) -> Table:

@@ -35,7 +35,7 @@ from projects.ecal.photons import true_photons
 from projects.ecal.profile import PROFILES
 from projects.task import BadInput, Bench, Estimator, Portable, Predictions, Sample
 
-__all__ = ["CentreOfGravity", "ProfileFit", "baselines", "cell_arrays", "truth_array"]
+__all__ = ["CentreOfGravity", "ProfileFit", "baselines", "cell_arrays", "shipped", "truth_array"]
 
 _SHIPPED = {"coral": "coral-mc-2008", "lednev": "lednev-new"}
 _DETECTOR: dict[str, Any] = {"pitch": PITCH, "z_target": Z_TARGET, "radiation_length": X0}
@@ -135,6 +135,16 @@ def _portable(
     return Portable(module, {"parameters": path}, requirements, ("cell_x", "cell_y", "cell_e"))
 
 
+def shipped(rules: str, photons: int, incidence: str) -> reconstruction.Reconstruction:
+    """The fit called `rules` with the profile that its experiment ships; arguments as in `baselines`."""
+    profile = PROFILES[_SHIPPED[rules]]
+    # Of several photons the fits find out themselves.
+    wanted = photons if photons == 1 else 0
+    return reconstruction.Reconstruction(
+        rules, profile.a, profile.b, kept=photons, wanted=wanted, incidence=incidence, **_DETECTOR
+    )
+
+
 def baselines(photons: int, incidence: str) -> list[Estimator]:
     """The classical estimators of a task, not yet fitted.
 
@@ -157,12 +167,8 @@ def baselines(photons: int, incidence: str) -> list[Estimator]:
     estimators: list[Estimator] = []
     if photons == 1:
         estimators.append(CentreOfGravity(gravity.Gravity(incidence=incidence, **_DETECTOR)))
-    for rules, profile in _SHIPPED.items():
-        shipped = PROFILES[profile]
-        method = reconstruction.Reconstruction(
-            rules, shipped.a, shipped.b, kept=photons, wanted=photons if photons == 1 else 0,
-            incidence=incidence, **_DETECTOR,
-        )  # fmt: skip
+    for rules in _SHIPPED:
+        method = shipped(rules, photons, incidence)
         estimators.append(ProfileFit(rules, method, photons))
         estimators.append(ProfileFit(f"{rules}-tuned", method, photons, tuned=True))
     return estimators

@@ -12,7 +12,7 @@ from projects.ecal.detector import PITCH
 from projects.ecal.profile import REACH
 from projects.ecal.showers import Showers
 
-__all__ = ["WINDOW", "deposit"]
+__all__ = ["WINDOW", "deposit", "grained"]
 
 #: Cells per side of the square around the impact that can get energy: the reach of 20 cm on either side.
 WINDOW = 11
@@ -38,6 +38,32 @@ def _add_corners(corner, columns, rows, b, weight):
             series = 1 / 11 - s * (1 / 13 - s * (1 / 15 - s * (1 / 17 - s / 19)))
             series = 1 - s * (1 / 3 - s * (1 / 5 - s * (1 / 7 - s * (1 / 9 - s * series))))
             corner[j, i] += weight * 4 * half * series
+
+
+@numba.njit(error_model="numpy")
+def grained(mean, spot, normal):
+    """A random energy of mean `mean` and variance `spot * mean` from a standard normal number `normal`.
+
+    Parameters
+    ----------
+    mean, spot : float
+        Mean energy and energy of a spot, GeV, above 0.
+    normal : float
+        Standard normal number; the energy falls or grows with it and is never negative.
+
+    Notes
+    -----
+    From one spot up a gamma number, by Wilson and Hilferty's cube. Their cube loses the mean of less than a
+    spot, which comes as nothing or as an exponential number; at one spot both are the exponential.
+    """
+    spots = mean / spot
+    if spots > 1:
+        spread = 1 / (9 * spots)
+        root = max(1 - spread + math.sqrt(spread) * normal, 0.0)
+        return mean * root * root * root
+    present = 2 * spots / (1 + spots)
+    level = math.erfc(normal / math.sqrt(2)) / 2
+    return 0.0 if level >= present else -mean / present * math.log(level / present)
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
@@ -75,10 +101,7 @@ def _deposit(cells, event, x, y, energy, width, spot, normal, edges, pitch, reac
                     continue
                 before += mean
                 if spot > 0:
-                    # A gamma number of mean `mean` and variance `spot * mean`, by Wilson and Hilferty's cube.
-                    spread = spot / (9 * mean)
-                    root = max(1 - spread + math.sqrt(spread) * normal[shower, j, i], 0.0)
-                    mean *= root * root * root
+                    mean = grained(mean, spot, normal[shower, j, i])
                 after += mean
                 share[j, i] = mean
         scale = before / after if after > 0 else 0.0

@@ -56,7 +56,7 @@ class NetworkSettings:
     """
 
     network: str = "default"
-    network_events: int = 300_000
+    network_events: int = 600_000
     epochs: int = 14
     batch: int = 2048
     rate: float = 2e-3
@@ -68,7 +68,7 @@ class NetworkSettings:
     threshold: float = 0.1
 
 
-#: Values of `NetworkSettings` by preset. ``seed`` is the study's own training on fewer epochs' worth of events.
+#: Values of `NetworkSettings` by preset. ``seed`` is the original study's training on fewer events.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "smoke": {"network_events": 20_000, "epochs": 6, "batch": 512},
@@ -78,7 +78,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class _Windowed:
-    """Events as the networks take them: cells (n, size, size), corner (n, 2), true pair (n, 6) from the corner."""
+    """Events as networks take them: cells (n, size, size), corner (n, 2), pair (n, 6) from the corner."""
 
     cells: NDArray[np.float32]
     corner: NDArray[np.float32]
@@ -162,7 +162,7 @@ class NetworkEstimator:
                     f"{len(train)} training events and no simulation: the network needs at least 1000 events"
                 )
             return self._windowed(train, rng)
-        parts = []
+        parts: list[_Windowed] = []
         with tqdm(total=self.settings.network_events, unit="event", desc="training events") as bar:
             while bar.n < bar.total:
                 events = min(_CHUNK, bar.total - bar.n)
@@ -192,14 +192,14 @@ class NetworkEstimator:
     def _fit_refined(self, train: Sample, pool: _Windowed, watching: _Windowed, bench: Bench) -> Any:
         """Starts, fit and correction."""
         from projects.ecal import networks, pair_graph
-        from projects.ecal.baselines import baselines
+        from projects.ecal.baselines import shipped
         from projects.ecal.refinement import Readout
         from projects.ecal.tuning import tuned_profile
         from projects.training import Plan, predict
         from projects.training import train as run
 
         settings = self.settings
-        classical = {fit.name: fit for fit in baselines(2, settings.incidence)}["coral"].method
+        classical = shipped("coral", 2, settings.incidence)
         tuned = tuned_profile(classical, cell_arrays(train), truth_array(train, 2))
         readout = Readout(tuned.a, tuned.b, PITCH, settings.threshold, settings.window)
         plan = Plan(settings.epochs, settings.batch, settings.rate, patience=settings.patience or None)

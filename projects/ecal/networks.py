@@ -65,7 +65,7 @@ def start_loss(position: float = 0.3, energy: float = 0.15, others: float = 0.05
     others : float
         Weight of the mean over the hypotheses.
     """
-    scale = np.tile(np.float32([1 / position, 1 / position, 1 / energy]), 2)
+    scale = np.tile(np.array([1 / position, 1 / position, 1 / energy], dtype=np.float32), 2)
 
     def loss(truth: Tensor, points: Tensor) -> Tensor:
         straight = ops.sum(ops.square((points - truth[:, None]) * scale), axis=-1)
@@ -77,7 +77,7 @@ def start_loss(position: float = 0.3, energy: float = 0.15, others: float = 0.05
 
 
 def correction_network(features: int, width: int = 128, depth: int = 3) -> keras.Model:
-    """From views of a photon (n, features) to shifts and log errors (n, 6) of x, y, ln E in typical errors."""
+    """From views of photons (n, features) to shifts and log errors (n, 6) of x, y, ln E in typical errors."""
     view = hidden = keras.Input((features,), name="view")
     for _ in range(depth):
         hidden = layers.Dense(width, activation="relu")(hidden)
@@ -93,7 +93,7 @@ def correction_loss(truth: Tensor, answer: Tensor) -> Tensor:
 
 
 def seed_network(size: int) -> keras.Model:
-    """The dense network of the original COMPASS study: cells (n, size, size) to x1 y1 E1 x2 y2 E2 (cm, GeV)."""
+    """The dense network of the original study: cells (n, size, size) to x1 y1 E1 x2 y2 E2 (cm, GeV)."""
     cells = keras.Input((size, size), name="cells")
     hidden = layers.Normalization(mean=2.5, variance=13.4)(layers.Reshape((size * size,))(cells))
     for width in (128, 256, 512, 256, 128, 64):
@@ -103,7 +103,7 @@ def seed_network(size: int) -> keras.Model:
 
 def seed_loss(truth: Tensor, pair: Tensor) -> Tensor:
     """The study's flip-invariant weighted loss: squares in units of 0.5 cm and 2.5 GeV, the better order."""
-    scale = np.tile(np.float32([1 / 0.5, 1 / 0.5, 1 / 2.5]), 2)
+    scale = np.tile(np.array([1 / 0.5, 1 / 0.5, 1 / 2.5], dtype=np.float32), 2)
     straight = ops.sum(ops.square((truth - pair) * scale), axis=-1)
     flipped = ops.sum(ops.square((truth - ops.roll(pair, 3, axis=-1)) * scale), axis=-1)
     return ops.minimum(straight, flipped)

@@ -1,6 +1,6 @@
 """The two-photon estimator as one Keras graph: hypotheses, fit, choice, correction, answer.
 
-Cells and the window's corner in, named answers out; layers and `keras.ops` alone, so that plain Keras loads it.
+Cells and the window's corner in, named answers out; layers and `keras.ops` alone: plain Keras loads it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["assemble", "correction_targets", "fitted_pair", "front_shift", "seed
 
 #: Steps of the fit for all hypotheses, and further ones for the best.
 _STEPS, _MORE_STEPS = 3, 3
-#: Half of the central 68.3 % of Student's t with the 4 degrees of freedom of the correction's loss, in scales.
+#: Half of the central 68.3 % of Student's t with the correction loss's 4 degrees of freedom, in scales.
 _HALF_WIDTH = 1.142
 #: Answers farther than this from the truth (cm) are the fit's failures, from which no correction is learned.
 _LEARNABLE = 1.5
@@ -28,7 +28,7 @@ Tensor = Any
 
 
 def fitted_pair(start: keras.Model, readout: Readout) -> keras.Model:
-    """From cells to the fitted pair (n, 6) and its chi-square (n,): all hypotheses fitted, the best one taken."""
+    """From cells to the fitted pair (n, 6) and its chi-square (n,): the best of all hypotheses, fitted."""
     cells = keras.Input((readout.size, readout.size), name="cells")
     points = start(cells)
     points = _steps(cells, points, readout, _STEPS, "fit_all")
@@ -104,7 +104,7 @@ def correction_targets(
 
 
 def assemble(start: keras.Model, correction: keras.Model, readout: Readout, incidence: str) -> keras.Model:
-    """The whole estimator: ``cells`` (n, size, size) in GeV and ``corner`` (n, 2) in cm to named answers (n,).
+    """The estimator: ``cells`` (n, size, size) in GeV and ``corner`` (n, 2) in cm to named answers (n,).
 
     ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the front face, the more energetic photon first, errors
     as half of the central 68 %, and ``chi2``.

@@ -35,7 +35,7 @@ QUANTITIES = (
 BINNINGS = (
     Binning("energy", "GeV", "photon energy", (2, 5, 10, 20, 40, 80, 120, 160, 200), log=True),
     Binning("distance", "cm", "distance of the photons", (4, 5, 6, 8, 10, 12, 14, 16)),
-    Binning("energy_ratio", "", "energy of the photon / of its neighbour", (0.01, 0.1, 0.3, 1, 3, 10, 100), log=True),
+    Binning("energy_ratio", "", "energy / neighbour's energy", (0.01, 0.1, 0.3, 1, 3, 10, 100), log=True),
     Binning("cell_position", "", "distance to the cell centre / pitch", (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.71)),
     Binning("angle", "mrad", "angle to the beam axis", (0, 6, 12, 18, 27)),
 )  # fmt: skip
@@ -53,7 +53,8 @@ def true_photons(sample: Sample, photons: int) -> dict[str, NDArray[np.floating]
     if (number != photons).any():
         event = int(np.flatnonzero(number != photons)[0])
         raise BadInput(
-            f"{sample.source}: event {event} has {number[event]} true photons; this task judges events with {photons}"
+            f"{sample.source}: event {event} has {number[event]} true photons; this task judges "
+            f"events with {photons}"
         )
     truth = {
         name: np.asarray(ak.to_numpy(sample[f"true_{name}"]), dtype=float).reshape(-1, photons)
@@ -61,8 +62,10 @@ def true_photons(sample: Sample, photons: int) -> dict[str, NDArray[np.floating]
     }
     if (truth["e"] <= 0).any():
         event = int(np.flatnonzero((truth["e"] <= 0).any(axis=1))[0])
-        raise BadInput(f"{sample.source}: event {event} has a true photon of {truth['e'][event].min():g} GeV; "
-                       "energies must be positive")  # fmt: skip
+        raise BadInput(
+            f"{sample.source}: event {event} has a true photon of {truth['e'][event].min():g} GeV; "
+            "energies must be positive"
+        )
     return truth
 
 

@@ -31,7 +31,7 @@ def _mass(photons: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
 
 
 def pi0_masses(sample: Sample, predictions: Predictions) -> NDArray[np.floating]:
-    """Reconstructed masses of the pairs, each scaled as if its true mass were the pi0's (MeV), shape (events,).
+    """Reconstructed masses of the pairs (MeV), (events,), each scaled as if its true mass were the pi0's.
 
     The pairs of a sample have any mass. Their reconstructed over their true mass, times the pi0 mass, is the
     peak that pi0 decays with the same energies and distances would make. NaN where a photon was not found.
@@ -65,7 +65,7 @@ def pi0_peak(sample: Sample, predictions: Mapping[str, Predictions], subject: st
         core = _core(masses)
         axes.hist(
             masses[np.isfinite(masses)],
-            edges,
+            list(edges),
             histtype="step",
             color=looks[name].colour,
             linestyle=looks[name].line,
@@ -144,7 +144,7 @@ def _display(
     energies = " + ".join(f"{energy:.1f}" for energy in truth["e"][event])
     gap = np.hypot(np.ptp(truth["x"][event]), np.ptp(truth["y"][event]))
     panel.set(
-        title=f"event {sample['event'][event]}: {energies} GeV, {gap:.1f} cm apart",
         xlabel="x (cm)",
         ylabel="y (cm)",
     )
+    panel.set_title(f"event {sample['event'][event]}\n{energies} GeV, {gap:.1f} cm apart", fontsize=9)

@@ -148,11 +148,11 @@ def gauss_newton_step(cells: Tensor, point: Tensor, readout: Readout) -> Tensor:
     for i in range(6):
         normal[i][i] = normal[i][i] * (1 + _DAMPING) + 1e-6
     step = ops.stack(_solve(normal, pull), axis=-1)
-    reach = np.tile(np.float32(_REACH), 2)
+    reach = np.tile(np.array(_REACH, dtype=np.float32), 2)
     moved = point + ops.minimum(ops.maximum(step, -reach), reach)
     border = (-0.5 * readout.pitch, (readout.size - 0.5) * readout.pitch)
-    low = np.tile(np.float32([border[0], border[0], math.log(LEAST_ENERGY)]), 2)
-    high = np.tile(np.float32([border[1], border[1], math.log(1e4)]), 2)
+    low = np.array(2 * [border[0], border[0], math.log(LEAST_ENERGY)], dtype=np.float32)
+    high = np.array(2 * [border[1], border[1], math.log(1e4)], dtype=np.float32)
     return ops.minimum(ops.maximum(moved, low), high)
 
 

@@ -142,8 +142,8 @@ def simulate(scene: Scene, events: int, seed: int, progress: bool = False) -> Sa
             chunk = _chunk(scene, size, rng)
             if size and not len(chunk["true_e"]):
                 raise BadInput(
-                    f"none of {size} events with photons {scene.distance} cm apart fits on {scene.region} cells; "
-                    "shorten the distance or use region central"
+                    f"none of {size} events with photons {scene.distance} cm apart fits on {scene.region} "
+                    "cells; shorten the distance or use region central"
                 )
             chunk = {name: array[: events - done] for name, array in chunk.items()}
             chunks.append(chunk)

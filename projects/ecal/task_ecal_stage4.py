@@ -94,8 +94,9 @@ TASK = Task(
     name="ecal_stage4",
     title="Two overlapping photons in the COMPASS shashlik calorimeter",
     description=(
-        "Position and energy of two photons of 2 to 200 GeV whose showers overlap in ECAL2. A network that starts, "
-        "refines and corrects a shower fit is compared with the coral and Lednev fits, as shipped and tuned."
+        "Position and energy of two photons of 2 to 200 GeV whose showers overlap in ECAL2. A network that "
+        "starts, refines and corrects a shower fit is compared with the coral and Lednev fits, as shipped "
+        "and tuned."
     ),
     schema=SCHEMA,
     settings=Settings,

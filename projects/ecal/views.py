@@ -125,7 +125,7 @@ def _root(value: Tensor) -> Tensor:
 
 
 def _cut(planes: Tensor, home: Tensor, size: int) -> Tensor:
-    """Patches (n, 2, _SIDE, _SIDE, planes) around the home cells (n, 2, 2: ix, iy); zero beyond the window."""
+    """Patches (n, 2, _SIDE, _SIDE, planes) around the home cells (n, 2, 2: ix, iy); zero outside."""
     reach, depth = _SIDE // 2, planes.shape[-1]
     wide = size + 2 * reach
     padded = ops.pad(planes, ((0, 0), (0, 0), (reach, reach), (reach, reach), (0, 0)))

@@ -28,7 +28,8 @@ def test_the_truth_has_no_residual_in_either_order(pairs: Sample, flipped: bool)
     judged = residuals(pairs, truth_as_predictions(pairs, flipped), 2)
     for values in judged.values.values():
         np.testing.assert_allclose(values, 0, atol=1e-12)
-    assert judged.failed is not None and not judged.failed.any()
+    assert judged.failed is not None
+    assert not judged.failed.any()
 
 
 def test_the_assignment_is_the_best_of_all_orders() -> None:
@@ -47,7 +48,8 @@ def test_a_photon_that_was_not_found_lowers_the_efficiency_only_of_itself(pairs:
     judged = residuals(pairs, answer, 2)
     assert judged.answered.sum() == 2 * len(pairs) - 1
     assert judged.answered[7].sum() == 1
-    assert judged.failed is not None and not judged.failed.any()
+    assert judged.failed is not None
+    assert not judged.failed.any()
 
 
 @pytest.mark.parametrize(("key", "shift", "fails"), [("x1", 1.99, False), ("x1", 2.01, True)])
@@ -56,7 +58,8 @@ def test_failures_begin_at_two_centimetres(pairs: Sample, key: str, shift: float
     truth = true_photons(pairs, 2)
     answer[key] = answer[key] + shift * np.sign(truth["x"][:, 0] - truth["x"][:, 1])  # away from the other
     judged = residuals(pairs, answer, 2)
-    assert judged.failed is not None and judged.failed.any(axis=1).all() == fails
+    assert judged.failed is not None
+    assert judged.failed.any(axis=1).all() == fails
 
 
 def test_failures_begin_at_half_of_the_energy(pairs: Sample) -> None:
@@ -64,7 +67,8 @@ def test_failures_begin_at_half_of_the_energy(pairs: Sample) -> None:
         answer = truth_as_predictions(pairs)
         answer["e2"] = answer["e2"] * factor
         judged = residuals(pairs, answer, 2)
-        assert judged.failed is not None and judged.failed[:, 1].all() == fails
+        assert judged.failed is not None
+        assert judged.failed[:, 1].all() == fails
 
 
 def test_the_pi0_peak_of_the_truth_is_the_pi0(pairs: Sample) -> None:

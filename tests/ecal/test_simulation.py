@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from projects import rootio
-from projects.ecal import validation
+from projects.ecal import calibration, validation
 from projects.ecal.calibration import calibrate, chi_square
-from projects.ecal.deposits import WINDOW, deposit
+from projects.ecal.deposits import WINDOW, deposit, grained
 from projects.ecal.detector import PITCH, SCHEMA, Z_TARGET, cell_index, is_shashlik, shower_depth
 from projects.ecal.lateral import moments, simulated_cells
 from projects.ecal.library import Library
@@ -179,24 +179,24 @@ def test_granularity_moves_energy_between_cells_and_keeps_the_sum():
     energy = np.full(4000, 10.0)
     showers = smooth(Profile((1.0,), (1.5,)), energy)
     at_origin, event = np.zeros(len(energy)), np.arange(len(energy))
-    even, grained = np.zeros((2, len(energy), WINDOW, WINDOW))
+    even, spotted = np.zeros((2, len(energy), WINDOW, WINDOW))
     deposit(even, event, at_origin, at_origin, showers, rng)
-    deposit(grained, event, at_origin, at_origin, replace(showers, spot=0.008), rng)
-    np.testing.assert_allclose(grained.sum(axis=(1, 2)), even.sum(axis=(1, 2)))
+    deposit(spotted, event, at_origin, at_origin, replace(showers, spot=0.008), rng)
+    np.testing.assert_allclose(spotted.sum(axis=(1, 2)), even.sum(axis=(1, 2)))
     # With the sum kept, the variance of a cell is that of a beta distribution: spot * mean * (1 - share).
     mean, middle = even[0], WINDOW // 2
     for column in (middle, middle + 1, middle + 3):
         share = mean[middle, column] / mean.sum()
         variance = 0.008 * mean[middle, column] * (1 - share)
-        assert grained[:, middle, column].mean() == pytest.approx(mean[middle, column], rel=0.01)
-        assert grained[:, middle, column].var() == pytest.approx(variance, rel=5 * np.sqrt(2 / 4000))
+        assert spotted[:, middle, column].mean() == pytest.approx(mean[middle, column], rel=0.01)
+        assert spotted[:, middle, column].var() == pytest.approx(variance, rel=5 * np.sqrt(2 / 4000))
 
 
 @pytest.mark.parametrize("band", REFERENCE)
 def test_showers_have_the_moments_of_geant4(band):
     """Acceptance: resolutions within 10 %, lateral fractions within 0.01, correlations within 0.12.
 
-    The reference has about 450 to 600 showers a band, which makes the correlations uncertain by 0.04.
+    The reference has 438 to 601 showers a band, which makes the correlations uncertain by 0.04.
     """
     reference = REFERENCE[band]
     rng = np.random.default_rng(10)
@@ -207,10 +207,22 @@ def test_showers_have_the_moments_of_geant4(band):
     for name in ("cog_sigma", "rms"):
         assert found[name] == pytest.approx(reference[name], rel=0.10), name
     for name in ("share_1", "share_9", "share_25"):
-        assert found[name] == pytest.approx(reference[name], abs=0.01 if name != "share_1" else 0.015), name
+        assert found[name] == pytest.approx(reference[name], abs=0.01), name
     for name in ("beside", "opposite", "diagonal"):
         assert found[name] == pytest.approx(reference[name], abs=0.12), name
     assert found["beside"] < -0.2
+
+
+@pytest.mark.parametrize("spots", [0.02, 0.3, 0.99, 1.01, 4.0])
+def test_grains_keep_mean_and_variance_of_less_than_a_spot_too(spots):
+    """Fine pixels and far cells hold less than a spot, which the cube of a normal number would lose."""
+    spot, count = 0.007, 100_000
+    normal = np.random.default_rng(15).standard_normal(count)
+    drawn = np.array([grained(spots * spot, spot, number) for number in normal])
+    excess = 6 / spots  # of a gamma number; together with 3 it gives the error of the variance
+    assert drawn.min() >= 0
+    assert drawn.mean() == pytest.approx(spots * spot, rel=5 / np.sqrt(spots * count) + 0.005)
+    assert drawn.var() == pytest.approx(spots * spot**2, rel=5 * np.sqrt((2 + excess) / count) + 0.02)
 
 
 def test_leakage_makes_a_tail_to_low_energies_only_at_high_energy():
@@ -232,6 +244,17 @@ def test_late_showers_lie_deep_and_leak():
     assert np.corrcoef(depth, seen)[0, 1] < -0.5
 
 
+def library_of(model, energy, lost, rng):
+    """Simulated showers as a library; `lost` is the share of the energy in neither scintillator nor lead."""
+    pixel, pixels = PITCH / 20, 140
+    showers, at_origin = draw(model, energy, rng), np.zeros(len(energy))
+    maps = np.zeros((len(energy), pixels, pixels))
+    edges = (np.arange(pixels + 1) - pixels / 2) * pixel
+    deposit(maps, np.arange(len(energy)), at_origin, at_origin, showers, rng, edges=edges)
+    visible = 0.19 * maps.sum(axis=(1, 2))
+    return Library(energy, visible, energy * (1 - lost) - visible, 190 * maps, pixel, 1 / 0.19)
+
+
 def test_calibration_recovers_the_model_that_made_the_showers():
     """Closure on showers that leak nothing and have other granularity, displacement and sampling."""
     truth = geant4_model()
@@ -244,22 +267,52 @@ def test_calibration_recovers_the_model_that_made_the_showers():
     )
     rng = np.random.default_rng(13)
     energy = np.exp(rng.uniform(np.log(2), np.log(200), 800))
-    pixel, pixels = PITCH / 20, 140
-    showers = draw(truth, energy, rng)
-    maps = np.zeros((len(energy), pixels, pixels))
-    edges = (np.arange(pixels + 1) - pixels / 2) * pixel
-    deposit(maps, np.arange(len(energy)), 0 * energy, 0 * energy, showers, rng, edges=edges)
-    visible = 0.19 * maps.sum(axis=(1, 2))
     # What is lost without regard to what is seen must be recognised as not taken from the seen energy.
     lost = 0.01 * np.exp(0.4 * rng.standard_normal(len(energy)))
-    library = Library(energy, visible, energy * (1 - lost) - visible, 190 * maps, pixel, 1 / 0.19)
-    start, found = geant4_model(), calibrate(library, "closure", steps=2)
+    library = library_of(truth, energy, lost, rng)
+    start, found = geant4_model(), calibrate(library, "closure", steps=5)
     assert found.stochastic == pytest.approx(0.07, rel=5 / np.sqrt(2 * len(energy)))
     assert abs(found.leakage_10gev) < 0.004
     assert found.spot_gev == pytest.approx(truth.spot_gev, rel=0.15)
     size = {model: np.hypot(*np.array(model.displacement)[1, :2]) for model in (found, truth)}
     assert size[found] == pytest.approx(size[truth], rel=0.15)
     assert chi_square(found, library) < 0.5 * chi_square(start, library)
+
+
+@pytest.fixture(scope="module")
+def library_file(tmp_path_factory):
+    rng = np.random.default_rng(16)
+    energy = np.exp(rng.uniform(np.log(2), np.log(200), 200))
+    made = library_of(geant4_model(), energy, 0.01 * np.exp(0.4 * rng.standard_normal(len(energy))), rng)
+    path = tmp_path_factory.mktemp("library") / "showers.npz"
+    np.savez(
+        path, true_e=energy, visible_e=made.visible, lead_e=made.lead, maps_MeV=made.maps.astype(np.float16),
+        pixel_cm=made.pixel, calibration=made.calibration,
+    )  # fmt: skip
+    return path
+
+
+def test_calibration_command_writes_a_table_and_a_reference(library_file, tmp_path, capsys):
+    table, moments_file = tmp_path / "table.json", tmp_path / "reference.json"
+    assert calibration.main([str(library_file), str(table), str(moments_file)]) == 0
+    assert "200 showers" in ShowerModel.read(table).source
+    assert set(json.loads(moments_file.read_text())["bands"]) == set(REFERENCE)
+    assert "on the odd ones" in capsys.readouterr().out
+
+
+def test_validation_against_showers_held_out(library_file, tmp_path, capsys):
+    assert validation.main([str(library_file), str(tmp_path / "out"), "--held-out"]) == 0
+    lines = [line.split("|") for line in capsys.readouterr().out.splitlines()[2:]]
+    shares = [float(line[5]) for line in lines if line[2].strip() == "share_9"]
+    assert len(shares) > 1
+    assert np.abs(shares).max() < 0.03
+
+
+def test_calibration_refuses_what_is_no_library(tmp_path, capsys):
+    assert calibration.main([str(tmp_path / "none.npz"), str(tmp_path / "table.json")]) == 2
+    assert "no shower library" in capsys.readouterr().err
+    assert calibration.main(["one"]) == 2
+    assert "usage" in capsys.readouterr().err
 
 
 def test_table_survives_writing_and_names_what_differs(tmp_path):
@@ -286,12 +339,30 @@ def test_validation_of_a_file_of_simulated_photons_finds_them_alike(tmp_path, ca
             assert float(compared) == pytest.approx(0, abs=0.03), (band, moment)
 
 
-def test_validation_refuses_pairs_and_too_few_photons(tmp_path, capsys):
-    for photons, message in ((2, "give single photons"), (1, "give more photons")):
+def test_validation_compares_pairs_by_the_resolution_of_the_tuned_fits(tmp_path, capsys):
+    """Simulated pairs stand for real ones: every ratio is one within its error."""
+    rootio.write(simulate(Scene(energy=(10.0, 100.0)), 3000, seed=21), tmp_path / "pairs.root")
+    assert validation.main([str(tmp_path / "pairs.root"), str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "pair_resolution.png").exists()
+    lines = [line.split("|") for line in capsys.readouterr().out.splitlines()[2:]]
+    overall = [line for line in lines if line[3].strip() == "2-200"]
+    assert len(overall) == 2 * 3
+    for line in overall:
+        ratio, error = map(float, line[6].split("±"))
+        assert 0 < error < 0.06
+        assert ratio == pytest.approx(1, abs=4 * error), line
+
+
+def test_validation_refuses_what_it_cannot_compare(tmp_path, capsys):
+    for photons, message in ((3, "give single photons"), (2, "give at least 1000"), (1, "give more photons")):
         rootio.write(simulate(Scene(photons=photons), 20, seed=1), tmp_path / f"{photons}.root")
         assert validation.main([str(tmp_path / f"{photons}.root"), str(tmp_path / "out")]) == 2
         assert message in capsys.readouterr().err
-    assert validation.main(["one argument"]) == 2
+    assert validation.main([str(tmp_path / "1.root"), str(tmp_path / "out"), "--held-out"]) == 2
+    assert "only a shower library" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        validation.main(["one argument"])
+    assert stopped.value.code == 2
     assert "usage" in capsys.readouterr().err
 
 

@@ -19,6 +19,7 @@ FACING_MLFLOW = {
     "registry.lineage",
     "registry.store",
     "registry.versions",
+    "tracking.datasets",
     "tracking.environment",
     "tracking.experiment",
     "tracking.models",

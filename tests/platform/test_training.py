@@ -115,8 +115,9 @@ def test_augmentation_is_part_of_the_seed(tmp_path: Path, whole) -> None:
     for folder in ("one", "two"):
         model = net()
         bench = Bench(seed=3, scratch=tmp_path / folder)
-        losses.append(train("line", model, keras.losses.mean_squared_error, line(1000, 1), line(200, 2), PLAN, bench,
-                            augment=noise)["loss"])  # fmt: skip
+        data, validation = line(1000, 1), line(200, 2)
+        history = train("line", model, keras.losses.mean_squared_error, data, validation, PLAN, bench, noise)
+        losses.append(history["loss"])
     assert losses[0] == losses[1]
     assert losses[0] != whole[1]["loss"]
 
@@ -147,5 +148,6 @@ def test_one_cycle_rises_falls_and_ends_low() -> None:
     values = np.array([float(rate(step)) for step in range(0, 1001, 10)])
     assert values.argmax() == 10
     assert values[10] == pytest.approx(1.0)
-    assert (np.diff(values[:10]) > 0).all() and (np.diff(values[11:]) < 0).all()
-    assert values[0] == pytest.approx(0.1) and values[-1] == pytest.approx(0.01)
+    assert (np.diff(values[:10]) > 0).all()
+    assert (np.diff(values[11:]) < 0).all()
+    assert values[[0, -1]] == pytest.approx([0.1, 0.01])

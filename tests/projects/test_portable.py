@@ -16,20 +16,40 @@ def module(folder: Path, name: str, source: str) -> ModuleType:
     path = folder / f"{name}.py"
     path.write_text(source)
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     return made
 
 
+BASE = """\
+from __future__ import annotations
+import math
+__all__ = ["area"]
+
+def area(r):
+    return math.pi * r**2
+"""
+TOP = """\
+from projects.circle import area
+import numpy as np
+
+@staticmethod
+def unused():
+    pass
+
+def load(files):
+    return lambda columns: {"a": area(np.asarray(columns["r"]))}
+"""
+
+
 def test_the_joined_file_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = 'from __future__ import annotations\nimport math\n__all__ = ["area"]\n\ndef area(r):\n    return math.pi * r**2\n'
-    top = "from projects.circle import area\nimport numpy as np\n\n@staticmethod\ndef unused():\n    pass\n\ndef load(files):\n    return lambda columns: {'a': area(np.asarray(columns['r']))}\n"
-    first = module(tmp_path, "circle", base)
+    first = module(tmp_path, "circle", BASE)
     fake = ModuleType("projects.circle")
     fake.area = first.area  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "projects.circle", fake)
-    second = module(tmp_path, "door", top)
+    second = module(tmp_path, "door", TOP)
     path = join([first, second], tmp_path / "out")
     assert "projects" not in path.read_text()
     joined = module(tmp_path / "out", "estimator", path.read_text())

@@ -22,6 +22,18 @@ def test_points_are_sent_in_few_batches() -> None:
     assert len(batches) < 100
 
 
+def test_flushing_sends_at_once_and_each_point_once() -> None:
+    got: list[int] = []
+    curves = Curves(lambda points: got.extend(point.step for point in points), period=60)
+    for step in range(1500):
+        curves.add("net", {"loss": 1.0}, step)
+    curves.flush()
+    assert got == list(range(1500))
+    curves.add("net", {"loss": 1.0}, 1500)
+    curves.close()
+    assert got == list(range(1501))
+
+
 def test_points_wait_for_a_store_that_is_away() -> None:
     got: list[Point] = []
     away = threading.Event()

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -23,7 +25,8 @@ from tracking import predictions
 from tracking.evidence import Evidence
 from tracking.figures import losses_against
 from tracking.predictions import PredictionTable
-from tracking.recorder import CannotRecord, Recorder, recall, recording
+from tracking.processes import lives, signature
+from tracking.recorder import CannotRecord, Recorder, recall, recording, settings_of
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"epochs": 3, "preset": "smoke"}
@@ -166,10 +169,10 @@ with recording("toy", seed=7, settings={"epochs": 3, "preset": "smoke"}) as reco
 """
 
 
-def child(folder: Path) -> tuple[subprocess.Popen[str], str]:
+def child(folder: Path, code: str = CHILD) -> tuple[subprocess.Popen[str], str]:
     """A process in the middle of a run."""
     process = subprocess.Popen(
-        [sys.executable, "-c", CHILD],
+        [sys.executable, "-c", code],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -195,6 +198,25 @@ def test_sigterm_closes_the_run(store: str, tmp_path: Path) -> None:
     assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "terminated by SIGTERM")
 
 
+LOST = """
+import ctypes, time
+from tracking.recorder import recording
+with recording("toy", seed=7, settings={}) as recorder:
+    print(recorder.run_id, flush=True)
+    # Whatever is raised in a call from compiled code is printed and lost.
+    ctypes.CFUNCTYPE(None)(lambda: time.sleep(3))()
+    time.sleep(300)
+"""
+
+
+def test_a_signal_that_gets_lost_in_compiled_code_comes_again(store: str, tmp_path: Path) -> None:
+    process, run_id = child(tmp_path, "import tracking.runs; tracking.runs.AGAIN_AFTER = 0.5\n" + LOST)
+    time.sleep(1)
+    assert end(process, signal.SIGTERM) == 143
+    run = MlflowClient().get_run(run_id)
+    assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "terminated by SIGTERM")
+
+
 def test_a_killed_run_is_buried_by_the_next_and_can_be_resumed(store: str, tmp_path: Path) -> None:
     process, run_id = child(tmp_path)
     with pytest.raises(CannotRecord, match="still running as process"), start(resume=run_id):
@@ -212,20 +234,55 @@ def test_a_killed_run_is_buried_by_the_next_and_can_be_resumed(store: str, tmp_p
         assert (tmp_path / "again" / "weights").read_text() == "half way"
     resumed = MlflowClient().get_run(run_id)
     assert resumed.info.status == "FINISHED"
-    assert "failure" not in resumed.data.tags
+    assert not {"failure", "process"} & set(resumed.data.tags)
 
 
-def test_the_run_made_for_a_resuming_process_points_to_the_resumed(
-    store: str, monkeypatch: pytest.MonkeyPatch
+def test_a_number_used_again_is_another_process() -> None:
+    """After a restart of the machine other programs have the old numbers."""
+    mine = signature(os.getpid())
+    assert lives(mine)
+    host, pid, birth = mine.rsplit(":", 2)
+    assert birth.isdigit() or not Path("/proc").exists()
+    assert not lives(f"{host}:{pid}:{birth}1")
+    assert lives(f"elsewhere:{pid}:{birth}1"), "of other machines nothing is known"
+    assert not lives("")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_run_made_for_a_resuming_process_points_to_the_resumed_and_ends_like_it(
+    fails: bool, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ZeroDivisionError), start() as first:
-        raise ZeroDivisionError
+    old = failed()
     client = MlflowClient()
-    given = client.create_run(run_of(first).info.experiment_id).info.run_id
+    given = client.create_run(client.get_run(old).info.experiment_id).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", given)
-    with start(resume=first.run_id) as second:
-        assert second.run_id == first.run_id
-    assert first.run_id in client.get_run(given).data.tags["mlflow.note.content"]
+    with pytest.raises(MemoryError) if fails else nullcontext(), start(resume=old) as recorder:
+        assert recorder.run_id == old
+        assert "failure" not in client.get_run(old).data.tags, "it runs again"
+        assert client.get_run(given).info.status == "RUNNING"
+        if fails:
+            raise MemoryError
+    assert "MLFLOW_RUN_ID" not in os.environ
+    for run in (client.get_run(old), client.get_run(given)):
+        assert run.info.status == ("FAILED" if fails else "FINISHED")
+        assert run.data.tags.get("failure") == ("MemoryError" if fails else None)
+    assert old in client.get_run(given).data.tags["mlflow.note.content"]
+
+
+def test_a_resumed_run_has_the_settings_it_had(store: str) -> None:
+    assert settings_of(failed(), "toy") == {"epochs": "3", "preset": "smoke"}
+    with pytest.raises(CannotRecord, match="is of task 'toy', not 'other'"):
+        settings_of(failed(), "other")
+
+
+def test_a_resumed_run_is_judged_on_the_events_it_had(store: str) -> None:
+    with suppress(ZeroDivisionError), start() as recorder:
+        recorder.dataset("test", "a" * 64, "old file", 3000, "evaluation")
+        raise ZeroDivisionError
+    with pytest.raises(CannotRecord, match="was evaluated on other events"), start(resume=recorder.run_id):
+        recorder.dataset("test", "b" * 64, "new file", 3000, "evaluation")
+    with start(resume=recorder.run_id):
+        recorder.dataset("test", "a" * 64, "old file", 3000, "evaluation")
 
 
 def finished() -> str:
@@ -296,9 +353,11 @@ def test_the_last_complete_checkpoint_is_used(store: str, tmp_path: Path) -> Non
     (folder / "deep").mkdir(parents=True)
     with start() as recorder:
         assert not recorder.fetch_checkpoint(tmp_path / "none")
+        recorder.curve("net", {"loss": 1.0}, 1)
         for content in ("one", "two", "three"):
             (folder / "deep" / "weights").write_text(content)
             recorder.checkpoint(folder)
+        assert run_of(recorder).data.metrics["training/net/loss"] == 1.0, "a resumed run does not repeat it"
         slot = run_of(recorder).data.tags["checkpoint"].split()[0]
         assert recorder.fetch_checkpoint(tmp_path / "a")
         assert (tmp_path / "a" / "deep" / "weights").read_text() == "three"

@@ -23,6 +23,9 @@ NAN = float("nan")
         (1234.5, 56.7, "1234 ± 57"),
         (123456.0, 7890.0, "123500 ± 7900"),
         (9.96, 0.0999, "9.96 ± 0.10"),
+        (2.459e-16, 1.96e-17, "(2.46 ± 0.20)e−16"),
+        (-5.2e-18, 2.0e-17, "(−0.5 ± 2.0)e−17"),
+        (1.99e-13, NAN, "1.990e−13"),
         (1.0, NAN, "1.000"),
         (1.0, 0.0, "1.000"),
         (NAN, 0.1, "–"),
@@ -74,6 +77,21 @@ def test_the_headline_comes_first_and_holds_the_numbers(evidence: Evidence) -> N
     assert row[2] == numbers.with_error(r.mu, r.mu_err)
     assert row[3] == numbers.with_error(r.sigma, r.sigma_err)
     assert "pi0/mass" in text
+
+
+def test_own_numbers_stand_beside_their_errors(evidence: Evidence) -> None:
+    own = {
+        "pi0/mu": 134.976, "pi0/mu_err": 0.123, "yield": 0.75, "yield_low": 0.71, "yield_high": 0.78,
+        "spread_err": 0.5, "events_low": 3.0,
+    }  # fmt: skip
+    text = markdown(dataclasses.replace(evidence, extra=own))
+    (table,) = (block for block in text.split("\n\n") if block.startswith("| number"))
+    assert [cells(line) for line in table.splitlines()[2:]] == [
+        ["pi0/mu", "134.98 ± 0.12"],
+        ["yield", r"0.750 \[0.710, 0.780]"],
+        [r"spread\_err", "0.50000"],
+        [r"events\_low", "3.0000"],
+    ]
 
 
 def test_every_table_is_a_table(evidence: Evidence) -> None:

@@ -1,0 +1,180 @@
+"""What every task in the catalog must do, from its simulation to a model that answers elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from projects import catalog, rootio
+from projects.judging import gather
+from projects.run import SUBJECT, run
+from projects.settings import RunSettings, resolve
+from projects.task import Sample, Task
+from tracking import predictions
+from tracking.evidence import from_json
+from tracking.models import frame
+from tracking.predictions import PredictionTable
+from tracking.recorder import recall
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
+
+#: Smaller than `smoke`, of which every task takes what it has.
+SMALL = {
+    "preset": "smoke",
+    "seed": "3",
+    "train_events": "400",
+    "test_events": "300",
+    "network_events": "1000",
+    "epochs": "1",
+    "batch": "256",
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A small run of a task, all the way through its door."""
+
+    task: Task
+    settings: RunSettings
+    version: int
+    run: Run
+    test: Sample
+    answers: PredictionTable
+
+
+def small(task: Task) -> dict[str, str]:
+    known = {item.name for item in fields(task.settings)}
+    return {name: value for name, value in SMALL.items() if name in known}
+
+
+@pytest.fixture(scope="module", params=catalog.names())
+def task(request: pytest.FixtureRequest) -> Task:
+    return catalog.load(request.param)
+
+
+@pytest.fixture(scope="module")
+def done(task: Task, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    folder = tmp_path_factory.mktemp(task.name)
+    shutil.copy(empty_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+            patch.delenv(name, raising=False)
+        version = run(
+            task.name, [word for name, value in small(task).items() for word in (f"--{name}", value)]
+        )
+        made = MlflowClient().get_model_version(task.name, str(version))
+        settings = resolve(task.settings, task.presets, small(task))
+        table = mlflow.artifacts.download_artifacts(f"runs:/{made.run_id}/evidence/predictions.parquet")
+        yield Done(
+            task,
+            settings,
+            version,
+            MlflowClient().get_run(made.run_id),
+            gather(task, settings).test,
+            predictions.read(Path(table)),
+        )
+
+
+def test_presets_and_settings_are_complete(task: Task) -> None:
+    assert {"default", "smoke"} <= set(task.presets)
+    for name in task.presets:
+        assert resolve(task.settings, task.presets, {"preset": name}).preset == name
+    assert all(item.metadata["help"] for item in fields(task.settings))
+
+
+def test_simulation_has_the_columns_of_the_schema(task: Task, tmp_path: Path) -> None:
+    """It passes the check that files must pass, and comes back from a file as it went there."""
+    settings = resolve(task.settings, task.presets, small(task))
+    events = task.simulate(settings, 50, 1)
+    assert len(events) == 50
+    assert rootio.sample(task.schema, events.columns, "").sha256 == events.sha256
+    rootio.write(events, tmp_path / "events.root")
+    assert rootio.read(str(tmp_path / "events.root"), task.schema).sha256 == events.sha256
+    assert all(column.meaning for column in task.schema.columns)
+
+
+def test_the_seed_makes_the_events(task: Task) -> None:
+    settings = resolve(task.settings, task.presets, small(task))
+    first, again, other = (task.simulate(settings, 50, seed).sha256 for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    both = gather(task, settings)
+    assert both.train.sha256 != both.test.sha256
+    assert gather(task, replace(settings, seed=4)).test.sha256 != both.test.sha256
+
+
+def test_run_ends_with_its_evidence(done: Done) -> None:
+    assert done.run.info.status == "FINISHED"
+    evidence = recall(done.run.info.run_id)
+    assert from_json(evidence.to_json()).to_json() == evidence.to_json()
+    assert evidence.subject == SUBJECT
+    assert evidence.facts.sha256 == done.test.sha256 == done.answers.sha256
+    assert evidence.facts.events == len(done.test)
+    assert len(evidence.estimators) > 1, "a network is compared with something"
+    recorded = {name for name, value in evidence.metrics().items() if np.isfinite(value)}
+    assert recorded <= set(done.run.data.metrics)
+    figures = {item.path for item in MlflowClient().list_artifacts(done.run.info.run_id, "figures")}
+    assert len(figures) >= len(done.task.quantities)
+
+
+def test_answers_are_finite_or_missing(done: Done) -> None:
+    """For nearly every event there is an answer, and never an infinite one."""
+    assert set(done.answers.answers) >= {SUBJECT}
+    for name, outputs in done.answers.answers.items():
+        for output, values in outputs.items():
+            assert values.shape == (len(done.test),)
+            assert not np.isinf(values).any(), (name, output)
+            assert np.isfinite(values).mean() > 0.8, (name, output)
+
+
+def test_answers_do_not_see_the_truth(done: Done) -> None:
+    """The model's inputs are columns that any file has, and none of the truth."""
+    info = mlflow.models.get_model_info(f"models:/{done.task.name}/{done.version}")
+    names = set(info.signature.inputs.input_names())
+    assert names <= set(done.task.schema.having("input"))
+
+
+ELSEWHERE = """
+import sys
+sys.modules.update(dict.fromkeys(("projects", "registry", "tracking")))
+import mlflow.pyfunc, pandas as pd
+mlflow.pyfunc.load_model(sys.argv[1]).predict(pd.read_pickle(sys.argv[2])).to_pickle(sys.argv[3])
+"""
+
+
+def test_model_answers_where_this_repository_is_not(done: Done, tmp_path: Path) -> None:
+    """Isolated (-I), in another folder, with our packages made unimportable: the numbers of the run."""
+    uri = f"models:/{done.task.name}/{done.version}"
+    inputs = mlflow.models.get_model_info(uri).signature.inputs.input_names()
+    frame(done.test.columns, inputs).to_pickle(tmp_path / "events.pickle")
+    model = mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "model"))
+    words = [model, str(tmp_path / "events.pickle"), str(tmp_path / "answers.pickle")]
+    asked = subprocess.run(
+        [sys.executable, "-I", "-c", ELSEWHERE, *words],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MLFLOW"))},
+        capture_output=True,
+        text=True,
+    )
+    assert asked.returncode == 0, asked.stderr
+    found: Any = pd.read_pickle(tmp_path / "answers.pickle")
+    for output, wanted in done.answers.answers[SUBJECT].items():
+        room = 1e-3 * np.nanmax(np.abs(wanted))
+        # A fit that does not settle amplifies single precision in some events.
+        agree = np.isclose(found[output], wanted, rtol=1e-3, atol=room, equal_nan=True)
+        assert agree.mean() > 0.95, (output, np.flatnonzero(~agree))

@@ -1,0 +1,33 @@
+"""Samples as mlflow shows data sets; mlflow's own digests read only the first 10 000 rows."""
+
+from __future__ import annotations
+
+import json
+
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+
+__all__ = ["Recorded"]
+
+LONGEST_NAME, LONGEST_DIGEST = 500, 36
+
+
+class Recorded(MetaDataset):
+    """A sample by its name, source, full-content hash and size.
+
+    The digest is the beginning of the hash, as much as mlflow has room for; all of it is in the source.
+    """
+
+    def __init__(self, name: str, sha256: str, source: str, events: int) -> None:
+        origin = CodeDatasetSource({"mlflow.source.name": source, "sha256": sha256})
+        self._profile = {"events": events}
+        super().__init__(origin, name=name[:LONGEST_NAME], digest=sha256[:LONGEST_DIGEST])
+
+    @property
+    def profile(self) -> dict[str, int]:
+        """What the UI shows of its size."""
+        return self._profile
+
+    def to_dict(self) -> dict[str, str]:
+        """All that mlflow stores."""
+        return super().to_dict() | {"profile": json.dumps(self._profile)}
