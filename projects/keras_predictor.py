@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["load"]
+__all__ = ["answers", "load"]
+
+#: Events in one call of the network.
+_BATCH = 4096
 
 
-def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, np.ndarray]]:
+def answers(
+    model: keras.Model, columns: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence[str]
+) -> dict[str, NDArray[np.floating]]:
+    """Outputs of a network for all events.
+
+    The network is called directly: ``model.predict`` would round a double-precision network's inputs to
+    single precision on their way in.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From an array of shape (events, inputs) to one of shape (events, outputs).
+    columns : mapping of str to array
+        Flat columns, of any type that numpy takes.
+    inputs, outputs : sequence of str
+        Names of the network's columns, in its order.
+    """
+    values = np.stack([np.asarray(columns[name], dtype=model.input.dtype) for name in inputs], axis=1)
+    parts = [
+        keras.ops.convert_to_numpy(model(values[first : first + _BATCH], training=False))
+        for first in range(0, max(len(values), 1), _BATCH)
+    ]
+    found = np.concatenate(parts)
+    return {name: found[:, index] for index, name in enumerate(outputs)}
+
+
+def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:
     """A function from input columns to predictions.
 
     Parameters
@@ -23,11 +53,4 @@ def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, np
     """
     model = keras.models.load_model(files["network.keras"], compile=False)
     facts = json.loads(Path(files["columns.json"]).read_text())
-
-    def predict(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        kind = model.input.dtype
-        inputs = np.stack([np.asarray(columns[name], dtype=kind) for name in facts["inputs"]], axis=1)
-        outputs = model.predict(inputs, batch_size=4096, verbose=0)
-        return {name: outputs[:, index] for index, name in enumerate(facts["outputs"])}
-
-    return predict
+    return lambda columns: answers(model, columns, facts["inputs"], facts["outputs"])

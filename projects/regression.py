@@ -26,12 +26,16 @@ def columns(sample: Sample, names: tuple[str, ...]) -> NDArray[np.float64]:
     BadInput
         When the sample lacks one of them.
     """
+    _present(sample, names)
+    return np.stack([np.asarray(sample[name], dtype=np.float64) for name in names], axis=1)
+
+
+def _present(sample: Sample, names: tuple[str, ...]) -> None:
     missing = [name for name in names if name not in sample]
     if missing:
         raise BadInput(
             f"{sample.source}: the column {missing[0]!r} is needed; there are: {', '.join(sample.columns)}"
         )
-    return np.stack([np.asarray(sample[name], dtype=np.float64) for name in names], axis=1)
 
 
 def training_events(train: Sample, bench: Bench, simulated: int) -> Sample:
@@ -83,9 +87,8 @@ class Regression:
 
     def predict(self, sample: Sample) -> Predictions:
         """The network's outputs for every event."""
-        inputs = columns(sample, self.inputs).astype(self.trained.input.dtype)
-        outputs = training.predict(self.trained, inputs)
-        return {name: outputs[:, index] for index, name in enumerate(self.targets)}
+        _present(sample, self.inputs)
+        return keras_predictor.answers(self.trained, sample.columns, self.inputs, self.targets)
 
     def portable(self, folder: Path) -> Portable:
         """The network as a Keras file, with the module that reads it."""

@@ -107,6 +107,7 @@ def _run(task: Task, settings: RunSettings, recorder: Recorder, folder: Path) ->
         curve=recorder.curve,
         checkpointed=lambda path: recorder.checkpoint(scratch),
         simulate=lambda number, seed: unseen(task.simulate(settings, number, seed)),
+        measured=bool(settings.data),
     )
     judged = judge(task, settings, events, bench, say=print)
     evidence = evidence_of(task, settings, events.test, judged, SUBJECT)

@@ -204,6 +204,8 @@ class Bench:
         Called after a checkpoint was written under `scratch`, so that it can be kept elsewhere too.
     simulate : callable or None
         ``simulate(events, seed)`` makes more training events; None where the task has no simulation.
+    measured : bool
+        Whether the training sample comes from the user's files, which the simulation may not quite resemble.
     """
 
     seed: int
@@ -211,6 +213,7 @@ class Bench:
     curve: Callable[[str, Mapping[str, float], int], None] = lambda name, values, step: None
     checkpointed: Callable[[Path], None] = lambda path: None
     simulate: Callable[[int, int], Sample] | None = None
+    measured: bool = False
 
 
 class Estimator(Protocol):

@@ -23,6 +23,8 @@ __all__ = ["PRESETS", "NetworkEstimator", "NetworkSettings"]
 _CHUNK = 20_000
 #: Events of the training sample that watch over the training.
 _WATCHING = 10_000
+#: Fewer of them cannot teach the last layer of the correction without spoiling it.
+_ADAPTABLE = 2000
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,10 @@ class _Windowed:
     def __len__(self) -> int:
         return len(self.cells)
 
+    def cut(self, first: int, last: int) -> _Windowed:
+        """Events `first` to `last`."""
+        return _Windowed(self.cells[first:last], self.corner[first:last], self.pair[first:last])
+
 
 @dataclass(frozen=True)
 class NetworkEstimator:
@@ -117,10 +123,9 @@ class NetworkEstimator:
 
         prepare(bench.seed)
         own = self._windowed(train, np.random.default_rng(bench.seed))
-        watching = _Windowed(own.cells[:_WATCHING], own.corner[:_WATCHING], own.pair[:_WATCHING])
         pool = self._pool(train, bench)
         fitted = self._fit_seed if self.settings.network == "seed" else self._fit_refined
-        return replace(self, model=fitted(train, pool, watching, bench))
+        return replace(self, model=fitted(train, pool, own, bench))
 
     def predict(self, sample: Sample) -> Predictions:
         """Photons of every event, ``x1 y1 e1 x2 y2 e2``, their errors and chi2; NaN for an unusable event."""
@@ -174,7 +179,7 @@ class NetworkEstimator:
             *(np.concatenate([getattr(part, name) for part in parts]) for name in ("cells", "corner", "pair"))
         )
 
-    def _fit_seed(self, train: Sample, pool: _Windowed, watching: _Windowed, bench: Bench) -> Any:
+    def _fit_seed(self, train: Sample, pool: _Windowed, own: _Windowed, bench: Bench) -> Any:
         """The seed's network, trained as in the study."""
         from projects.ecal.networks import seed_loss, seed_network
         from projects.ecal.pair_graph import seed_graph
@@ -184,13 +189,13 @@ class NetworkEstimator:
         settings = self.settings
         plan = Plan(settings.epochs, settings.batch, settings.rate, constant=True,
                     patience=settings.patience or None)  # fmt: skip
-        network = seed_network(settings.window)
+        network, watching = seed_network(settings.window), own.cut(0, _WATCHING)
         data = ((pool.cells, pool.pair), (watching.cells, watching.pair))
         run("seed", network, seed_loss, *data, plan, bench)
         return seed_graph(network)
 
-    def _fit_refined(self, train: Sample, pool: _Windowed, watching: _Windowed, bench: Bench) -> Any:
-        """Starts, fit and correction."""
+    def _fit_refined(self, train: Sample, pool: _Windowed, own: _Windowed, bench: Bench) -> Any:
+        """Starts, fit, correction, and the correction adapted to the training sample."""
         from projects.ecal import networks, pair_graph
         from projects.ecal.baselines import shipped
         from projects.ecal.refinement import Readout
@@ -198,7 +203,7 @@ class NetworkEstimator:
         from projects.training import Plan, predict
         from projects.training import train as run
 
-        settings = self.settings
+        settings, watching = self.settings, own.cut(0, _WATCHING)
         classical = shipped("coral", 2, settings.incidence)
         tuned = tuned_profile(classical, cell_arrays(train), truth_array(train, 2))
         readout = Readout(tuned.a, tuned.b, PITCH, settings.threshold, settings.window)
@@ -226,6 +231,14 @@ class NetworkEstimator:
         lessons, watched = lesson(pool), lesson(watching)
         correction = networks.correction_network(lessons[0].shape[-1])
         run("correction", correction, networks.correction_loss, lessons, watched, plan, bench)
+        if bench.measured and len(own) >= _ADAPTABLE:
+            # The sample is what the tuned fits are tuned to, and small: the last layer alone is taught.
+            for layer in [layer for layer in correction.layers if layer.weights][:-1]:
+                layer.trainable = False
+            taught = len(own) * 9 // 10
+            lessons, watched = lesson(own.cut(0, taught)), lesson(own.cut(taught, len(own)))
+            brief = Plan(epochs=10, batch=256, rate=1e-3)
+            run("adaptation", correction, networks.correction_loss, lessons, watched, brief, bench)
         return pair_graph.assemble(start, correction, readout, settings.incidence)
 
     def _seen(self, events: _Windowed) -> NDArray[np.float32]:

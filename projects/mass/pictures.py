@@ -64,7 +64,7 @@ def _masses(truth: NDArray[np.floating], answers: Mapping[str, NDArray[np.floati
     """True and predicted masses in the range of the true ones, with some room for wrong answers."""
     low, high = np.quantile(truth, (0.001, 0.999))
     room = max(0.1 * (high - low), 0.3 * high if high - low < 0.1 * high else 0.0)
-    edges = np.linspace(low - room, high + room, 61)
+    edges = np.linspace(low - room, high + room, 61).tolist()
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     axes.hist(truth, bins=edges, color="0.85", label="truth")

@@ -130,3 +130,21 @@ def test_mirrors_move_cells_and_truth_together() -> None:
     iy, ix = np.nonzero(turned)[1:]
     np.testing.assert_allclose(moved[:, :2], np.c_[ix, iy] * pitch)
     assert len(np.unique(moved[:, :2] - pairs[:, :2], axis=0)) > 5
+
+
+def test_adapts_to_measured_events(train: Sample, test: Sample, tmp_path: Path) -> None:
+    """Cells that read 3 % too much are unknown to the simulation; the correction learns them."""
+    settings = replace(SMALL, network_events=20_000, epochs=6)
+
+    def off(sample: Sample) -> Sample:
+        return Sample(sample.schema, {**sample.columns, "cell_e": sample["cell_e"] * 1.03}, "measured")
+
+    measured, unseen = off(simulate(SCENE, 4000, 5)), off(test)
+    bias = {}
+    for known in (False, True):
+        bench = replace(bench_in(tmp_path / str(known)), measured=known)
+        bench.scratch.mkdir()
+        answer = NetworkEstimator(settings).fit(measured, bench).predict(unseen)
+        bias[known] = np.median(residuals(unseen, answer, 2).values["energy"])
+    assert bias[False] > 0.02
+    assert abs(bias[True]) < 0.005

@@ -1,0 +1,46 @@
+"""Other networks than the task's own as its estimator: one competitor, or the search among all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import keras
+
+from projects.mass.minimal import Search
+from projects.mass.networks import family
+from projects.regression import Regression
+from projects.task import Estimator
+
+__all__ = ["competitor"]
+
+
+def competitor(
+    choice: str,
+    basis: str,
+    inputs: tuple[str, ...],
+    products: Callable[[str, int], keras.Model],
+    trainings: int,
+    simulated: int,
+) -> Estimator:
+    """The estimator called ``network``, not yet fitted.
+
+    Parameters
+    ----------
+    choice : str
+        A key of `projects.mass.networks.family`, or ``search``.
+    basis : {"cartesian", "polar"}
+        Meaning of the inputs.
+    inputs : tuple of str
+        The four columns.
+    products : callable
+        The network of the task itself, which takes part: ``products(basis, count)``.
+    trainings : int
+        Trainings of each architecture in a search.
+    simulated : int
+        Events to simulate for the training instead of those given; 0: those given.
+    """
+    members = family(products)
+    if choice == "search":
+        return Search(members, basis, inputs, trainings, simulated)
+    return Regression(inputs, ("mass",), partial(members[choice].train, basis), simulated=simulated)
