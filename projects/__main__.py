@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from projects.commands.declared import COMMANDS
 from projects.task import BadInput
 
 __all__ = ["main"]
@@ -21,7 +22,12 @@ __all__ = ["main"]
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 #: What fails beside input, by the modules that raise it; they are loaded by then, for the light commands must
 #: not wait for mlflow or TensorFlow.
-EXPECTED = {"tracking.runs": "CannotRecord", "projects.training": "Diverged"}
+EXPECTED = {
+    "projects.training": "Diverged",
+    "registry.database": "Unreachable",
+    "registry.journal": "Conflict",
+    "tracking.runs": "CannotRecord",
+}
 #: No room: on the device, in the user's quota, for a file of this size.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Unless the user sets them: TensorFlow's remarks on its own graphs and progress bars of tiny downloads hide
@@ -70,6 +76,12 @@ def _expected(error: Exception) -> str | None:
 @click.version_option(package_name="shashlik")
 def main() -> None:
     """Experiment tracking for particle physics, built around a model registry that judges by evidence."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 @main.command()
@@ -98,8 +110,6 @@ def run(task: str, parameters: tuple[str, ...]) -> None:
     if {"-h", "--help"} & {task, *parameters}:
         click.echo(click.get_current_context().get_help())
         return
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     from projects.run import run as run_task
 
     run_task(task, parameters)

@@ -1,16 +1,19 @@
-"""The file ``MLproject``, written from the tasks in the catalog."""
+"""The file ``MLproject``, written from the tasks in the catalog and the commands of the registry."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
+import click
+
 from projects import catalog
+from projects.commands.declared import COMMANDS
 
 __all__ = ["render"]
 
 _HEAD = """\
-# Written by `shashlik mlproject` from the tasks in projects/; do not edit.
+# Written by `shashlik mlproject` from tasks and commands in projects/; do not edit.
 # Every parameter is a string here: the program itself checks types and ranges, where it can still say in one
 # line what is wrong and mark the run FAILED. An empty value means: the preset's, else the default stated.
 name: shashlik
@@ -32,8 +35,23 @@ def _comment(item: dataclasses.Field[Any]) -> str:
     return text
 
 
+def _entry(command: click.Command) -> str:
+    """A command of the registry as an entry point; switches and free parameters are left to the console."""
+    words, lines = [], []
+    for item in command.params:
+        if isinstance(item, click.Option) and not item.is_flag:
+            words.append(f"{item.opts[0]} {{{item.name}}}")
+            # Of what a command line may leave out, an empty text means that it is left out.
+            lines += [f"      # {item.help}\n", f'      {item.name}: {{type: string, default: ""}}\n']
+        elif isinstance(item, click.Argument) and item.type is not click.UNPROCESSED:
+            words.append(f"{{{item.name}}}")
+            lines.append(f"      {item.name}: {{type: string}}\n")
+    head = f"  {command.name}:  # {command.get_short_help_str(200)}\n    parameters:\n"
+    return f"{head}{''.join(lines)}    command: python -m projects {command.name} {' '.join(words)}\n"
+
+
 def render() -> str:
-    """Text of ``MLproject``: one entry point a task, one parameter a setting."""
+    """Text of ``MLproject``: one entry point a task with a parameter a setting, and one a command."""
     lines = [_HEAD]
     for name in catalog.names():
         task = catalog.load(name)
@@ -45,4 +63,5 @@ def render() -> str:
             # A default other than the empty string would overrule the presets.
             lines.append(f'      {item.name}: {{type: string, default: ""}}\n')
         lines.append(f"    command: python -m projects run {name} {flags}\n")
+    lines += [_entry(command) for command in COMMANDS]
     return "".join(lines)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from projects import catalog
 from projects.judging import Judged, gather, judge
+from projects.overlap import refuse
 from projects.settings import RunSettings, parse, resolve
 from projects.task import BadInput, Bench, Sample, Task
 from registry import store
+from registry.frozen import identities
 from tracking import tables
 from tracking.evidence import Evidence, Facts
 from tracking.figures import figures
@@ -22,7 +24,7 @@ from tracking.provenance import versions
 from tracking.recorder import Recorder, recording, settings_of
 from tracking.runs import CannotRecord, active
 
-__all__ = ["run"]
+__all__ = ["EXAMPLE", "SUBJECT", "answers_of", "evidence_of", "recorded", "run"]
 
 #: The estimator that a run is about; all others are what it is compared with.
 SUBJECT = "network"
@@ -60,7 +62,7 @@ def run(name: str, tokens: Sequence[str]) -> int:
         with active(name):
             raise
     resume = settings.resume or None
-    with recording(name, seed=settings.seed, settings=_recorded(settings), resume=resume) as recorder:
+    with recording(name, seed=settings.seed, settings=recorded(settings), resume=resume) as recorder:
         print(f"{task.name}: {recorder.where}")
         with tempfile.TemporaryDirectory(prefix="shashlik-") as folder:
             return _run(task, settings, recorder, Path(folder))
@@ -75,7 +77,7 @@ def _settings(task: Task, tokens: Sequence[str]) -> RunSettings:
     )
 
 
-def _recorded(settings: RunSettings) -> dict[str, object]:
+def recorded(settings: RunSettings) -> dict[str, object]:
     """Settings that describe the run; what it resumes is not one of them."""
     values = dataclasses.asdict(settings)
     del values["resume"]
@@ -84,6 +86,15 @@ def _recorded(settings: RunSettings) -> dict[str, object]:
 
 def _run(task: Task, settings: RunSettings, recorder: Recorder, folder: Path) -> int:
     events = gather(task, settings)
+    frozen = identities(task.name)
+
+    def unseen(sample: Sample) -> Sample:
+        """Events to train on: none of them may be one that candidates are judged on."""
+        return sample if frozen is None else refuse(sample, *frozen)
+
+    unseen(events.train)
+    if frozen is not None:
+        recorder.tag("frozen.unseen", frozen[0])
     for context, sample in (("training", events.train), ("evaluation", events.test)):
         recorder.dataset(task.name, sample.sha256, sample.source, len(sample), context)
     scratch = folder / "checkpoint"
@@ -95,11 +106,11 @@ def _run(task: Task, settings: RunSettings, recorder: Recorder, folder: Path) ->
         scratch=scratch,
         curve=recorder.curve,
         checkpointed=lambda path: recorder.checkpoint(scratch),
-        simulate=lambda number, seed: task.simulate(settings, number, seed),
+        simulate=lambda number, seed: unseen(task.simulate(settings, number, seed)),
         measured=bool(settings.data),
     )
     judged = judge(task, settings, events, bench, say=print)
-    evidence = _evidence(task, settings, events.test, judged)
+    evidence = evidence_of(task, settings, events.test, judged, SUBJECT)
     print(tables.terminal(evidence))
     findings = task.findings(judged.estimators)
     pictures = {name: finding.figure for name, finding in findings.items()}
@@ -107,13 +118,14 @@ def _run(task: Task, settings: RunSettings, recorder: Recorder, folder: Path) ->
     found = {name: finding.table for name, finding in findings.items()}
     for table in found.values():
         print(f"\n{table}")
-    recorder.record(evidence, pictures, _answers(task, events.test, judged), found)
+    recorder.record(evidence, pictures, answers_of(task, events.test, judged), found)
     version = _register(task, recorder, folder / "model", events.test, judged, evidence)
     print(f"registered as version {version} of {task.name}; {recorder.where}")
     return version
 
 
-def _evidence(task: Task, settings: RunSettings, test: Sample, judged: Judged) -> Evidence:
+def evidence_of(task: Task, settings: RunSettings, test: Sample, judged: Judged, subject: str) -> Evidence:
+    """Evidence of what was judged, and how `subject` compares with all others."""
     facts = Facts(
         task=task.name,
         sha256=test.sha256,
@@ -129,13 +141,14 @@ def _evidence(task: Task, settings: RunSettings, test: Sample, judged: Judged) -
         task.binnings,
         facts=facts,
         seed=settings.seed,
-        subject=SUBJECT,
+        subject=subject,
         ns_per_event=judged.ns_per_event,
         extra=task.extra_metrics(test, judged.predictions),
     )
 
 
-def _answers(task: Task, test: Sample, judged: Judged) -> PredictionTable:
+def answers_of(task: Task, test: Sample, judged: Judged) -> PredictionTable:
+    """Predictions event by event, with ids and truth."""
     ids, truth = (
         {name: test[name] for name in task.schema.having(role) if name in test} for role in ("id", "truth")
     )

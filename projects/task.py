@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tracking.residuals import Binning, Quantity, Residuals
+from tracking.rule import Rule
 
 __all__ = [
     "BadInput",
@@ -284,6 +285,8 @@ class Task:
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
+    rule : Rule
+        When a candidate becomes champion; without one nothing does.
     """
 
     name: str
@@ -305,3 +308,4 @@ class Task:
         default=lambda sample, predictions: {}
     )
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
+    rule: Rule | None = None

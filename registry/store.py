@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from registry import modelfiles
 from tracking.evidence import Evidence
 from tracking.tables import headline
 
@@ -14,7 +17,9 @@ __all__ = ["register"]
 LONGEST_DESCRIPTION = 5000
 
 
-def register(task: str, model_uri: str, run_id: str, evidence: Evidence, estimator: str) -> int:
+def register(
+    task: str, model_uri: str, run_id: str, evidence: Evidence, estimator: str, baseline: bool = False
+) -> int:
     """Make a logged model a version of the registered model named after its task.
 
     A run registers an estimator once: a second call, as after a resume, returns the version that is there.
@@ -31,6 +36,8 @@ def register(task: str, model_uri: str, run_id: str, evidence: Evidence, estimat
         What it was judged by; its headline becomes the description.
     estimator : str
         Name of the estimator in the evidence.
+    baseline : bool
+        Whether it is one to compare with, and no candidate.
 
     Returns
     -------
@@ -46,12 +53,14 @@ def register(task: str, model_uri: str, run_id: str, evidence: Evidence, estimat
     for version in client.search_model_versions(f"name='{task}' and run_id='{run_id}'"):
         if version.tags.get("estimator") == estimator:
             return int(version.version)
+    files = Path(mlflow.artifacts.download_artifacts(model_uri))
     tags = {
+        "model.sha256": modelfiles.sha256(files),
         "estimator": estimator,
         "evidence.sha256": evidence.sha256,
         "data.sha256": evidence.facts.sha256,
         "task": task,
-    }
+    } | ({"baseline": estimator} if baseline else {})
     made = client.create_model_version(
         name=task,
         source=model_uri,

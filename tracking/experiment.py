@@ -1,7 +1,8 @@
 """``mlflow run . -e ecal_stage4`` records its run in the experiment ``ecal_stage4``.
 
-Left alone, ``mlflow run`` puts every run into the experiment "Default", where no program can take it out
-again. mlflow asks plugins for a better default, and this is ours (entry point group
+So does ``mlflow run . -e promote -P task=ecal_stage4``, a command about that task. Left alone, ``mlflow run``
+puts every run into the experiment "Default", where no program can take it out again. mlflow asks plugins for
+a better default, and this is ours (entry point group
 ``mlflow.default_experiment_provider``). ``--experiment-name`` and ``MLFLOW_EXPERIMENT_NAME`` still win.
 """
 
@@ -35,6 +36,9 @@ class EntryPointExperiment(DefaultExperimentProvider):
         from mlflow.tracking import MlflowClient
 
         client = MlflowClient()
-        name = click.get_current_context().params["entry_point"]
+        params = click.get_current_context().params
+        given = dict(text.split("=", 1) for text in params.get("param_list") or () if "=" in text)
+        # Commands of the registry say which task they are about.
+        name = given.get("task") or params["entry_point"]
         found = client.get_experiment_by_name(name)
         return found.experiment_id if found is not None else client.create_experiment(name)

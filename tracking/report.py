@@ -11,7 +11,7 @@ from tracking import predictions, tables
 from tracking.evidence import Evidence
 from tracking.predictions import PredictionTable
 
-__all__ = ["description", "write"]
+__all__ = ["RESOLUTION", "description", "write"]
 
 #: At 90 dots an inch the widest figure fits the page of a run.
 RESOLUTION = 90

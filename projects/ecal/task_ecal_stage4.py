@@ -15,6 +15,7 @@ from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
 from projects.ecal.simulation import Scene, simulate
 from projects.settings import RunSettings, setting
 from projects.task import Estimator, Predictions, Sample, Task
+from tracking.rule import Check, Rule
 
 __all__ = ["TASK", "Settings"]
 
@@ -111,4 +112,12 @@ TASK = Task(
     carried=partial(photons.carried, photons=2),
     pictures=_pictures,
     extra_metrics=_extra_metrics,
+    rule=Rule(
+        primary=("x", "y", "energy"),
+        rivals=("coral", "lednev", "coral-tuned", "lednev-tuned"),
+        bias={"x": 0.02, "y": 0.02, "energy": 0.005},
+        ns_per_event=2e6,
+        megabytes=50.0,
+        checks=(Check("pi0/mu", 133.6, 136.3, "mass of the pi0 in MeV"),),
+    ),
 )

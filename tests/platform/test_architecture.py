@@ -15,7 +15,10 @@ PACKAGES = ("projects", "registry", "tracking")
 
 #: The only modules that may import mlflow: the sides of tracking and registry that face it.
 FACING_MLFLOW = {
+    "registry.frozen",
+    "registry.lineage",
     "registry.store",
+    "registry.versions",
     "tracking.datasets",
     "tracking.environment",
     "tracking.experiment",
@@ -26,7 +29,7 @@ FACING_MLFLOW = {
 #: The doors are imported by nobody.
 DOORS = {"projects.__main__", "registry.__main__"}
 #: Together with the doors the only modules of projects that see tracking's mlflow side and the registry.
-COMPOSERS = DOORS | {"projects.run"}
+COMPOSERS = DOORS | {"projects.contest", "projects.mlproject", "projects.run"}
 
 
 def module_name(path: Path) -> str:
@@ -34,7 +37,10 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+#: So does every command of the registry.
+COMMANDS = "projects.commands."
 SOURCES = {module_name(path): path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))}
+COMPOSERS |= {name for name in SOURCES if name.startswith(COMMANDS)}
 MODULES = sorted(name for name in SOURCES if SOURCES[name].stat().st_size > 0)
 TASKS = {name for name in MODULES if name.rpartition(".")[2].startswith("task_")}
 

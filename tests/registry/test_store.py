@@ -10,6 +10,7 @@ import pytest
 from made_up import EXAMPLE, SUMS, portable
 from mlflow.tracking import MlflowClient
 
+from registry import modelfiles
 from registry.store import register
 from tracking.evidence import Evidence
 from tracking.models import frame, log_model
@@ -26,7 +27,9 @@ def test_a_version_says_what_it_was_judged_by(store: str, tmp_path: Path, eviden
     assert version == 1
     assert found.run_id == recorder.run_id
     assert found.description.startswith("**network: σ(x)")
+    files = mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "files"))
     assert found.tags == {
+        "model.sha256": modelfiles.sha256(Path(files)),
         "task": "toy",
         "estimator": "network",
         "data.sha256": evidence.facts.sha256,

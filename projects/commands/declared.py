@@ -1,0 +1,214 @@
+"""Commands of the registry as console and ``mlflow run`` call them, each implemented in a module beside this.
+
+This file declares them and loads nothing heavy; a command loads what it needs when it is given.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from projects.task import BadInput
+
+__all__ = [
+    "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "freeze", "history", "predict",
+    "promote", "rollback",
+]  # fmt: skip
+
+
+class _Maybe(click.ParamType):
+    """A value of a type, or None for an empty text: ``mlflow run`` hands over every parameter."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind, self.name = kind, kind.__name__
+
+    def convert(self, value, param, ctx):
+        if value is None or value == "":
+            return None
+        try:
+            return self.kind(value)
+        except ValueError:
+            raise BadInput(f"{param.human_readable_name}={value!r} is not a {self.name}") from None
+
+
+TEXT, WHOLE, PLACE = _Maybe(str), _Maybe(int), _Maybe(Path)
+
+
+def _words(texts: tuple[str, ...]) -> list[str]:
+    """Arguments that may also come as one, separated by commas or blanks, as from ``mlflow run``."""
+    return [word for text in texts for word in text.replace(",", " ").split()]
+
+
+@click.command()
+@click.argument("task")
+@click.option("--all", "everything", is_flag=True, help="List baselines too.")
+def candidates(task: str, everything: bool) -> None:
+    """List the versions of TASK with their resolutions, verdicts and roles."""
+    from projects.commands import listing
+    from projects.commands.session import session
+
+    with session(task) as (chosen, registry):
+        click.echo(listing.candidates(registry, chosen, everything))
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("task")
+@click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
+def baselines(task: str, parameters: tuple[str, ...]) -> None:
+    """Fit the classical methods of TASK and register them. PARAMETERS: --name value, see 'tasks'."""
+    from projects.commands import baselines as work
+    from projects.commands.session import session
+
+    with session(task) as (_, registry):
+        work.register(registry, task, parameters, click.echo)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("task")
+@click.option("--data", type=TEXT, help="ROOT files instead of the simulation: paths, globs or URLs.")
+@click.option("--events", type=WHOLE, help="How many events.  [default: 20000]")
+@click.option("--seed", type=WHOLE, help="Seed of the simulation.  [default: 1]")
+@click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
+def freeze(
+    task: str, data: str | None, events: int | None, seed: int | None, parameters: tuple[str, ...]
+) -> None:
+    """Make the next frozen sample of TASK, on which candidates are judged."""
+    from projects.commands import freeze as work
+    from projects.commands.session import session
+
+    with session(task) as (_, registry):
+        made = work.freeze(
+            registry, task, data or "", work.EVENTS if events is None else events,
+            work.SEED if seed is None else seed, parameters,
+        )  # fmt: skip
+    click.echo(
+        f"frozen sample {made.version} of {task}: {made.events} events of {made.source}, sha256 {made.sha256}"
+    )
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True)
+@click.option("--task", type=TEXT, help="Whose models; not needed where there is one task.")
+@click.option("--out", type=PLACE, help="Folder for figures and evidence.")
+def compare(models: tuple[str, ...], task: str | None, out: Path | None) -> None:
+    """Compare MODELS (versions, aliases, ids of runs) on the frozen sample; the first with all others."""
+    from projects.commands import compare as work
+    from projects.commands.session import session, sole_task
+    from tracking.tables import terminal
+
+    with session(sole_task(task)) as (chosen, registry):
+        click.echo(terminal(work.compare(registry, chosen, _words(models), out, click.echo)))
+
+
+@click.command()
+@click.argument("task")
+@click.option("--model", type=TEXT, help="The candidate: version, alias or run.  [default: the newest]")
+@click.option("--look", is_flag=True, help="Only judge, promote nothing.")
+def promote(task: str, model: str | None, look: bool) -> None:
+    """Judge a candidate of TASK against champion and baselines; if it is better it becomes champion.
+
+    The exit code is 0 if it did.
+    """
+    from projects.commands import promote as work
+    from projects.commands.session import session
+
+    with session(task) as (chosen, registry):
+        verdict = work.promote(registry, chosen, model or "", look, click.echo)
+        click.echo(f"\n{verdict.decision}: {verdict.candidate} of {task}")
+        for reason in verdict.reasons:
+            click.echo(f"  {reason}")
+        if verdict.events_needed == verdict.events_needed:
+            click.echo(f"  events needed to decide: {verdict.events_needed:.2g}, there are {verdict.events}")
+        for spread in verdict.spreads:
+            click.echo(
+                f"  {spread.trainings} seeds: σ of {spread.quantity} scatters by {spread.relative:.2%}"
+            )
+        click.echo(f"  look {verdict.looks} at this frozen sample; verdict {verdict.sha256}")
+    sys.exit(not (verdict.promoted or look))
+
+
+@click.command()
+@click.argument("task")
+@click.option("--to", type=WHOLE, help="An earlier champion.  [default: the one before]")
+@click.option("--why", type=TEXT, help="The reason, for the journal.")
+def rollback(task: str, to: int | None, why: str | None) -> None:
+    """Make an earlier champion of TASK champion again."""
+    from projects.commands.session import session
+
+    with session(task) as (_, registry):
+        entry = registry.rollback(task, to, why or "")
+    click.echo(f"version {entry.version} is champion of {task} again, in place of version {entry.previous}")
+
+
+@click.command()
+@click.argument("task")
+@click.option("--at", type=TEXT, help="A date or moment, ISO 8601; UTC where no zone is given.")
+@click.option("--verify", is_flag=True, help="Check that nothing was changed or removed.")
+def history(task: str, at: str | None, verify: bool) -> None:
+    """Tell what happened to the champions of TASK."""
+    from projects.commands import listing
+    from projects.commands.session import session
+
+    with session(task) as (chosen, registry):
+        click.echo(listing.history(registry, chosen, at))
+        if verify:
+            problems = listing.verified(registry, chosen)
+            click.echo("\n".join(problems) or f"the journal of {task} is complete and unchanged")
+            sys.exit(bool(problems))
+
+
+@click.command()
+@click.argument("task")
+@click.option("--at", type=TEXT, help="A date or moment, ISO 8601; UTC where no zone is given.")
+def champion(task: str, at: str | None) -> None:
+    """Name the champion of TASK, now or at a date."""
+    from projects.commands import listing
+    from projects.commands.session import session
+
+    with session(task) as (chosen, registry):
+        click.echo(listing.champion(registry, chosen, at))
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True)
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--task", type=TEXT, help="Whose model; not needed where there is one task.")
+@click.option("--model", type=TEXT, help="Version, alias or run.  [default: champion]")
+@click.option("--columns", type=TEXT, help="What fills columns that the files have under other names.")
+def predict(
+    files: tuple[str, ...], output: Path, task: str | None, model: str | None, columns: str | None
+) -> None:
+    """Predict the events of the ROOT FILES into OUTPUT, a friend tree with one entry for each of them."""
+    from projects.commands import predict as work
+    from projects.commands.session import session, sole_task
+
+    with session(sole_task(task)) as (chosen, _):
+        events = work.predict(chosen, model or "champion", files, output, columns or "")
+    click.echo(f"{output}: {events} events in the tree {work.TREE!r}")
+
+
+@click.command()
+@click.argument("task")
+@click.option("--repair", is_flag=True, help="Set aliases and restore deleted runs.")
+def doctor(task: str, repair: bool) -> None:
+    """Check that champions, baselines and frozen sample of TASK are there and agree with the journal."""
+    from projects.commands import doctor as work
+    from projects.commands.session import session
+
+    with session(task) as (chosen, registry):
+        wrong, repaired = work.doctor(registry, chosen, repair)
+        champion = registry.state(task).champion
+    for line in repaired:
+        click.echo(f"repaired: {line}")
+    for line in wrong:
+        click.echo(f"wrong: {line}")
+    click.echo(f"{task}: the champion is {'none' if champion is None else f'version {champion}'}; "
+               f"{len(wrong)} problems")  # fmt: skip
+    sys.exit(bool(wrong))
+
+
+COMMANDS = (
+    candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, doctor,
+)  # fmt: skip

@@ -1,0 +1,59 @@
+"""``shashlik doctor``: does everything that the registry stands on exist and agree?"""
+
+from __future__ import annotations
+
+from projects.task import Task
+from registry import frozen, lineage, versions
+from registry.champions import Registry
+from registry.frozen import Frozen
+from registry.journal import verify
+from tracking.runs import CannotRecord
+
+__all__ = ["doctor"]
+
+
+def doctor(registry: Registry, task: Task, repair: bool = False) -> tuple[list[str], list[str]]:
+    """What is wrong, and what was repaired; both in words.
+
+    Checked are the chain of the journal, aliases against it, and that versions that are or were champion or
+    baseline, their runs and files, and the frozen sample are there. Aliases are set and deleted runs restored
+    on request; what is gone for good, or a broken chain, is only reported.
+    """
+    name = task.name
+    wrong = verify(registry.journal.entries(name), versions.anchor(name))
+    repaired: list[str] = []
+    now = registry.state(name)
+    for number in sorted(now.protected):
+        if not versions.exists(name, number):
+            wrong.append(f"version {number} of {name} was champion or baseline and was deleted")
+            continue
+        version = versions.find(name, str(number))
+        _run(version.run_id, f"of version {number} of {name}", repair, wrong, repaired)
+        try:
+            versions.fetch(name, str(number))
+        except CannotRecord as error:
+            wrong.append(str(error))
+    if now.frozen:
+        kept = Frozen.of(now.frozen)
+        _run(kept.run_id, f"of frozen sample {kept.version} of {name}", repair, wrong, repaired)
+        if frozen.identities(name) is None:
+            wrong.append(f"trainings of {name} do not find frozen sample {kept.version}")
+    if repair:
+        try:
+            repaired += registry.settle(name)
+        except RuntimeError as error:
+            wrong.append(str(error))
+    wrong += [line for line in registry.problems(name) if line not in wrong]
+    return wrong, repaired
+
+
+def _run(run_id: str, what: str, repair: bool, wrong: list[str], repaired: list[str]) -> None:
+    state = lineage.stage(run_id)
+    if state == "active":
+        return
+    if state == "deleted" and repair:
+        lineage.restore(run_id)
+        repaired.append(f"run {run_id} {what} was deleted and is restored")
+    else:
+        gone = "was deleted: --repair restores it" if state == "deleted" else "is gone for good"
+        wrong.append(f"run {run_id} {what} {gone}")

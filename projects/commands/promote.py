@@ -1,0 +1,166 @@
+"""``shashlik promote``: hold a candidate against champion and baselines, and promote it if it is better."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from projects.commands import baselines, freeze
+from projects.contest import WARM, Entrant, enter, frozen_sample, predict_all
+from projects.task import BadInput, Sample, Task
+from registry import gate, lineage, versions
+from registry.card import card, ratios, summary
+from registry.champions import CHAMPION, Registry
+from registry.frozen import Frozen
+from registry.verdict import Verdict
+from registry.versions import LONGEST_DESCRIPTION, Version
+from tracking.models import load
+from tracking.rule import Rule
+from tracking.runs import CannotRecord, one_line
+
+__all__ = ["candidates", "promote"]
+
+#: Seed of the gate's bootstrap: the same candidate on the same sample gets the same verdict.
+SEED = 20_260_101
+
+
+def candidates(task: str) -> list[Version]:
+    """Versions that are no baselines, the oldest first."""
+    return [version for version in versions.listed(task) if "baseline" not in version.tags]
+
+
+def promote(
+    registry: Registry, task: Task, reference: str = "", look: bool = False,
+    say: Callable[[str], object] = print,
+) -> Verdict:  # fmt: skip
+    """Judge a candidate and make it champion if the verdict is PROMOTE.
+
+    Parameters
+    ----------
+    registry : Registry
+    task : Task
+        With a rule.
+    reference : str
+        The candidate, see `registry.versions.find`; empty for the newest.
+    look : bool
+        Only judge.
+    say : callable
+        Told what happens.
+
+    Raises
+    ------
+    BadInput
+        If there is no candidate, or the task has no rule.
+    Conflict
+        If somebody else promoted in the meantime; nothing was.
+    """
+    if task.rule is None:
+        raise BadInput(f"{task.name} declares no rule, so nothing can be promoted: give its Task one")
+    if broken := registry.problems(task.name):
+        raise BadInput(f"{broken[0]}: nothing is promoted before 'shashlik doctor {task.name} --repair'")
+    candidate = _candidate(task.name, reference)
+    expected = registry.state(task.name).champion
+    if candidate.number == expected:
+        raise BadInput(f"{candidate.name} is the champion of {task.name} already")
+    kept = freeze.ensure(registry, task.name)
+    rivals = baselines.ensure(registry, task)
+    verdict, entrant, sample = _verdict(registry, task, task.rule, candidate, expected, rivals, kept, say)
+    details = {
+        "decision": verdict.decision,
+        "sample": verdict.sample_sha256,
+        "reasons": list(verdict.reasons),
+    }
+    registry.note(task.name, "look", candidate.number, details, verdict.sha256)
+    where = _keep(candidate, verdict)
+    if verdict.promoted and not look:
+        assert entrant is not None
+        registry.promote(verdict, candidate.number, expected, _same(entrant, sample))
+    picture = f"/get-artifact?path={where}/ratios.png&run_uuid={candidate.run_id}" if verdict.claims else ""
+    text = summary(verdict, picture, LONGEST_DESCRIPTION)
+    tags = {"verdict": verdict.decision, "verdict.sha256": verdict.sha256}
+    versions.write(task.name, candidate.number, tags, text)
+    return verdict
+
+
+def _candidate(task: str, reference: str) -> Version:
+    if reference:
+        return versions.find(task, reference)
+    found = candidates(task)
+    if not found:
+        raise BadInput(f"{task} has no candidate yet: make one with 'mlflow run . -e {task}'")
+    return found[-1]
+
+
+def _verdict(
+    registry: Registry, task: Task, rule: Rule, candidate: Version, expected: int | None,
+    rivals: dict[str, int], kept: Frozen, say: Callable[[str], object],
+) -> tuple[Verdict, Entrant | None, Sample | None]:  # fmt: skip
+    """The verdict, never an exception: what goes wrong must not promote, and must be on record."""
+    facts = {
+        "task": task.name, "candidate": candidate.name, "sample_sha256": kept.sha256, "events": kept.events,
+        "champion": "" if expected is None else f"version {expected}", "rule_sha256": rule.sha256,
+        "looks": registry.state(task.name).looks + 1, "seed": SEED,
+    }  # fmt: skip
+    try:
+        if trouble := _unclear(candidate, kept):
+            return gate.undecided(trouble, **facts), None, None
+        sample = frozen_sample(task, kept)
+        found: dict[str, Entrant] = {}
+        wanted = {candidate.name: candidate.number}
+        if expected is not None:
+            wanted["champion"] = expected
+        wanted |= {f"baseline-{name}": number for name, number in rivals.items()}
+        for name, number in wanted.items():
+            found[name] = enter(task, versions.find(task.name, str(number)), name, sample)
+            say(f"{name}: asked about {len(sample)} frozen events")
+        champion = found.get("champion")
+        verdict = gate.judge(
+            rule, found[candidate.name].contestant, champion.contestant if champion else None,
+            {name: found[f"baseline-{name}"].contestant for name in rivals},
+            task=task.name, sample_sha256=kept.sha256, seed=SEED, looks=int(str(facts["looks"])),
+            spreads=lineage.spreads(candidate, [quantity.name for quantity in task.quantities]),
+        )  # fmt: skip
+        return verdict, found[candidate.name], sample
+    except Exception as error:
+        return gate.undecided(f"it could not be judged: {one_line(error)}", **facts), None, None
+
+
+def _unclear(candidate: Version, kept: Frozen) -> str:
+    """Whether the candidate may have been trained on events of the frozen sample."""
+    if kept.simulated or lineage.run_tags(candidate.run_id).get("frozen.unseen") == str(kept.version):
+        return ""
+    return (
+        f"{candidate.name} was trained before frozen sample {kept.version} was made, perhaps on its events: "
+        "train it again"
+    )
+
+
+def _keep(candidate: Version, verdict: Verdict) -> str:
+    """Verdict, card and figure as artifacts of the candidate's run."""
+    where = f"verdicts/{verdict.sha256[:12]}"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "verdict.json").write_text(verdict.to_json())
+        (folder / "card.md").write_text(card(verdict, "ratios.png" if verdict.claims else ""))
+        if verdict.claims:
+            ratios(verdict).savefig(folder / "ratios.png", dpi=90)
+        lineage.log_files(candidate.run_id, folder, where)
+    return where
+
+
+def _same(entrant: Entrant, sample: Sample | None) -> Callable[[Path], None]:
+    """A check that files predict the first events as the candidate did."""
+
+    def check(folder: Path) -> None:
+        assert sample is not None
+        predict, inputs = load(folder)
+        few = predict_all(predict, inputs, sample.select(slice(0, WARM)))
+        for name, values in few.items():
+            wanted = entrant.predictions[name][:WARM]
+            if not np.allclose(values, wanted, rtol=1e-4, atol=1e-6, equal_nan=True):
+                raise CannotRecord(f"loaded through the alias {CHAMPION!r} it gives other values of {name!r}")
+
+    return check

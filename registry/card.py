@@ -1,0 +1,108 @@
+"""A verdict for people: markdown for the version's description, and a figure of its ratios."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from registry.verdict import INCONCLUSIVE, OPEN, REFUTED, SHOWN, Claim, Verdict
+from tracking.numbers import interval, plain
+from tracking.tables import escaped
+
+__all__ = ["card", "ratios", "summary"]
+
+_MARKS = {SHOWN: "yes", OPEN: "open", REFUTED: "**no**"}
+_COLOURS = {SHOWN: "tab:green", OPEN: "tab:orange", REFUTED: "tab:red"}
+
+
+def card(verdict: Verdict, picture: str = "") -> str:
+    """The whole verdict in markdown.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        What was decided.
+    picture : str
+        Address of the figure of `ratios`.
+    """
+    blocks = [*_head(verdict), _picture(picture), "### All claims", _table(verdict.claims), *_foot(verdict)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def summary(verdict: Verdict, picture: str = "", longest: int = 5000) -> str:
+    """The same in at most `longest` characters: what decided in full, of the other claims how many held."""
+    decisive = [c for c in verdict.claims if c.kind == "better" or c.status != SHOWN]
+    others = len(verdict.claims) - len(decisive)
+    rest = (
+        f"{others} further claims hold (widths, tails, failures, efficiency, bias, limits)." if others else ""
+    )
+    while True:
+        blocks = [*_head(verdict), _picture(picture), _table(decisive), rest, *_foot(verdict)]
+        text = "\n\n".join(block for block in blocks if block)
+        if len(text) <= longest or not decisive:
+            return text[:longest]
+        decisive = decisive[:-1]
+        rest = "More is in the artifact `card.md` of the verdict."
+
+
+def ratios(verdict: Verdict) -> Figure:
+    """Ratios of core widths to every reference with their intervals; what lies left of 1 is better."""
+    shown = [c for c in verdict.claims if c.kind == "better"]
+    figure = Figure(figsize=(7.0, 1.2 + 0.3 * max(len(shown), 1)), layout="constrained")
+    axes = figure.subplots()
+    for place, one in enumerate(reversed(shown)):
+        if math.isfinite(one.value + one.low + one.high):
+            error = [[one.value - one.low], [one.high - one.value]]
+            axes.errorbar(one.value, place, xerr=error, fmt="o", color=_COLOURS[one.status], capsize=3)
+    axes.set_yticks(
+        range(len(shown)),
+        [f"{c.what.removeprefix('core width of ')} / {c.reference}" for c in reversed(shown)],
+    )
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.set_xlabel(r"ratio of core widths $\sigma$, simultaneous intervals")
+    axes.set_title(f"{verdict.candidate}: {verdict.decision}")
+    return figure
+
+
+def _head(verdict: Verdict) -> list[str]:
+    blocks = [f"**{verdict.decision}: {escaped(verdict.candidate)} of {escaped(verdict.task)}**"]
+    if verdict.decision == INCONCLUSIVE and verdict.claims:
+        needed = verdict.events_needed
+        more = f"about {plain(needed, 2)} events" if math.isfinite(needed) else "no sample of reasonable size"
+        blocks.append(f"The sample has {verdict.events} events; {more} would decide.")
+    blocks.append("\n".join(f"- {escaped(reason)}" for reason in verdict.reasons[:12]))
+    return blocks
+
+
+def _picture(address: str) -> str:
+    return f"![ratios of core widths]({address})" if address else ""
+
+
+def _table(claims: Sequence[Claim]) -> str:
+    if not claims:
+        return ""
+    lines = ["| claim | relative to | measured | wanted | holds |", "|---|---|---:|---:|---|"]
+    for one in claims:
+        wanted = [f"> {one.least:g}" if math.isfinite(one.least) else "",
+                  f"< {one.most:g}" if math.isfinite(one.most) else ""]  # fmt: skip
+        cells = (
+            f"{one.kind}: {one.what}", one.reference or "–", interval(one.value, one.low, one.high),
+            ", ".join(text for text in wanted if text),
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} | {_MARKS[one.status]} |")
+    return "\n".join(lines)
+
+
+def _foot(verdict: Verdict) -> list[str]:
+    blocks = []
+    if verdict.spreads:
+        told = ", ".join(f"{s.quantity} {100 * s.relative:.2g} % ({s.trainings})" for s in verdict.spreads)
+        blocks.append(f"Spread of σ between trainings that differ in the seed alone: {escaped(told)}.")
+    against = f"champion {escaped(verdict.champion)}" if verdict.champion else "no champion before"
+    blocks.append(
+        f"Judged on {verdict.events} frozen events, sha256 {verdict.sample_sha256[:12]}, "
+        f"look {verdict.looks}; {against}; rule {verdict.rule_sha256[:12]}; bootstrap seed {verdict.seed}."
+    )
+    return blocks

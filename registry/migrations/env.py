@@ -1,0 +1,21 @@
+"""How alembic reaches the journal's database: through the connection that `registry.database` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+__all__ = ["migrate"]
+
+
+def migrate() -> None:
+    """Run the migrations that alembic asks for."""
+    context.configure(
+        connection=context.config.attributes["connection"],
+        # Beside mlflow's own version in the same database.
+        version_table="shashlik_version",
+        transactional_ddl=True,
+    )
+    context.run_migrations()
+
+
+migrate()

@@ -1,0 +1,187 @@
+"""The journal in a real SQLite and a real PostgreSQL: chained, append-only, and fair to racing processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from registry.database import VARIABLE, Unreachable, locate, opened
+from registry.journal import Conflict, Journal, digest, verify
+from registry.state import Entry, State, moment, state
+
+VERDICT = "ab" * 32
+RACER = Path(__file__).with_name("racer.py")
+
+
+@pytest.fixture
+def journal(database: str) -> Iterator[Journal]:
+    with opened(database) as engine:
+        yield Journal(engine)
+
+
+def promote(journal: Journal, version: int, expected: int | None) -> Entry:
+    return journal.promote("toy", version, expected=expected, verdict=VERDICT, details={"why": "better"})
+
+
+def test_champions_follow_each_other(journal: Journal) -> None:
+    journal.note("toy", "baseline", 1, {"name": "fit"})
+    journal.note("toy", "freeze", None, {"version": 1, "sha256": "cd" * 32})
+    journal.note("toy", "look", 2, {"decision": "PROMOTE"}, VERDICT)
+    promote(journal, 2, None)
+    promote(journal, 5, 2)
+    now = journal.state("toy")
+    assert (now.champion, now.previous, now.baselines, now.looks) == (5, 2, {"fit": 1}, 1)
+    assert now.protected == {1, 2, 5}
+    journal.rollback("toy", expected=5, details={"why": "wrong"})
+    now = journal.state("toy")
+    assert (now.champion, now.previous) == (2, None)
+    assert now.protected == {1, 2, 5}, "what was champion once stays"
+    assert verify(journal.entries("toy")) == []
+    assert journal.tasks() == ("toy",)
+    assert journal.state("other") == State()
+
+
+def test_a_new_sample_begins_its_own_count(journal: Journal) -> None:
+    for version in (1, 2):
+        journal.note("toy", "freeze", None, {"version": version})
+        journal.note("toy", "look", 7, {})
+    now = journal.state("toy")
+    assert (now.frozen["version"], now.looks) == (2, 1)
+
+
+def test_only_the_expected_champion_is_replaced(journal: Journal) -> None:
+    promote(journal, 1, None)
+    with pytest.raises(Conflict, match="is version 1, not none"):
+        promote(journal, 2, None)
+    with pytest.raises(Conflict, match="is the champion of toy already"):
+        promote(journal, 1, 1)
+    with pytest.raises(Conflict, match="no champion before version 1"):
+        journal.rollback("toy", expected=1, details={})
+    promote(journal, 2, 1)
+    with pytest.raises(Conflict, match="version 9 was not champion"):
+        journal.rollback("toy", expected=2, to=9, details={})
+    with pytest.raises(Conflict, match="is version 2, not version 1"):
+        journal.rollback("toy", expected=1, details={})
+    assert len(journal.entries()) == 2
+
+
+def test_rollback_goes_as_far_as_asked(journal: Journal) -> None:
+    for version, expected in ((1, None), (2, 1), (3, 2)):
+        promote(journal, version, expected)
+    journal.rollback("toy", expected=3, to=1, details={})
+    assert journal.state("toy").champions == (1,)
+
+
+def test_champion_on_a_date(journal: Journal) -> None:
+    entries = [promote(journal, 1, None), promote(journal, 2, 1)]
+    days = ["2026-01-01T10:00:00+00:00", "2026-02-01T10:00:00+00:00"]
+    dated = [replace(entry, time=day) for entry, day in zip(entries, days, strict=True)]
+    wanted = {
+        "2025-12-31": None, "2026-01-01": 1, "2026-01-01T09:59": None, "2026-02-01": 2,
+        "2026-02-01T11:00+02:00": 1,
+    }  # fmt: skip
+    assert {text: state(dated, moment(text)).champion for text in wanted} == wanted
+    assert state(journal.entries("toy"), datetime.now(UTC)).champion == 2
+    with pytest.raises(ValueError, match="banana"):
+        moment("banana")
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE shashlik_journal SET version = 1", "DELETE FROM shashlik_journal"]
+)
+def test_the_database_itself_refuses_changes(journal: Journal, statement: str) -> None:
+    promote(journal, 1, None)
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), journal.engine.begin() as connection:
+        connection.execute(sa.text(statement))
+    assert journal.state("toy").champion == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE shashlik_journal SET version = 9 WHERE number = 2", "entry 2 of toy (promote"),
+        ("UPDATE shashlik_journal SET actor = 'somebody else' WHERE number = 1", "was changed"),
+        ("DELETE FROM shashlik_journal WHERE number = 2", "removed or inserted"),
+        ("DELETE FROM shashlik_journal WHERE number = 3", "remembers an entry 3"),
+        ("DELETE FROM shashlik_journal", "remembers an entry 3"),
+    ],
+)
+def test_tampering_shows(journal: Journal, statement: str, told: str) -> None:
+    last = [promote(journal, version, version - 1 or None) for version in (1, 2, 3)][-1]
+    assert verify(journal.entries("toy"), last.anchor) == []
+    with journal.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            for what in ("update", "delete"):
+                connection.execute(sa.text(f"DROP TRIGGER shashlik_journal_{what}"))
+        else:
+            connection.execute(sa.text("ALTER TABLE shashlik_journal DISABLE TRIGGER ALL"))
+        connection.execute(sa.text(statement))
+    assert any(told in line for line in verify(journal.entries("toy"), last.anchor))
+
+
+def test_an_exchanged_entry_with_a_right_hash_shows(journal: Journal) -> None:
+    """Whoever recomputes the hash of what he changed still breaks the link of the next one."""
+    entries = [promote(journal, version, version - 1 or None) for version in (1, 2, 3)]
+    forged = replace(entries[1], version=9)
+    forged = replace(forged, hash=digest(asdict(forged)))
+    assert verify([entries[0], forged, entries[2]]) == [
+        "entry 3 of toy does not follow from the one before it: one of the two was exchanged"
+    ]
+
+
+def test_of_two_racing_processes_one_wins(database: str) -> None:
+    """50 rounds: both are told the same champion and both try to replace it."""
+    with opened(database) as engine:
+        journal, champion = Journal(engine), 0
+        racers = [
+            subprocess.Popen([sys.executable, str(RACER), database],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            for _ in range(2)
+        ]  # fmt: skip
+        try:
+            assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 2  # type: ignore[union-attr]
+            for number in range(1, 51):
+                versions = (2 * number, 2 * number + 1)
+                for version, racer in zip(versions, racers, strict=True):
+                    racer.stdin.write(f"{version} {champion}\n")  # type: ignore[union-attr]
+                told = [racer.stdout.readline().strip() for racer in racers]  # type: ignore[union-attr]
+                assert sorted(told) == ["lost", "won"]
+                champion = versions[told.index("won")]
+                assert journal.state("race").champion == champion
+                assert len(journal.entries("race")) == number
+        finally:
+            for racer in racers:
+                racer.communicate(timeout=60)
+        assert verify(journal.entries("race")) == []
+
+
+def test_notes_of_racing_processes_are_all_kept(database: str) -> None:
+    """Notes expect nothing: who finds the number taken takes the next one."""
+    code = (
+        "import sys; from registry.database import opened; from registry.journal import Journal\n"
+        "with opened(sys.argv[1]) as engine:\n"
+        "    for _ in range(20): Journal(engine).note('toy', 'look', 1, {})"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, database]) for _ in range(2)]
+    assert [writer.wait(120) for writer in writers] == [0, 0]
+    with opened(database) as engine:
+        entries = Journal(engine).entries("toy")
+    assert len(entries) == 40
+    assert verify(entries) == []
+
+
+def test_where_the_journal_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert locate("sqlite:///mlflow.db") == "sqlite:///mlflow.db"
+    assert locate("postgresql+psycopg://a@b/c") == "postgresql+psycopg://a@b/c"
+    with pytest.raises(Unreachable, match=VARIABLE):
+        locate("http://127.0.0.1:5000")
+    monkeypatch.setenv(VARIABLE, "sqlite:///own.db")
+    assert locate("http://127.0.0.1:5000") == "sqlite:///own.db"

@@ -1,0 +1,345 @@
+"""The registry from empty to rolled back, by its commands, in a real SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import sqlalchemy as sa
+import toy_task
+import uproot
+from click.testing import CliRunner, Result
+from mlflow.tracking import MlflowClient
+
+from projects import catalog, rootio
+from projects.__main__ import main
+from registry import modelfiles
+from registry.champions import opened_registry
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*MLflow doesn't validate the data:UserWarning", "ignore::ResourceWarning"
+)
+
+Shell = Callable[..., Result]
+
+
+@pytest.fixture
+def shell(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The console on an empty store."""
+    return console(tmp_path, monkeypatch)
+
+
+def console(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The console, with the toy task in the catalog."""
+    load = catalog.load
+    monkeypatch.setattr(catalog, "load", lambda name: toy_task.TASK if name == "toy" else load(name))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.delenv("SHASHLIK_DATABASE", raising=False)
+
+    def call(*words: str, code: int = 0) -> Result:
+        done = CliRunner().invoke(main, list(words))
+        assert done.exit_code == code, f"{words}: {done.output} {done.exception!r}"
+        return done
+
+    return call
+
+
+def train(shell: Shell, candidate: str) -> None:
+    shell("run", "toy", "--network", candidate)
+
+
+def run_of(version: int) -> str:
+    return MlflowClient().get_model_version("toy", str(version)).run_id
+
+
+def champion() -> int | None:
+    with opened_registry() as registry:
+        return registry.state("toy").champion
+
+
+def story(shell: Shell) -> None:
+    """Versions: 1 bad, 2 and so on as they are trained; the baseline is registered by the first promotion."""
+    client = MlflowClient()
+    assert "has no champion" in shell("champion", "toy").output
+    train(shell, "bad")
+    rejected = shell("promote", "toy", code=1).output
+    assert "REJECT: version 1 of toy" in rejected
+    assert "core width of t relative to baseline-first: 1.5" in rejected
+    assert "wanted at most 1: refuted" in rejected
+    assert client.get_model_version_by_alias("toy", "baseline-first").tags["baseline"] == "first"
+    assert champion() is None
+
+    train(shell, "fair")
+    assert "PROMOTE: version 3 of toy" in shell("promote", "toy").output
+    train(shell, "good")
+    assert "PROMOTE: version 4 of toy" in shell("promote", "toy").output
+    assert client.get_model_version_by_alias("toy", "champion").run_id == run_of(4)
+    assert client.get_model_version_by_alias("toy", "previous").run_id == run_of(3)
+    description = client.get_model_version("toy", "4").description
+    assert description.startswith("**PROMOTE: version 4 of toy**")
+    assert "| better: core width of t" in description
+    between = datetime.now(UTC).isoformat()
+
+    train(shell, "equal")
+    again = shell("promote", "toy", code=1).output
+    assert "INCONCLUSIVE: version 5" in again or "REJECT: version 5" in again
+    train(shell, "broken")
+    assert "REJECT: version 6" in shell("promote", "toy", code=1).output
+    assert champion() == 4
+    assert "is the champion of toy already" in shell("promote", "toy", "--model", "4", code=2).output
+
+    told = shell("rollback", "toy", "--why", "a test").output
+    assert told == "version 3 is champion of toy again, in place of version 4\n"
+    assert client.get_model_version_by_alias("toy", "champion").run_id == run_of(3)
+    assert "no champion before version 3" in shell("rollback", "toy", code=1).output
+    assert "toy: version 4 " in shell("history", "toy", "--at", between).output
+    assert "toy has no champion" in shell("champion", "toy", "--at", "2001-01-01").output
+    listed = shell("candidates", "toy").output
+    assert [line.split()[0] for line in listed.splitlines()[2:]] == ["1", "3", "4", "5", "6"]
+    assert "is complete and unchanged" in shell("history", "toy", "--verify").output
+    assert "0 problems" in shell("doctor", "toy").output
+
+
+def tamper(statement: str) -> None:
+    with opened_registry() as registry, registry.journal.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            for what in ("update", "delete"):
+                connection.execute(sa.text(f"DROP TRIGGER shashlik_journal_{what}"))
+        else:
+            connection.execute(sa.text("ALTER TABLE shashlik_journal DISABLE TRIGGER ALL"))
+        connection.execute(sa.text(statement))
+
+
+def test_the_story(shell: Shell) -> None:
+    story(shell)
+    tamper("UPDATE shashlik_journal SET version = 1 WHERE event = 'promote' AND version = 3")
+    assert "was changed after it was written" in shell("history", "toy", "--verify", code=1).output
+    train(shell, "good")
+    assert "nothing is promoted before" in shell("promote", "toy", code=2).output
+
+
+def test_the_story_on_postgresql(shell: Shell, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from conftest import fresh
+
+    address = fresh(postgres)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    mlflow.set_tracking_uri(address)
+    try:
+        story(shell)
+        tamper("DELETE FROM shashlik_journal WHERE event = 'rollback'")
+        assert "remembers an entry" in shell("history", "toy", "--verify", code=1).output
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="module")
+def workbench(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Version 1 (fair) as champion, its baseline as version 2 and version 3 (good) as candidate.
+
+    Behind it a copy: a store knows its own place, so that it can only be put back where it was.
+    """
+    folder = tmp_path_factory.mktemp("workbench")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        shell = at(folder, monkeypatch)
+        train(shell, "fair")
+        shell("promote", "toy")
+        train(shell, "good")
+    copy = tmp_path_factory.mktemp("copy") / "of"
+    shutil.copytree(folder, copy)
+    return folder, copy
+
+
+def at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    return console(folder, monkeypatch)
+
+
+@pytest.fixture
+def promoted(workbench: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The console on the workbench, as it was at first."""
+    folder, copy = workbench
+    shutil.rmtree(folder / "mlruns")
+    shutil.copytree(copy / "mlruns", folder / "mlruns")
+    # Into the file that is there: mlflow keeps it open.
+    source, target = sqlite3.connect(copy / "mlflow.db"), sqlite3.connect(folder / "mlflow.db")
+    source.backup(target)
+    source.close()
+    target.close()
+    return at(folder, monkeypatch)
+
+
+def test_other_files_than_registered_are_not_promoted(promoted: Shell, tmp_path: Path) -> None:
+    uri = mlflow.artifacts.download_artifacts("models:/toy/3")
+    source = next(path for path in Path(uri).rglob("*.py") if "__pycache__" not in path.parts)
+    source.write_text(source.read_text().replace("/ 2", "/ 2.0"))
+    told = promoted("promote", "toy", code=1).output
+    assert "INCONCLUSIVE: version 3" in told
+    assert "not those that were registered" in told
+    assert champion() == 1
+
+
+def test_another_frozen_file_is_not_judged_on(promoted: Shell, tmp_path: Path) -> None:
+    with opened_registry() as registry:
+        run_id = registry.state("toy").frozen["run_id"]
+    other = tmp_path / "sample.root"
+    rootio.write(toy_task.simulate(toy_task.Settings(), 500, 5), other)
+    MlflowClient().log_artifact(run_id, str(other), "frozen")
+    told = promoted("promote", "toy", code=1).output
+    assert "is not the one that was frozen" in told
+    assert champion() == 1
+
+
+def test_training_on_frozen_events_is_refused(promoted: Shell, tmp_path: Path) -> None:
+    with opened_registry() as registry:
+        run_id = registry.state("toy").frozen["run_id"]
+    file = mlflow.artifacts.download_artifacts(f"runs:/{run_id}/frozen/sample.root")
+    told = promoted("run", "toy", "--data", file, code=2).output
+    assert "training events are in frozen sample 1 by their run and event number" in told
+    renumbered = rootio.read(file, toy_task.SCHEMA)
+    columns = {**renumbered.columns, "run": renumbered["run"] + 1}
+    other = tmp_path / "renumbered.root"
+    rootio.write(rootio.sample(toy_task.SCHEMA, columns, "renumbered"), other)
+    assert "by their content" in promoted("run", "toy", "--data", str(other), code=2).output
+
+
+def test_a_new_sample_asks_for_candidates_that_cannot_have_seen_it(promoted: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "own.root"
+    rootio.write(toy_task.simulate(toy_task.Settings(), 3000, 77), file)
+    assert "frozen sample 2 of toy: 3000 events" in promoted("freeze", "toy", "--data", str(file)).output
+    assert "was trained before frozen sample 2 was made" in promoted("promote", "toy", code=1).output
+    train(promoted, "good")
+    assert "PROMOTE: version 4" in promoted("promote", "toy").output
+    assert champion() == 4
+
+
+def test_looks_are_counted(promoted: Shell) -> None:
+    assert "look 2 at this frozen sample" in promoted("promote", "toy", "--look").output
+    assert champion() == 1
+    promoted("compare", "champion", "3", "baseline-first")
+    assert "look 4 at this frozen sample" in promoted("promote", "toy").output
+
+
+def test_compare_shows_all(promoted: Shell, tmp_path: Path) -> None:
+    told = promoted("compare", "champion,3", "baseline-first", "--out", str(tmp_path / "out")).output
+    assert "champion / v3-network" in told
+    assert "champion / baseline-first" in told
+    assert list((tmp_path / "out").glob("*.png"))
+    assert "no version '99' of toy" in promoted("compare", "champion", "99", code=1).output
+
+
+#: Where a promotion is killed, and the champion that must be there afterwards.
+STEPS = {"before the entry": 1, "after the entry": 3, "between the aliases": 3, "before the check": 3}
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import toy_task
+from projects import catalog
+catalog.load = lambda name: toy_task.TASK
+from projects.__main__ import main
+from registry import champions, versions
+from registry.journal import Journal
+
+def killing(function, after=False):
+    def replaced(*arguments, **named):
+        found = function(*arguments, **named) if after else None
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replaced
+
+match sys.argv[1]:
+    case "before the entry": Journal.promote = killing(Journal.promote)
+    case "after the entry": Journal.promote = killing(Journal.promote, after=True)
+    case "between the aliases": versions.set_alias = killing(versions.set_alias, after=True)
+    case "before the check": champions.Registry.settle = killing(champions.Registry.settle, after=True)
+main(["promote", "toy"])
+"""
+
+
+@pytest.mark.parametrize(("step", "wanted"), STEPS.items(), ids=STEPS)
+def test_killed_at_any_step_there_is_one_champion(promoted: Shell, step: str, wanted: int) -> None:
+    code = KILLED.format(tests=str(Path(__file__).parent))
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, step], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert champion() == wanted
+    repaired = promoted("doctor", "toy", "--repair").output
+    assert f"the champion is version {wanted}; 0 problems" in repaired
+    assert ("repaired: alias" in repaired) == (step in ("after the entry", "between the aliases"))
+    assert MlflowClient().get_model_version_by_alias("toy", "champion").run_id == run_of(wanted)
+    assert "is complete and unchanged" in promoted("history", "toy", "--verify").output
+
+
+def test_doctor_finds_what_was_deleted(promoted: Shell) -> None:
+    client = MlflowClient()
+    client.delete_run(client.get_model_version("toy", "1").run_id)
+    client.delete_registered_model_alias("toy", "champion")
+    told = promoted("doctor", "toy", code=1).output
+    assert "of version 1 of toy was deleted: --repair restores it" in told
+    assert "alias champion of toy is none, the journal says version 1" in told
+    assert "0 problems" in promoted("doctor", "toy", "--repair").output
+    client.delete_model_version("toy", "1")
+    told = promoted("doctor", "toy", "--repair", code=1).output
+    assert "version 1 of toy was champion or baseline and was deleted" in told
+
+
+def test_predictions_are_aligned_friends(promoted: Shell, tmp_path: Path) -> None:
+    samples = [toy_task.simulate(toy_task.Settings(), events, seed) for events, seed in ((700, 8), (300, 9))]
+    for number, sample in enumerate(samples):
+        rootio.write(sample, tmp_path / f"in{number}.root")
+    files = [str(tmp_path / name) for name in ("in0.root", "in1.root", "out.root")]
+    told = promoted("predict", *files).output
+    assert "1000 events in the tree 'predictions'" in told
+    with uproot.open(tmp_path / "out.root") as file:
+        found = file["predictions"].arrays(library="np")
+    a, b = (np.concatenate([sample[name] for sample in samples]) for name in ("a", "b"))
+    np.testing.assert_allclose(found["t"], 0.8 * a + 0.2 * b, atol=1e-5)
+    assert np.array_equal(found["run"], np.repeat([8, 9], [700, 300]))
+    assert np.array_equal(found["event"], np.concatenate([np.arange(700), np.arange(300)]))
+    assert "is there already" in promoted("predict", files[0], files[2], code=2).output
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_an_unfinished_prediction_has_no_name(promoted: Shell, tmp_path: Path) -> None:
+    """The second of two files is damaged: nothing is left that looks like a result."""
+    rootio.write(toy_task.simulate(toy_task.Settings(), 700, 8), tmp_path / "in.root")
+    damaged = tmp_path / "damaged.root"
+    damaged.write_bytes((tmp_path / "in.root").read_bytes()[:3000])
+    promoted("predict", str(tmp_path / "in.root"), str(damaged), str(tmp_path / "out.root"), code=2)
+    assert sorted(path.name for path in tmp_path.glob("*.root*")) == ["damaged.root", "in.root"]
+
+
+def test_models_with_one_code_share_what_was_compiled(promoted: Shell) -> None:
+    """Copies are made by content; a copy that was changed is made anew."""
+    uri = Path(mlflow.artifacts.download_artifacts("models:/toy/3"))
+    kept = modelfiles.keep(uri)
+    assert modelfiles.keep(uri) == kept
+    source = next(path for path in kept.rglob("*.py") if "__pycache__" not in path.parts)
+    source.write_text("changed")
+    assert modelfiles.sha256(modelfiles.keep(uri)) == kept.name
+    assert "changed" not in source.read_text()
+
+
+def test_the_verdict_is_kept_with_the_run(promoted: Shell) -> None:
+    promoted("promote", "toy")
+    version = MlflowClient().get_model_version("toy", "3")
+    files = {path.path for path in MlflowClient().list_artifacts(version.run_id, "verdicts")}
+    where = f"verdicts/{version.tags['verdict.sha256'][:12]}"
+    assert where in files
+    verdict = json.loads(mlflow.artifacts.load_text(f"runs:/{version.run_id}/{where}/verdict.json"))
+    assert verdict["decision"] == "PROMOTE"
+    assert set(verdict["hashes"]) == {"version 3", "champion", "baseline-first"}
+    assert mlflow.artifacts.load_text(f"runs:/{version.run_id}/{where}/card.md").startswith("**PROMOTE")
+    assert os.environ.get("MLFLOW_RUN_ID") is None

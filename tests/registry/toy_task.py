@@ -1,0 +1,92 @@
+"""A task of one quantity, measured twice, with candidates whose worth is known in closed form.
+
+Each measurement has an error of 1: using one alone gives sigma 1, their mean sigma 1/sqrt(2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from projects.formula import Formula
+from projects.settings import RunSettings, setting
+from projects.task import Column, Predictions, Sample, Schema, Task
+from tracking.residuals import Binning, Quantity, Residuals
+from tracking.rule import Rule
+
+SCHEMA = Schema(
+    "events",
+    (
+        Column("run", "", "int", "run number", role="id"),
+        Column("event", "", "int", "event number", role="id"),
+        Column("a", "cm", "float", "first measurement"),
+        Column("b", "cm", "float", "second measurement"),
+        Column("t", "cm", "float", "truth", role="truth"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings(RunSettings):
+    """Which candidate a run trains."""
+
+    network: str = setting("good", "candidate")
+
+
+def simulate(settings: Settings, events: int, seed: int) -> Sample:
+    rng = np.random.default_rng(seed)
+    truth = rng.uniform(-10, 10, events)
+    columns = {
+        "run": np.full(events, seed, dtype=np.int64), "event": np.arange(events),
+        "a": truth + rng.normal(size=events), "b": truth + rng.normal(size=events), "t": truth,
+    }  # fmt: skip
+    return Sample(SCHEMA, columns, f"toy, seed {seed}")
+
+
+def first(a):
+    return {"t": a}
+
+
+def bad(a, b):
+    return {"t": a + 0.5 * (a - b)}
+
+
+def fair(a, b):
+    return {"t": 0.8 * a + 0.2 * b}
+
+
+def good(a, b):
+    return {"t": (a + b) / 2}
+
+
+def equal(a, b):
+    return {"t": (a + b) / 2 + 0.05 * np.sin(1000 * a)}
+
+
+def broken(a, b):
+    return {"t": np.where(a > 0, np.nan, (a + b) / 2)}
+
+
+CANDIDATES = {of.__name__: of for of in (bad, fair, good, equal, broken)}
+
+
+def residuals(sample: Sample, predictions: Predictions) -> Residuals:
+    error = predictions["t"] - sample["t"]
+    return Residuals({"t": error[:, None]}, {"t": sample["t"][:, None]}, np.abs(error)[:, None] > 5)
+
+
+TASK = Task(
+    name="toy",
+    title="Toy",
+    description="Toy.",
+    schema=SCHEMA,
+    settings=Settings,
+    presets={"default": {"train_events": 500, "test_events": 2000}},
+    simulate=simulate,
+    estimators=lambda settings: (Formula("first", first), Formula("network", CANDIDATES[settings.network])),
+    residuals=residuals,
+    quantities=(Quantity("t", "cm", "t"),),
+    binnings=(Binning("t", "cm", "t", (-10, 0, 10)),),
+    rule=Rule(primary=("t",), rivals=("first",), bias={"t": 0.1}, replicas=300),
+)
