@@ -63,7 +63,7 @@ class Settings(RunSettings):
     max_p: float = setting(200.0, "largest momentum in GeV", least=0.0)
     min_m: float = setting(0.1, "smallest mass in GeV", least=1e-6)
     max_m: float = setting(100.0, "largest mass in GeV", least=1e-6)
-    products: int = setting(4, "products of powers that the network may add up", least=1, most=20)
+    products: int = setting(0, "products of powers in the network; 0: 20 weights of them", least=0, most=20)
     network: str = setting("default", "architecture, or the search for the smallest one", allowed=NETWORKS)
     trainings: int = setting(5, "trainings of each architecture in the search", least=1, most=100)
     train_on: str = setting(
@@ -160,7 +160,9 @@ def estimators(settings: Settings) -> Sequence[Estimator]:
     simulated = settings.train_events if settings.data and settings.train_on == "simulation" else 0
     learning: Estimator
     if settings.network == "default":
-        train = partial(train_tiny, partial(network, settings.basis, settings.products))
+        # One more than the polar form has: of trainings with four, one in five ends in a false minimum.
+        products = settings.products or {"cartesian": 4, "polar": 5}[settings.basis]
+        train = partial(train_tiny, partial(network, settings.basis, products))
         learning = Regression(inputs, ("mass",), train, simulated=simulated)
     else:
         learning = competitor(
@@ -222,8 +224,7 @@ TASK = Task(
     presets={
         "default": {},
         "smoke": {"train_events": 2000, "test_events": 2000},
-        # One product more than the form has: with four, one training in five ends in a false minimum.
-        "polar": {"basis": "polar", "products": 5},
+        "polar": {"basis": "polar"},
         "seed": {"network": "seed", "generator": "seed"},
         "minimal": {"network": "search"},
     },

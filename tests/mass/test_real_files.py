@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
+import uproot
 from skhep_testdata import data_path
 
 from projects import catalog, rootio
@@ -66,6 +68,23 @@ def test_double_precision_muons_are_exact_and_single_precision_ones_are_not(fitt
     # Where m^2 itself is a rounding error its root says little; m^2 agrees on the scale of E^2.
     one, two = (np.square(fitted[name].predict(singles)["mass"]) for name in ("network", "closed-form"))
     assert np.max(np.abs(one - two) / singles["e"] ** 2) < 1e-9
+
+
+def test_pairs_of_single_precision_muons(fitted) -> None:
+    """A pair's mass is of the size of its energy: nothing cancels, rounding of the file does not matter."""
+    with uproot.open(data_path("uproot-HZZ.root")) as file:
+        muons = file["events"].arrays(["NMuon", "Muon_E", "Muon_Px", "Muon_Py", "Muon_Pz", "Muon_Charge"])
+    muons = muons[(muons.NMuon == 2) & (ak.sum(muons.Muon_Charge, axis=1) == 0)]
+    sums = {
+        name: ak.to_numpy(ak.sum(ak.values_astype(muons[f"Muon_{name.title()}"], np.float64), axis=1))
+        for name in ("e", "px", "py", "pz")
+    }
+    pairs = Sample(TASK.schema, sums, "pairs")
+    found = {name: fitted[name].predict(pairs)["mass"] for name in fitted}
+    assert len(pairs) > 1000
+    assert 85 < np.median(found["closed-form"]) < 95, "the Z"
+    np.testing.assert_allclose(found["network"], found["closed-form"], rtol=1e-6)
+    np.testing.assert_allclose(found["closed-form-32"], found["closed-form"], rtol=1e-4)
 
 
 def test_half_of_a_file_is_judged() -> None:
