@@ -57,8 +57,9 @@ class Door(click.Group):
             click.echo(f"shashlik: {line}", err=True)
             ctx.exit(FAILED)
         except SystemExit as error:
-            # A signal; whoever raised it has closed its run.
-            click.echo(f"shashlik: terminated by {getattr(error, 'name', error.code)}", err=True)
+            # A signal has a name, and whoever raised it has closed its run; others answer by an exit code.
+            if (signal := getattr(error, "name", None)) is not None:
+                click.echo(f"shashlik: terminated by {signal}", err=True)
             raise
 
 

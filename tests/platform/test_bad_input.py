@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import awkward as ak
+import click
 import numpy as np
 import pytest
 import uproot
@@ -255,3 +256,18 @@ def test_interrupted(row: str, number: signal.Signals, store: str) -> None:
 def test_every_row_is_tested() -> None:
     here = {*FILES, *PARAMETERS, *RESUMED, "unknown task", "no place to write", "Ctrl-C", "killed politely"}
     assert set(ROWS) == here | STORES
+
+
+def test_an_answer_in_the_exit_code_is_no_failure() -> None:
+    """`promote` that does not promote has said why; nothing terminated it."""
+
+    @click.group(cls=type(main))
+    def group() -> None: ...
+
+    @group.command()
+    def no() -> None:
+        sys.exit(1)
+
+    done = CliRunner().invoke(group, ["no"])
+    assert done.exit_code == 1
+    assert done.stderr == ""
