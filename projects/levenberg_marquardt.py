@@ -62,6 +62,14 @@ class LeastSquares:
 
         self._residuals = tf.function(lambda scale: (model(x)[:, 0] - y) * scale)
         self._jacobian = tf.function(lambda scale: tf.vectorized_map(one, (x, y, scale)))
+
+        def normal(scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            # In TensorFlow, as numpy's threads and those of TensorFlow would wait for each other.
+            residuals, slopes = self._jacobian(scale)
+            products = tf.matmul(slopes, tf.concat([slopes, residuals[:, None]], 1), transpose_a=True)
+            return tf.reduce_mean(residuals**2), products[:, :-1], products[:, -1]
+
+        self._normal = tf.function(normal)
         self._kind = kind
 
     @property
@@ -97,12 +105,11 @@ class LeastSquares:
             Mean square of the scaled residuals that is left; infinite if even the start has none.
         """
         factor, weights = tf.constant(scale, self._kind), self.weights
-        residuals, slopes = self.jacobian(scale)
-        costs = [float(np.mean(residuals**2))]
-        if not np.isfinite(slopes).all():
+        cost, normal, gradient = (tensor.numpy() for tensor in self._normal(factor))
+        costs = [float(cost)]
+        if not np.isfinite(normal).all():
             return np.inf
         while len(costs) <= steps and costs[-1] > _PERFECT:
-            normal, gradient = slopes.T @ slopes, slopes.T @ residuals
             # A weight without influence would make the matrix singular; it just stays where it is.
             diagonal = np.diag(normal) + 1e-12 * np.trace(normal)
             while damping < _STRONGEST:
@@ -117,8 +124,8 @@ class LeastSquares:
                 break
             weights, damping = trial, max(damping / 5.0, 1e-14)
             costs.append(cost)
-            residuals, slopes = self.jacobian(scale)
-            if not np.isfinite(slopes).all() or (
+            _, normal, gradient = (tensor.numpy() for tensor in self._normal(factor))
+            if not np.isfinite(normal).all() or (
                 len(costs) > _WINDOW and cost > (1.0 - _GAIN) * costs[-1 - _WINDOW]
             ):
                 break
