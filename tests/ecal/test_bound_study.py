@@ -44,7 +44,7 @@ def test_the_limit_is_compared_and_nobodys_rival(evidence: Evidence) -> None:
 
 
 def test_bound_against_energy_is_near_the_literature() -> None:
-    """What is quoted for such calorimeters, 6 mm / sqrt(E) + 0.5 mm and 5.5 % / sqrt(E) + 1.5 %, lies above."""
+    """Quoted for such calorimeters, 6 mm / sqrt(E) + 0.5 mm and 5.5 % / sqrt(E) + 1.5 %: that lies above."""
     energies = (10.0, 40.0)
     for scene in BEAMS.values():
         for energy, (x, y, relative) in zip(energies, against_energy(scene, 300, energies), strict=True):
