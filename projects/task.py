@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from projects.space import Space
 from tracking.residuals import Binning, Quantity, Residuals
 from tracking.rule import Rule
 
@@ -291,6 +292,8 @@ class Task:
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
     rule : Rule
         When a candidate becomes champion; without one nothing does.
+    spaces : mapping of str to Space
+        What `tune` can vary, by name; without one called ``default`` there is nothing to search.
     """
 
     name: str
@@ -314,3 +317,4 @@ class Task:
     )
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
     rule: Rule | None = None
+    spaces: Mapping[str, Space] = field(default_factory=dict)

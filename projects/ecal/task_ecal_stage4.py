@@ -15,6 +15,7 @@ from projects.ecal.detector import SCHEMA
 from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
 from projects.ecal.simulation import Scene, simulate
 from projects.settings import RunSettings, setting
+from projects.space import Choice, Range, Space
 from projects.task import Estimator, Predictions, Sample, Task
 from tracking.rule import Check, Rule
 
@@ -118,6 +119,28 @@ TASK = Task(
     limit=_limit,
     pictures=_pictures,
     extra_metrics=_extra_metrics,
+    spaces={
+        "default": Space(
+            {
+                "rate": Range(2e-4, 8e-3, log=True),
+                "batch": Choice((512, 1024, 2048, 4096)),
+                "hypotheses": Range(1, 6),
+            },
+            epochs="epochs",
+            events="network_events",
+        ),
+        # What the original study tried on its own network.
+        "seed": Space(
+            {
+                "rate": Range(1e-6, 1e-3, log=True),
+                "batch": Choice((32, 64, 128, 256, 512)),
+                "placement": Choice(("centred", "random")),
+            },
+            fixed={"network": "seed"},
+            epochs="epochs",
+            events="network_events",
+        ),
+    },
     rule=Rule(
         primary=("x", "y", "energy"),
         rivals=("coral", "lednev", "coral-tuned", "lednev-tuned"),

@@ -27,7 +27,7 @@ from tracking import predictions
 from tracking.evidence import LIMIT, from_json
 from tracking.models import frame
 from tracking.predictions import PredictionTable
-from tracking.recorder import recall
+from tracking.recall import recall
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
 
