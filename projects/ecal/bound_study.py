@@ -1,10 +1,10 @@
 """How much cells can say about photons, and how much of it a run's estimators take.
 
-``python -m projects.ecal.bound_study <folder> [--evidence evidence.json]``
+``python -m projects.ecal.bound_study <folder> [--run <evidence>]``
 
 Writes tables and a figure: the bound of one photon against its energy and of two against their distance;
-what the best linear estimate reaches when it is started at the truth of simulated showers; and, from the
-evidence of a run of `ecal_stage4`, its estimators over the bound of the same events.
+what the best linear estimate reaches when it is started at the truth of simulated showers; and, from a run of
+`ecal_stage4`, the residuals of its estimators over the bound of each event.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +21,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from projects.ecal.bound import bound, covariances, moments_of
+from projects.ecal.bound_pulls import Finished, binning, pull_tables, pulls
 from projects.ecal.deposits import deposit
-from projects.ecal.photons import BINNINGS, true_photons
-from projects.ecal.showers import ShowerModel, draw, geant4_model
+from projects.ecal.photons import true_photons
+from projects.ecal.showers import draw, geant4_model
 from projects.ecal.simulation import Scene, simulate
 from projects.task import BadInput
-from tracking.evidence import LIMIT, Evidence, from_json
+from tracking.drawing import points
 from tracking.resolution import resolution
+from tracking.styles import styles
 
-__all__ = ["against_distance", "against_energy", "figure", "linear_estimates", "main", "over_the_bound"]
+__all__ = ["against_distance", "against_energy", "figure", "linear_estimates", "main"]
 
 ENERGIES = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 140.0, 200.0)
 #: Impact of the photons on which the linear estimate is tried: middle, edge and corner of a cell, cm.
@@ -57,35 +59,31 @@ def against_distance(pairs: int) -> NDArray:
     apart = np.hypot(np.diff(truth["x"])[:, 0], np.diff(truth["y"])[:, 0])
     sigma = np.stack([np.stack([answers[f"s{name}{i}"] for i in (1, 2)], axis=1) for name in "xye"], axis=2)
     sigma[:, :, 2] /= truth["e"]
-    edges = _binning("distance").edges
+    edges = binning("distance").edges
     chosen = [sigma[(apart >= low) & (apart < high)].reshape(-1, 3) for low, high in pairwise(edges)]
     return np.array([np.median(part, axis=0) for part in chosen])
 
 
-def _binning(name: str):
-    return next(binning for binning in BINNINGS if binning.name == name)
-
-
 def linear_estimates(
-    energy: float, impact: tuple[float, float], events: int, model: ShowerModel | None = None
+    energy: float, impact: tuple[float, float], events: int, angle: float = 0.0
 ) -> tuple[NDArray, NDArray]:
     """Core and rms of linear estimates from the truth over the bound's sigma, for x, y and energy.
 
-    Showers of one energy (GeV) and impact (cm from the centre of a cell) are drawn and read out without a
-    threshold; of cells with more than 0.15 GeV the linear combination is taken that is best according to
-    mean and covariance. Where this is 1, the bound is reached; below 1, showers that are not Gaussian let an
-    estimate be better than a Gaussian one.
+    Showers of one energy (GeV), impact (cm from the centre of a cell) and slope dx/dz are drawn and read out
+    without a threshold; of cells with more than 0.15 GeV the linear combination is taken that is best
+    according to mean and covariance. Where this is 1, the bound is reached; below 1, showers that
+    are not Gaussian let an estimate be better than a Gaussian one.
     """
-    model = model or geant4_model()
-    scene = Scene(photons=1, threshold=0.0, grid=9)
-    truth = {"x": impact[0], "y": impact[1], "e": energy, "tx": 0.0, "ty": 0.0}
+    scene = Scene(photons=1, threshold=0.0, grid=9, incidence="target")
+    truth = {"x": impact[0], "y": impact[1], "e": energy, "tx": angle, "ty": 0.0}
     place, mean, slope, covariance, _ = moments_of(
-        scene, {name: np.full((1, 1), value) for name, value in truth.items()}, model
+        scene, {name: np.full((1, 1), value) for name, value in truth.items()}
     )
     rng = np.random.default_rng(1)
     cells = np.zeros((events, 9, 9))
     x, y = (np.full(events, value) for value in impact)
-    deposit(cells, np.arange(events), x, y, draw(model, np.full(events, energy), rng), rng)
+    showers = draw(geant4_model(), np.full(events, energy), rng)
+    deposit(cells, np.arange(events), x, y, showers, rng, (np.full(events, angle), np.zeros(events)))
     cells *= 1 + scene.gain_spread * rng.standard_normal(cells.shape)
     cells += scene.noise * rng.standard_normal(cells.shape)
     chosen = mean > 0.15
@@ -96,58 +94,50 @@ def linear_estimates(
     return np.array([resolution(part).sigma for part in estimate.T]) / sigma, estimate.std(axis=0) / sigma
 
 
-def over_the_bound(evidence: Evidence, binning: str) -> list[list[str]]:
-    """Ratios of the subject and of the best other in x, y and energy to the bound, bin by bin.
-
-    The subject's have their 95 % interval from the paired bootstrap.
-    """
-    rows = []
-    for index, row in enumerate(evidence.bins(LIMIT, "x", binning)):
-        cells = [f"{row.low:g}-{row.high:g}" if binning else "all"]
-        for quantity in evidence.quantities:
-            best = evidence.best_other(quantity.name)
-            ours = evidence.compared(LIMIT, quantity.name, "sigma", binning)[index]
-            limit = evidence.bins(LIMIT, quantity.name, binning)[index].result.sigma
-            cells.append(f"{ours.ratio:.3f} [{ours.ratio_low:.3f}, {ours.ratio_high:.3f}]")
-            if best is not None:
-                theirs = evidence.bins(best, quantity.name, binning)[index].result.sigma
-                cells.append(f"{theirs / limit:.3f} ({best})")
-        rows.append(cells)
-    return rows
-
-
-def figure(singles: dict[str, NDArray], pairs: NDArray, evidence: Evidence | None) -> Figure:
-    """Bound of one photon against energy, of two against distance with a run's estimators beside it."""
-    picture = Figure(figsize=(10, 7), layout="constrained")
-    for row, (place, name, scale) in enumerate(((0, "x (mm)", 10), (2, "E (%)", 100))):
-        left, right = picture.add_subplot(2, 2, 2 * row + 1), picture.add_subplot(2, 2, 2 * row + 2)
+def figure(singles: dict[str, NDArray], pairs: NDArray, run: Finished | None) -> Figure:
+    """Bound of one photon against energy, of two against distance; a run's estimators relative to it."""
+    columns = 2 if run is None else 3
+    picture = Figure(figsize=(4.6 * columns, 7), layout="constrained")
+    grid = picture.subplots(2, columns)
+    apart = np.array(binning("distance").edges)
+    centre = (apart[1:] + apart[:-1]) / 2
+    for row, (place, name, scale) in zip(grid, ((0, "x (mm)", 10), (2, "E (%)", 100)), strict=True):
         for style, (beam, values) in zip(("-", "--"), singles.items(), strict=False):
-            left.plot(ENERGIES, scale * values[:, place], f"k{style}", label=f"bound, {beam}")
-        left.set(xscale="log", yscale="log", xlabel="photon energy (GeV)", ylabel=f"$\\sigma$ of {name}")
-        left.set_title("one photon, median", fontsize=9)
-        _pairs(right, pairs[:, place], ("x", "y", "energy")[place], scale, evidence)
-        right.set(xlabel="distance of the photons (cm)", ylabel=f"$\\sigma$ of {name}")
-        for axes in (left, right):
+            row[0].plot(ENERGIES, scale * values[:, place], f"k{style}", label=f"bound, {beam}")
+        row[0].set(xscale="log", yscale="log", xlabel="photon energy (GeV)")
+        row[0].set_title("one photon: median bound", fontsize=10)
+        for axis in (row[0].xaxis, row[0].yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
+        row[0].set_yticks([value for value in (0.3, 0.5, 1, 2, 3, 5) if place == 0 or value >= 1])
+        row[1].plot(centre, scale * pairs[:, place], "k-", label="bound")
+        row[1].set_title("two photons of 2 to 200 GeV: median bound", fontsize=10)
+        for axes in row[:2]:
+            axes.set_ylabel(f"$\\sigma$ of {name}")
+        if run is not None:
+            _relative(row[2], run, ("x", "y") if place == 0 else ("energy",))
+        for axes in row[1:]:
+            axes.set_xlabel("distance of the photons (cm)")
+        for axes in row:
             axes.legend(frameon=False, fontsize=8)
             axes.grid(True, which="both", color="0.92", linewidth=0.6)
     return picture
 
 
-def _pairs(axes: Axes, median: NDArray, quantity: str, scale: float, evidence: Evidence | None) -> None:
-    if evidence is None:
-        edges = np.array(_binning("distance").edges)
-        axes.plot((edges[1:] + edges[:-1]) / 2, scale * median, "k-", label="bound, median")
-        axes.set_title("two photons, median", fontsize=9)
-        return
-    axes.set_title(f"two photons, core of {evidence.facts.events} events", fontsize=9)
-    shown = [LIMIT, evidence.subject, *(name for name in evidence.estimators if name.endswith("-tuned"))]
-    for name in shown:
-        rows = evidence.bins(name, quantity, "distance")
-        at = [(row.low + row.high) / 2 for row in rows]
-        values, errors = (
-            [scale * getattr(row.result, part) for row in rows] for part in ("sigma", "sigma_err")
-        )
-        axes.errorbar(at, values, errors, marker="o", ms=3, color="k" if name == LIMIT else None, label=name)
+def _relative(axes: Axes, run: Finished, quantities: tuple[str, ...]) -> None:
+    """Core of the pulls against the distance."""
+    look = styles(run.evidence.estimators, run.evidence.subject)
+    chosen = binning("distance")
+    axes.axhline(1, color="k")
+    for name in run.shown:
+        found = pulls(run, name)
+        apart = found.variables["distance"]
+        bins = [(apart >= low) & (apart < high) for low, high in pairwise(chosen.edges)]
+        widths = [found.width(quantities, rows) for rows in bins]
+        values, errors = (np.array([getattr(w, part) for w in widths]) for part in ("sigma", "sigma_err"))
+        points(axes, chosen, values, errors, look[name], name)
+    what = "position" if "x" in quantities else "energy"
+    axes.set_title(f"core of the residuals of {what} over the bound", fontsize=10)
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -155,7 +145,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _report(singles: dict[str, NDArray], pairs: NDArray, events: int, evidence: Evidence | None) -> str:
+def _report(singles: dict[str, NDArray], pairs: NDArray, events: int, run: Finished | None) -> str:
     """All tables as markdown."""
     both = [
         [f"{energy:g}", *(f"{10 * row[0]:.3f} | {10 * row[1]:.3f} | {100 * row[2]:.2f}" for row in rows)]
@@ -164,25 +154,20 @@ def _report(singles: dict[str, NDArray], pairs: NDArray, events: int, evidence: 
     columns = [f"{beam}: x (mm) | y (mm) | E (%)" for beam in singles]
     head = " | ".join(["E (GeV)", *columns]).split(" | ")
     texts = [_markdown(head, [" | ".join(row).split(" | ") for row in both])]
-    bins = pairwise(_binning("distance").edges)
+    bins = pairwise(binning("distance").edges)
     rows = [
         [f"{low:g}-{high:g}", f"{10 * row[0]:.3f}", f"{10 * row[1]:.3f}", f"{100 * row[2]:.2f}"]
         for (low, high), row in zip(bins, pairs, strict=True)
     ]
     texts.append(_markdown(["distance (cm)", "x (mm)", "y (mm)", "E (%)"], rows))
     reached = []
-    for energy in (5.0, 20.0, 60.0, 180.0):
-        for impact in IMPACTS:
-            core, rms = linear_estimates(energy, impact, events)
-            cells = [f"{one:.3f} / {two:.3f}" for one, two in zip(core, rms, strict=True)]
-            reached.append([f"{energy:g}", f"{impact[0]:g}, {impact[1]:g}", *cells])
-    texts.append(_markdown(["E (GeV)", "impact (cm)", "x: core / rms", "y", "E"], reached))
-    if evidence is not None:
-        for binning in ("", "distance", "energy"):
-            rows = over_the_bound(evidence, binning)
-            names = [[f"{evidence.subject} {q.name}", "best other"] for q in evidence.quantities]
-            head = [binning or "sample", *(name for pair in names for name in pair)]
-            texts.append(_markdown(head[: len(rows[0])], rows))
+    for angle, energy, impact in product((0.0, 0.02), (5.0, 20.0, 60.0, 180.0), IMPACTS):
+        core, rms = linear_estimates(energy, impact, events, angle)
+        cells = [f"{one:.3f} / {two:.3f}" for one, two in zip(core, rms, strict=True)]
+        reached.append([f"{1e3 * angle:g}", f"{energy:g}", f"{impact[0]:g}, {impact[1]:g}", *cells])
+    texts.append(_markdown(["angle (mrad)", "E (GeV)", "impact (cm)", "x: core / rms", "y", "E"], reached))
+    if run is not None:
+        texts += [_markdown(*table) for table in pull_tables(run)]
     return "\n\n".join(texts) + "\n"
 
 
@@ -190,7 +175,9 @@ def main(arguments: list[str]) -> int:
     """The command; returns the exit code."""
     parser = argparse.ArgumentParser("python -m projects.ecal.bound_study")
     parser.add_argument("folder", type=Path, help="where tables and figure go")
-    parser.add_argument("--evidence", type=Path, help="evidence/evidence.json of a run of ecal_stage4")
+    parser.add_argument(
+        "--run", type=Path, help="folder with the artifacts evidence/ of a run of ecal_stage4"
+    )
     parser.add_argument(
         "--events", type=int, default=20_000, help="showers a point of the linear estimates; others as fit"
     )
@@ -198,34 +185,18 @@ def main(arguments: list[str]) -> int:
     try:
         if options.events < 1000:
             raise BadInput(f"--events {options.events}; at least 1000, or widths mean nothing")
-        evidence = None if options.evidence is None else _read(options.evidence)
+        finished = None if options.run is None else Finished.read(options.run)
         singles = {beam: against_energy(scene, options.events // 10) for beam, scene in BEAMS.items()}
         pairs = against_distance(options.events // 2)
         options.folder.mkdir(parents=True, exist_ok=True)
-        text = _report(singles, pairs, options.events, evidence)
+        text = _report(singles, pairs, options.events, finished)
         (options.folder / "information_limit.md").write_text(text, encoding="utf-8")
-        figure(singles, pairs, evidence).savefig(options.folder / "information_limit.png", dpi=110)
+        figure(singles, pairs, finished).savefig(options.folder / "information_limit.png", dpi=110)
     except (BadInput, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(text)
     return 0
-
-
-def _read(path: Path) -> Evidence:
-    """Evidence of a run with the bound in it."""
-    try:
-        evidence = from_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(
-            f"{path} is not the evidence of a run: {error}; give its evidence/evidence.json"
-        ) from None
-    if LIMIT not in evidence.estimators:
-        raise BadInput(
-            f"{path} has no {LIMIT}, but {', '.join(evidence.estimators)}; "
-            "give the evidence of a run on simulated events"
-        )
-    return evidence
 
 
 if __name__ == "__main__":
