@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from registry.verdict import Spread
 from registry.versions import Version
+from tracking.runs import CannotRecord, one_line
 
-__all__ = ["log_files", "restore", "run_metrics", "run_tags", "spreads", "stage"]
+__all__ = [
+    "fetch_files", "log_files", "restore", "run_metrics", "run_settings", "run_tags", "spreads", "stage",
+]  # fmt: skip
 
 
 def spreads(version: Version, quantities: Sequence[str]) -> tuple[Spread, ...]:
@@ -38,6 +42,29 @@ def _settings(params: Mapping[str, str]) -> dict[str, str]:
 def log_files(run_id: str, folder: Path, where: str) -> None:
     """Keep the files of a folder with a run."""
     MlflowClient().log_artifacts(run_id, str(folder), where)
+
+
+def fetch_files(run_id: str, where: str, folder: Path) -> Path:
+    """The files that a run keeps in `where`, below `folder`.
+
+    Raises
+    ------
+    CannotRecord
+        If they are gone.
+    """
+    try:
+        return Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/{where}", dst_path=str(folder)))
+    except (MlflowException, OSError) as error:
+        raise CannotRecord(f"{where} of run {run_id} cannot be fetched ({one_line(error)})") from error
+
+
+def run_settings(run_id: str) -> dict[str, str]:
+    """The resolved settings of a run, as they were logged; empty where it is gone."""
+    try:
+        params = MlflowClient().get_run(run_id).data.params
+    except MlflowException:
+        return {}
+    return {name.removeprefix("cfg."): value for name, value in params.items() if name.startswith("cfg.")}
 
 
 def run_tags(run_id: str) -> Mapping[str, str]:

@@ -13,8 +13,8 @@ import click
 from projects.task import BadInput
 
 __all__ = [
-    "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "freeze", "history", "predict",
-    "promote", "rollback",
+    "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "export", "freeze", "history",
+    "predict", "promote", "rollback",
 ]  # fmt: skip
 
 
@@ -209,6 +209,20 @@ def doctor(task: str, repair: bool) -> None:
     sys.exit(bool(wrong))
 
 
+@click.command()
+@click.argument("model")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--task", type=TEXT, help="Whose model; not needed where there is one task.")
+def export(model: str, folder: Path, task: str | None) -> None:
+    """Write MODEL (version, alias or run) into the new FOLDER as ONNX with all that belongs to it."""
+    from projects.commands import export as work
+    from projects.commands.session import session, sole_task
+
+    with session(sole_task(task)) as (chosen, registry):
+        sha256 = work.export(registry, chosen, model, folder, click.echo)
+    click.echo(f"{folder}: sha256 of its manifest {sha256}")
+
+
 COMMANDS = (
-    candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, doctor,
+    candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, export, doctor,
 )  # fmt: skip
