@@ -23,6 +23,8 @@ PARTS = (
     NETWORK, CARD, DESCRIPTION, "README.md", f"{MODEL}/MLmodel", f"{EVIDENCE}/evidence.json",
     f"{GOLDEN}/usable.npy",
 )  # fmt: skip
+#: What else every manifest says.
+FACTS = ("task", "version", "store", "run", "tags", "frozen", "unseen", "verdict", "network", "parity")
 
 
 class Damaged(RuntimeError):
@@ -93,6 +95,8 @@ def sealed(folder: Path, sha256: str = "") -> tuple[dict[str, Any], str]:
         raise Damaged(
             f"{folder} has format {known}, and this program reads {FORMAT}: use the one that wrote it"
         )
+    if missing := [name for name in FACTS if name not in manifest]:
+        raise Damaged(f"{path} does not say {missing[0]!r}: export the version again")
     _complete(folder, files)
     present = _present(folder)
     for name, wanted in files.items():

@@ -14,7 +14,7 @@ from projects.task import BadInput
 
 __all__ = [
     "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "export", "freeze", "history",
-    "predict", "promote", "rollback",
+    "imports", "predict", "promote", "rollback",
 ]  # fmt: skip
 
 
@@ -223,6 +223,21 @@ def export(model: str, folder: Path, task: str | None) -> None:
     click.echo(f"{folder}: sha256 of its manifest {sha256}")
 
 
+@click.command("import")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--sha256", type=TEXT, help="What the export said of its manifest.")
+def imports(bundle: Path, sha256: str | None) -> None:
+    """Make a candidate of BUNDLE, a folder that 'export' wrote. It runs the code of the model in it."""
+    from projects.commands import imports as work
+    from projects.commands.session import session
+
+    manifest, found = work.opened(bundle, sha256 or "")
+    with session(manifest["task"]) as (chosen, registry):
+        number = work.bring(registry, chosen, bundle, manifest, found)
+    click.echo(f"{bundle} is version {number} of {manifest['task']}, a candidate; manifest {found}")
+
+
 COMMANDS = (
-    candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, export, doctor,
+    candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, export, imports,
+    doctor,
 )  # fmt: skip

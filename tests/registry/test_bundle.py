@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ import onnx
 import onnxruntime
 import pytest
 from mlflow.tracking import MlflowClient
-from test_story import Shell, at, train
+from test_story import Shell, at, champion, train
 
 from projects import golden, onnx_graph
 from registry import bundle
+from tracking.recorder import recall
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning",
@@ -201,3 +203,130 @@ def test_what_cannot_be_exported(there: Shell, tmp_path: Path, model: str, folde
 
 def test_an_unknown_version_is_not_exported(there: Shell, tmp_path: Path) -> None:
     assert "no version '99' of toy" in there("export", "99", str(tmp_path / "new"), code=1).output
+
+
+@pytest.fixture
+def elsewhere(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The console on another, empty store."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    shutil.copy(empty_store, folder / "mlflow.db")
+    return at(folder, monkeypatch)
+
+
+def test_it_is_the_same_version_elsewhere(elsewhere: Shell, copied: Path) -> None:
+    manifest, sha256 = bundle.sealed(copied)
+    told = elsewhere("import", str(copied), "--sha256", sha256).output
+    assert "is version 1 of toy, a candidate" in told
+    client = MlflowClient()
+    made = client.get_model_version("toy", "1")
+    for name in ("model.sha256", "evidence.sha256", "data.sha256", "estimator"):
+        assert made.tags[name] == manifest["tags"][name]
+    assert made.tags["imported.manifest"] == sha256
+    assert made.tags["imported.run"] == manifest["run"]["id"]
+    assert made.tags["imported.verdict"] == "PROMOTE"
+    assert "verdict" not in made.tags, "a verdict counts where it was given"
+    assert made.aliases == []
+    assert champion() is None
+    assert recall(made.run_id).sha256 == manifest["tags"]["evidence.sha256"]
+    assert "**PROMOTE: version 1 of toy**" in made.description
+    assert f"run_uuid={made.run_id}" in made.description
+    run = client.get_run(made.run_id)
+    assert run.data.params["cfg.network"] == "linear"
+    assert run.data.tags["data.sha256"] == manifest["tags"]["data.sha256"]
+    assert run.data.metrics["network/t/sigma"] == pytest.approx(1 / np.sqrt(2), rel=0.1)
+    where = f"verdicts/{manifest['verdict']['sha256'][:12]}"
+    assert {path.path for path in client.list_artifacts(made.run_id, where)} == {
+        f"{where}/{name}" for name in ("card.md", "ratios.png", "verdict.json")
+    }
+    assert "bundle " + sha256[:12] in elsewhere("history", "toy", "--verify").output
+    assert "is version 1 of toy" in elsewhere("import", str(copied)).output, "it is not made twice"
+    assert "0.70" in elsewhere("candidates", "toy").output
+
+
+def test_an_imported_version_is_judged_and_exported_as_any_other(
+    elsewhere: Shell, copied: Path, tmp_path: Path
+) -> None:
+    elsewhere("import", str(copied))
+    assert champion() is None
+    assert "PROMOTE: version 1 of toy" in elsewhere("promote", "toy").output
+    assert champion() == 1
+    assert "0 problems" in elsewhere("doctor", "toy").output
+    elsewhere("export", "champion", str(tmp_path / "again"))
+    again, first = bundle.sealed(tmp_path / "again")[0], bundle.sealed(copied)[0]
+    for name in ("model/estimator.py", "model/artifacts/network.keras", "evidence/evidence.json"):
+        assert again["files"][name] == first["files"][name]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("model/artifacts/network.keras", "network.keras is not the file that was exported"),
+        ("evidence/evidence.json", "evidence.json is not the file that was exported"),
+        ("golden/outputs/t.npy", "t.npy is not the file that was exported"),
+        ("network.onnx", "network.onnx is not the file that was exported"),
+    ],
+)
+def test_a_changed_file_is_named(elsewhere: Shell, copied: Path, name: str, told: str) -> None:
+    content = bytearray((copied / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copied / name).write_bytes(bytes(content))
+    assert told in elsewhere("import", str(copied), code=2).output
+    (copied / name).unlink()
+    assert f"lacks the file {name}" in elsewhere("import", str(copied), code=2).output
+    assert MlflowClient().search_model_versions("name='toy'") == []
+
+
+def resealed(folder: Path, change: Callable[[dict], object]) -> None:
+    """As somebody would who hides a change: with the hashes of the manifest made anew."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").unlink()
+    change(manifest)
+    del manifest["files"]
+    bundle.seal(folder, manifest)
+
+
+def test_hidden_changes_are_found(elsewhere: Shell, copied: Path) -> None:
+    sha256 = bundle.sealed(copied)[1]
+    module = copied / "model" / "estimator.py"
+    module.write_text(module.read_text() + "\n# changed\n")
+    resealed(copied, lambda manifest: None)
+    assert (
+        "it is not the bundle that you expect"
+        in elsewhere("import", str(copied), "--sha256", sha256, code=2).output
+    )
+    told = elsewhere("import", str(copied), code=2).output
+    assert "the model of" in told
+    assert "is not the one that was registered" in told
+
+
+def test_another_model_than_the_golden_vectors_is_refused(elsewhere: Shell, copied: Path) -> None:
+    path = copied / "golden" / "outputs" / "t.npy"
+    np.save(path, np.load(path) + 1)
+    resealed(copied, lambda manifest: None)
+    assert "loaded here, gives other values of 't'" in elsewhere("import", str(copied), code=1).output
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), "is no bundle"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "is not a manifest of a bundle"),
+        (lambda folder: (folder / "extra.py").write_text("x"), "extra.py is no part of the bundle"),
+        (lambda folder: shutil.rmtree(folder), "is no bundle"),
+        (lambda folder: resealed(folder, lambda m: m.update(format=2)), "this program reads 1"),
+        (lambda folder: resealed(folder, lambda m: m.update(task="mass")), "is of the task 'toy'"),
+        (lambda folder: resealed(folder, lambda m: m.pop("tags")), "does not say 'tags'"),
+    ],
+)
+def test_what_is_no_bundle_is_refused(
+    elsewhere: Shell, copied: Path, spoil: Callable[[Path], object], told: str
+) -> None:
+    spoil(copied)
+    assert told in elsewhere("import", str(copied), code=2).output
+
+
+def test_a_bundle_without_a_part_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "card.md").write_text("x")
+    with pytest.raises(bundle.Damaged, match=r"lacks network\.onnx, which every bundle has"):
+        bundle.seal(tmp_path, {})
