@@ -14,7 +14,7 @@ from projects.task import BadInput
 
 __all__ = [
     "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "export", "freeze", "history",
-    "imports", "predict", "promote", "rollback",
+    "imports", "predict", "promote", "rerun", "rollback",
 ]  # fmt: skip
 
 
@@ -237,7 +237,25 @@ def imports(bundle: Path, sha256: str | None) -> None:
     click.echo(f"{bundle} is version {number} of {manifest['task']}, a candidate; manifest {found}")
 
 
+@click.command()
+@click.argument("model")
+@click.option("--task", type=TEXT, help="Whose model; not needed where there is one task.")
+@click.option("--here", is_flag=True, help="Run the present code, not that of the recorded commit.")
+def rerun(model: str, task: str | None, here: bool) -> None:
+    """Run the configuration of MODEL (version, alias or run) again and compare, in standard errors.
+
+    The exit code is 0 if all numbers agree, and 1 if not.
+    """
+    from projects.commands import rerun as work
+    from projects.commands.session import session, sole_task
+
+    with session(sole_task(task)) as (chosen, _):
+        found = work.rerun(chosen, model, here, click.echo)
+    click.echo(found.text)
+    sys.exit(not found.agrees)
+
+
 COMMANDS = (
     candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, export, imports,
-    doctor,
+    rerun, doctor,
 )  # fmt: skip
