@@ -16,6 +16,7 @@ from tracking.runs import CannotRecord, one_line
 
 __all__ = [
     "fetch_files", "log_files", "restore", "run_metrics", "run_settings", "run_tags", "spreads", "stage",
+    "tag_run",
 ]  # fmt: skip
 
 
@@ -73,6 +74,12 @@ def run_tags(run_id: str) -> Mapping[str, str]:
         return MlflowClient().get_run(run_id).data.tags
     except MlflowException:
         return {}
+
+
+def tag_run(run_id: str, tags: Mapping[str, str]) -> None:
+    """Set tags of a run."""
+    for name, value in tags.items():
+        MlflowClient().set_tag(run_id, name, value)
 
 
 def run_metrics(run_id: str) -> Mapping[str, float]:

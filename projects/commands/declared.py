@@ -109,11 +109,13 @@ def compare(models: tuple[str, ...], task: str | None, out: Path | None) -> None
 def promote(task: str, model: str | None, look: bool) -> None:
     """Judge a candidate of TASK against champion and baselines; if it is better it becomes champion.
 
-    The exit code is 0 if it did.
+    The exit code is 0 if it did; under 'mlflow run', whose run would be FAILED, after every verdict.
     """
     from projects.commands import promote as work
-    from projects.commands.session import session
+    from projects.commands.session import outer_run, session
+    from registry import lineage
 
+    outer = outer_run()
     with session(task) as (chosen, registry):
         verdict = work.promote(registry, chosen, model or "", look, click.echo)
         click.echo(f"\n{verdict.decision}: {verdict.candidate} of {task}")
@@ -126,7 +128,11 @@ def promote(task: str, model: str | None, look: bool) -> None:
                 f"  {spread.trainings} seeds: σ of {spread.quantity} scatters by {spread.relative:.2%}"
             )
         click.echo(f"  look {verdict.looks} at this frozen sample; verdict {verdict.sha256}")
-    sys.exit(not (verdict.promoted or look))
+        if outer:
+            lineage.tag_run(outer, {"verdict": verdict.decision, "verdict.sha256": verdict.sha256})
+    # Without claims nothing was judged: that is no answer, and whoever asked must see it.
+    answered = bool(verdict.claims) and bool(look or outer)
+    sys.exit(not (verdict.promoted or answered))
 
 
 @click.command()
