@@ -53,6 +53,8 @@ TASK = Task(
     quantities=QUANTITIES,
     binnings=single_task.BINNINGS,
     carried=single_task.carried,
+    pictures=single_task.pictures,
+    extra_metrics=single_task.extra_metrics,
     spaces=single_task.spaces(),
     rule=single_task.rule("x", "y", "energy"),
 )
