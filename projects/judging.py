@@ -12,6 +12,7 @@ import numpy as np
 from projects import rootio
 from projects.settings import RunSettings
 from projects.task import BadInput, Bench, Estimator, Predictions, Sample, Task
+from tracking.evidence import LIMIT
 from tracking.residuals import Residuals
 
 __all__ = ["FEWEST_EVENTS", "Events", "Judged", "gather", "judge", "only", "rehearsal"]
@@ -127,6 +128,8 @@ def judge(
 ) -> Judged:
     """Fit every estimator on the training events and ask it about the test events.
 
+    Judged beside them are results that came with the file and, of simulated events, the information limit.
+
     Parameters
     ----------
     bench : Bench
@@ -137,6 +140,10 @@ def judge(
     estimators: dict[str, Estimator] = {}
     predictions: dict[str, Predictions] = dict(task.carried(events.test))
     speed: dict[str, float] = {}
+    if task.limit is not None and not settings.data:
+        begin = time.perf_counter()
+        predictions[LIMIT] = task.limit(settings, events.test)
+        say(f"{LIMIT}: ready in {time.perf_counter() - begin:.1f} s")
     for estimator in task.estimators(settings):
         begin = time.perf_counter()
         fitted = estimator.fit(events.train, bench)

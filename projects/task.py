@@ -280,6 +280,10 @@ class Task:
     carried : callable
         ``carried(sample) -> mapping of str to Predictions``: results of other programs that came with the
         file, judged beside our own estimators.
+    limit : callable
+        ``limit(settings, sample) -> Predictions``: answers as good as the information in simulated events
+        allows, made with the truth. They are judged as ``bound`` beside the estimators, never registered and
+        nobody's rival. Left out for the user's files, whose events the simulation may not quite resemble.
     pictures : callable
         ``pictures(sample, predictions by estimator) -> mapping of str to Figure``: displays, mass peaks.
     extra_metrics : callable
@@ -304,6 +308,7 @@ class Task:
     quantities: tuple[Quantity, ...]
     binnings: tuple[Binning, ...]
     carried: Callable[[Sample], Mapping[str, Predictions]] = lambda sample: {}
+    limit: Callable[[Any, Sample], Predictions] | None = None
     pictures: Callable[[Sample, Mapping[str, Predictions]], Mapping[str, Figure]] = field(
         default=lambda sample, predictions: {}
     )

@@ -59,12 +59,15 @@ def worker(name: str, cores: str, parent: int | None) -> None:
         if hasattr(os, "sched_setaffinity"):
             # Before anything counts the cores.
             os.sched_setaffinity(0, wanted)
+    from projects.search.worker import follow, search_of, work
+
+    if parent:
+        follow(parent)
     from projects.search.trial import searched
-    from projects.search.worker import search_of, work
 
     search = searched(search_of())
     click.echo(f"a worker of search {search.run_id} of {search.task.name}")
-    work(search.perform, name, parent)
+    work(search.perform, name)
 
 
 COMMANDS = (tune, worker)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from projects.ecal import photons
 from projects.ecal.baselines import baselines
+from projects.ecal.bound import bound
 from projects.ecal.detector import SCHEMA
 from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
 from projects.ecal.simulation import Scene, simulate
@@ -71,6 +72,10 @@ def _simulate(settings: Settings, events: int, seed: int) -> Sample:
     return simulate(_scene(settings), events, seed)
 
 
+def _limit(settings: Settings, sample: Sample) -> Predictions:
+    return bound(_scene(settings), sample)
+
+
 def _estimators(settings: Settings) -> Sequence[Estimator]:
     chosen = {
         item.name: getattr(settings, item.name)
@@ -123,6 +128,7 @@ TASK = Task(
     quantities=photons.QUANTITIES,
     binnings=photons.BINNINGS,
     carried=partial(photons.carried, photons=2),
+    limit=_limit,
     pictures=_pictures,
     extra_metrics=_extra_metrics,
     spaces={

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
 from keras_tuner.src.engine.oracle import synchronized
+from threadpoolctl import threadpool_limits
 
 from projects.search.settings import SearchSettings
 from projects.space import Choice, Range, Space
@@ -78,7 +80,11 @@ class Staged:
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Values of the next trial, in keras-tuner's terms."""
         if len(self.searched) < self._planned:
-            answer = super().populate_space(trial_id)  # type: ignore[misc]  # of the oracle beside this
+            # On matrices this small, threads only wait for each other, and for the cores of the workers.
+            with warnings.catch_warnings(), threadpool_limits(1):
+                # A Gaussian process of few trials is often at a limit of its kernel, and says so each time.
+                warnings.simplefilter("ignore", UserWarning)
+                answer = super().populate_space(trial_id)  # type: ignore[misc]  # of the oracle beside this
             if answer["status"] == "RUNNING" and not self._special(answer["values"]):
                 answer["values"] = self._fresh(answer["values"])
             if answer["status"] != "STOPPED":

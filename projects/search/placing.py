@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,7 +151,7 @@ class DaskWorkers:
                 "scheduler= needs Dask: pip install 'shashlik[farm]', here and on the farm"
             ) from None
         try:
-            self._client = distributed.Client(scheduler, timeout=30, set_as_default=False)
+            self._client = distributed.Client(scheduler, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"no Dask scheduler answers at scheduler={scheduler!r} ({type(error).__name__}): start one "
@@ -181,5 +182,6 @@ class DaskWorkers:
         import distributed
 
         if orderly:
-            distributed.wait(list(self._futures.values()), timeout=PATIENCE)
+            with self._client.as_current(), suppress(TimeoutError):
+                distributed.wait(list(self._futures.values()), timeout=PATIENCE)
         self._client.close()

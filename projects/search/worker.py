@@ -20,7 +20,7 @@ from projects.search import chief
 from projects.search.oracle import OBJECTIVE, SEARCH
 from projects.task import BadInput
 
-__all__ = ["Perform", "Worker", "attend", "search_of", "work"]
+__all__ = ["Perform", "Worker", "attend", "follow", "search_of", "work"]
 
 #: ``perform(trial_id, values) -> objective``.
 Perform = Callable[[str, Mapping[str, Any]], float]
@@ -106,21 +106,39 @@ class Worker(keras_tuner.engine.base_tuner.BaseTuner):
         return {OBJECTIVE: math.log(value)}
 
 
-def attend(worker: Worker, parent: int | None) -> None:
-    """Give signs of life, and end this process when its chief is gone.
+def follow(parent: int) -> None:
+    """End this process when its parent is gone.
 
     Parameters
     ----------
-    worker : Worker
-    parent : int or None
-        Process that started this one and must not be outlived.
+    parent : int
+        The process that started it, as that one said: it may be gone already.
     """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        _end()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _end() -> None:
+    print("the search is gone", flush=True)
+    while True:
+        # More than once: a signal that comes while compiled code calls back into Python may be lost.
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(BEAT)
+
+
+def attend(worker: Worker) -> None:
+    """Give signs of life, and end this process when its chief was silent for long."""
     stub = _stub()
 
     def watch() -> None:
         heard = time.monotonic()
         while True:
-            time.sleep(min(BEAT, 1.0) if parent else BEAT)
+            time.sleep(BEAT)
             try:
                 if worker.trial_id:
                     request = protos.get_service().GetTrialRequest(trial_id=worker.trial_id)
@@ -130,15 +148,13 @@ def attend(worker: Worker, parent: int | None) -> None:
                 heard = time.monotonic()
             except grpc.RpcError:
                 pass
-            if (parent and os.getppid() != parent) or time.monotonic() - heard > PATIENCE:
-                print("the search is gone", flush=True)
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
+            if time.monotonic() - heard > PATIENCE:
+                _end()
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def work(perform: Perform, name: str, parent: int | None) -> None:
+def work(perform: Perform, name: str) -> None:
     """Perform trials until there are no more.
 
     Parameters
@@ -147,13 +163,11 @@ def work(perform: Perform, name: str, parent: int | None) -> None:
         See `Perform`.
     name : str
         Of this worker among all; empty: made of host and process.
-    parent : int or None
-        See `attend`.
     """
     # A name with "chief" in it would make keras-tuner take this for one.
     own = name or f"{socket.gethostname()}-{os.getpid()}"
     os.environ[NAME] = own.replace("chief", "ch")
     with tempfile.TemporaryDirectory(prefix="shashlik-") as folder:
         worker = Worker(perform, folder)
-        attend(worker, parent)
+        attend(worker)
         worker.search()
