@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.ladder run FOLDER [STEP ...]`` trains and judges what FOLDER does not hold yet,
 ``python -m benchmarks.ladder take FOLDER STEP default|seed RUN_ID`` takes a finished run from the tracking
-server instead, ``python -m benchmarks.ladder table FOLDER docs/ecal.md`` writes the tables into the page.
+server instead (of the step's settings: its events must be the same), ``python -m benchmarks.ladder table FOLDER docs/ecal.md`` writes the tables into the page.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from projects import catalog
@@ -18,11 +19,13 @@ from projects.judging import gather, judge, only
 from projects.run import SUBJECT, evidence_of
 from projects.settings import resolve
 from projects.task import Bench
-from tracking.evidence import Evidence, from_json
+from tracking.evidence import LIMIT, Evidence, from_json
 from tracking.numbers import with_error
 from tracking.recall import recall
 
-NETWORKS = ("default", "seed")
+#: What a step is made of, each in a file of its own: our network with all fits, the study's network, and the
+#: information limit, which needs no training.
+PARTS = ("default", "seed", LIMIT)
 #: How the table calls the two networks.
 _STUDY, _OURS = "the study's network", "our network"
 COLUMNS = ("coral", "lednev", "coral-tuned", "lednev-tuned")
@@ -55,40 +58,42 @@ STEPS = {
 
 
 def run(folder: Path, chosen: list[str]) -> None:
-    """Train and judge the default network with all fits, and the study's network, of the chosen steps."""
+    """Train and judge all parts of the chosen steps that the folder does not hold."""
     folder.mkdir(parents=True, exist_ok=True)
     for key in chosen or STEPS:
         step = STEPS[key]
-        for network in NETWORKS:
-            path = folder / f"{key}-{network}.json"
+        task = catalog.load(step.task)
+        without = replace(task, limit=None)
+        asked = {
+            "default": without,
+            "seed": only(without, lambda name: name == SUBJECT),
+            LIMIT: only(task, lambda name: False),
+        }
+        for part in PARTS:
+            path = folder / f"{key}-{part}.json"
             if path.exists():
                 continue
-            task = catalog.load(step.task)
-            settings = resolve(task.settings, task.presets, {**step.given, "preset": network})
-            asked = task if network == "default" else only(task, lambda name: name == SUBJECT)
+            preset = "seed" if part == "seed" else "default"
+            settings = resolve(task.settings, task.presets, {**step.given, "preset": preset})
             events = gather(task, settings)
             with tempfile.TemporaryDirectory() as scratch:
-                bench = Bench(
-                    seed=events.seed,
-                    scratch=Path(scratch),
-                    simulate=lambda number, seed, task=task, settings=settings: task.simulate(
-                        settings, number, seed
-                    ),
-                )
-                print(f"step {key}, {network}")
-                judged = judge(asked, settings, events, bench, say=print)
-            evidence = evidence_of(task, settings, events.test, judged, SUBJECT)
+                simulate = partial(task.simulate, settings)
+                print(f"step {key}, {part}")
+                bench = Bench(seed=events.seed, scratch=Path(scratch), simulate=simulate)
+                judged = judge(asked[part], settings, events, bench, say=print)
+            subject = LIMIT if part == LIMIT else SUBJECT
+            evidence = evidence_of(task, settings, events.test, judged, subject)
             path.write_text(evidence.to_json(), encoding="utf-8")
 
 
 def kept(folder: Path) -> dict[str, dict[str, Evidence]]:
-    """Evidence by step and network; of a step both are about the same events."""
+    """Evidence by step and part; all parts of a step are about the same events."""
     found: dict[str, dict[str, Evidence]] = {}
     for key in STEPS:
-        paths = {name: folder / f"{key}-{name}.json" for name in NETWORKS}
+        paths = {name: folder / f"{key}-{name}.json" for name in PARTS}
         held = {name: from_json(path.read_text("utf-8")) for name, path in paths.items() if path.exists()}
         if len({evidence.facts.sha256 for evidence in held.values()}) > 1:
-            raise SystemExit(f"step {key}: the two networks were judged on different events; run it again")
+            raise SystemExit(f"step {key}: its parts were judged on different events; run it again")
         if held:
             found[key] = held
     return found
@@ -96,15 +101,15 @@ def kept(folder: Path) -> dict[str, dict[str, Evidence]]:
 
 def resolutions(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
     """Markdown: core widths of every estimator, a line for each quantity of a step."""
-    bound = any("bound" in one.estimators for held in found.values() for one in held.values())
-    names = [*COLUMNS, _STUDY, _OURS, *(["information limit"] if bound else [])]
+    names = [*COLUMNS, _STUDY, _OURS, "information limit"]
     lines = [f"| stage | σ of | the study | {' | '.join(names)} |", "|---|---|" + (len(names) + 1) * "---|"]
     for key, held in found.items():
         step, title = STEPS[key], STEPS[key].title
         some = next(iter(held.values()))
         for quantity in some.quantities:
             sources = [("default", name) for name in COLUMNS] + [("seed", SUBJECT), ("default", SUBJECT)]
-            sources += [("default", "bound")] if bound else []
+            # A run taken from the server has the limit beside its estimators.
+            sources.append((LIMIT if LIMIT in held else "default", LIMIT))
             cells = [_sigma(held.get(which), name, quantity.name) for which, name in sources]
             label = {"energy": "E/E"}.get(quantity.name, f"{quantity.name} (cm)")
             lines.append(f"| {title} | {label} | {step.study.get(quantity.name, '')} | {' | '.join(cells)} |")
@@ -202,7 +207,7 @@ def main(words: list[str]) -> int:
     match words:
         case ["run", folder, *chosen] if set(chosen) <= set(STEPS):
             run(Path(folder), chosen)
-        case ["take", folder, step, network, run_id] if step in STEPS and network in NETWORKS:
+        case ["take", folder, step, network, run_id] if step in STEPS and network in PARTS:
             (Path(folder) / f"{step}-{network}.json").write_text(recall(run_id).to_json(), encoding="utf-8")
         case ["table", folder, page]:
             table(Path(folder), Path(page))

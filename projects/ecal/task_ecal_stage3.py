@@ -9,6 +9,7 @@ import awkward as ak
 import numpy as np
 
 from projects.ecal import single_task
+from projects.ecal.bound import bound
 from projects.ecal.detector import SCHEMA, SHASHLIK
 from projects.ecal.photons import QUANTITIES
 from projects.ecal.simulation import Scene, simulate
@@ -35,8 +36,8 @@ class Settings(single_task.SingleSettings):
     )
 
 
-def _simulate(settings: Settings, events: int, seed: int) -> Sample:
-    scene = Scene(
+def _scene(settings: Settings) -> Scene:
+    return Scene(
         photons=1,
         energy=(settings.energy_low, settings.energy_high),
         incidence="target",
@@ -44,7 +45,14 @@ def _simulate(settings: Settings, events: int, seed: int) -> Sample:
         noise=settings.noise,
         threshold=settings.threshold,
     )
-    return simulate(scene, events, seed)
+
+
+def _simulate(settings: Settings, events: int, seed: int) -> Sample:
+    return simulate(_scene(settings), events, seed)
+
+
+def _limit(settings: Settings, sample: Sample) -> Predictions:
+    return bound(_scene(settings), sample)
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
@@ -87,6 +95,7 @@ TASK = Task(
     quantities=QUANTITIES,
     binnings=single_task.BINNINGS,
     carried=single_task.carried,
+    limit=_limit,
     pictures=single_task.pictures,
     extra_metrics=single_task.extra_metrics,
     spaces=single_task.spaces(),
