@@ -1,12 +1,14 @@
 """The stages of the calorimeter beside the original study: every estimator on the same events, in one table.
 
-``python -m benchmarks.ladder run FOLDER [STEP ...]`` trains and judges what FOLDER does not hold yet,
-``python -m benchmarks.ladder take FOLDER STEP default|seed RUN_ID`` takes a finished run from the tracking
-server instead (of the step's settings: its events must be the same), ``python -m benchmarks.ladder table FOLDER docs/ecal.md`` writes the tables into the page.
+``python -m benchmarks.ladder run FOLDER [STEP ...]`` trains and judges what FOLDER does not hold yet;
+``python -m benchmarks.ladder take FOLDER STEP PART RUN_ID`` takes a finished run of the step's settings from
+the tracking server instead; ``python -m benchmarks.ladder table FOLDER docs/ecal.md`` writes the tables into
+the page. A part is ``default`` (our network and all fits), ``seed`` (the study's network) or ``bound``.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,6 +24,7 @@ from projects.task import Bench
 from tracking.evidence import LIMIT, Evidence, from_json
 from tracking.numbers import with_error
 from tracking.recall import recall
+from tracking.resolution import Resolution
 
 #: What a step is made of, each in a file of its own: our network with all fits, the study's network, and the
 #: information limit, which needs no training.
@@ -33,12 +36,20 @@ COLUMNS = ("coral", "lednev", "coral-tuned", "lednev-tuned")
 
 @dataclass(frozen=True)
 class Step:
-    """A row of the table: a task with its settings, and what the study states, by quantity."""
+    """A row of the table: a task with its settings, and what the study states, by quantity.
+
+    The limit is that of who knows where the cells are.
+    """
 
     title: str
     task: str
     given: Mapping[str, str] = field(default_factory=dict)
     study: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the step is made of."""
+        return PARTS[:2] if self.given.get("position") == "false" else PARTS
 
 
 STEPS = {
@@ -69,7 +80,7 @@ def run(folder: Path, chosen: list[str]) -> None:
             "seed": only(without, lambda name: name == SUBJECT),
             LIMIT: only(task, lambda name: False),
         }
-        for part in PARTS:
+        for part in step.parts:
             path = folder / f"{key}-{part}.json"
             if path.exists():
                 continue
@@ -101,27 +112,34 @@ def kept(folder: Path) -> dict[str, dict[str, Evidence]]:
 
 def resolutions(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
     """Markdown: core widths of every estimator, a line for each quantity of a step."""
-    names = [*COLUMNS, _STUDY, _OURS, "information limit"]
+    names = [*COLUMNS, _STUDY, _OURS, "information limit", "ours / limit"]
     lines = [f"| stage | σ of | the study | {' | '.join(names)} |", "|---|---|" + (len(names) + 1) * "---|"]
     for key, held in found.items():
         step, title = STEPS[key], STEPS[key].title
-        some = next(iter(held.values()))
-        for quantity in some.quantities:
-            sources = [("default", name) for name in COLUMNS] + [("seed", SUBJECT), ("default", SUBJECT)]
-            # A run taken from the server has the limit beside its estimators.
-            sources.append((LIMIT if LIMIT in held else "default", LIMIT))
-            cells = [_sigma(held.get(which), name, quantity.name) for which, name in sources]
+        # A run taken from the server has the limit beside its estimators.
+        limit = held.get(LIMIT) or held.get("default")
+        for quantity in next(iter(held.values())).quantities:
+            sources = [(held.get("default"), name) for name in COLUMNS]
+            sources += [(held.get("seed"), SUBJECT), (held.get("default"), SUBJECT), (limit, LIMIT)]
+            rows = [_row(evidence, name, quantity.name) for evidence, name in sources]
+            cells = ["–" if row is None else with_error(row.sigma, row.sigma_err) for row in rows]
+            cells.append(_ratio(*rows[-2:]))
             label = {"energy": "E/E"}.get(quantity.name, f"{quantity.name} (cm)")
             lines.append(f"| {title} | {label} | {step.study.get(quantity.name, '')} | {' | '.join(cells)} |")
             title = ""
     return lines
 
 
-def _sigma(evidence: Evidence | None, name: str, quantity: str) -> str:
-    if evidence is None or name not in evidence.estimators:
+def _row(evidence: Evidence | None, name: str, quantity: str) -> Resolution | None:
+    return evidence.row(name, quantity) if evidence and name in evidence.estimators else None
+
+
+def _ratio(above: Resolution | None, below: Resolution | None) -> str:
+    """Ratio of two widths with the error of independent ones: those of a draw from the limit are."""
+    if above is None or below is None:
         return "–"
-    row = evidence.row(name, quantity)
-    return with_error(row.sigma, row.sigma_err)
+    ratio = above.sigma / below.sigma
+    return with_error(ratio, ratio * math.hypot(above.sigma_err / above.sigma, below.sigma_err / below.sigma))
 
 
 def _rows(held: Mapping[str, Evidence], fits: tuple[str, ...]) -> Iterator[tuple[Evidence, str, str]]:

@@ -131,7 +131,7 @@ def test_who_knows_the_position_knows_the_angle(far: tuple[Any, Any], tmp_path: 
     width = {}
     for position in (True, False):
         settings = NetworkSettings(
-            photons=1, window=5, incidence="target", position=position, network_events=6000, epochs=4,
+            photons=1, window=5, incidence="target", position=position, network_events=4000, epochs=4,
             batch=256, cluster="corners",
         )  # fmt: skip
         (tmp_path / str(position)).mkdir()
