@@ -55,7 +55,9 @@ def energy_figure(
                 color=look.colour, mfc="none" if look.hollow else look.colour, label=text,
             )  # fmt: skip
         unit = f" ({quantity.unit})" if quantity.unit else ""
-        panel.set(xscale="log", yscale="log", xlabel="photon energy (GeV)")
+        panel.set(xscale="log", xlim=(EDGES[0], EDGES[-1]), xlabel="photon energy (GeV)")
+        if any(len(line.get_ydata()) for line in panel.get_lines()):
+            panel.set_yscale("log")  # which matplotlib refuses where there is nothing to show
         panel.set_ylabel(f"$\\sigma$ of {quantity.label}{unit}")
         panel.legend(frameon=False, fontsize=6.5)
     return figure
