@@ -17,14 +17,18 @@ from functools import partial
 from pathlib import Path
 
 from projects import catalog
+from projects.ecal.baselines import cell_arrays, truth_array
+from projects.ecal.single_task import WINDOW
+from projects.ecal.windows import windows
 from projects.judging import gather, judge, only
 from projects.run import SUBJECT, evidence_of
 from projects.settings import resolve
-from projects.task import Bench
+from projects.task import Bench, Sample
 from tracking.evidence import LIMIT, Evidence, from_json
 from tracking.numbers import with_error
 from tracking.recall import recall
-from tracking.resolution import Resolution
+from tracking.residuals import Residuals
+from tracking.resolution import Resolution, resolution
 
 #: What a step is made of, each in a file of its own: our network with all fits, the study's network, and the
 #: information limit, which needs no training.
@@ -94,7 +98,21 @@ def run(folder: Path, chosen: list[str]) -> None:
                 judged = judge(asked[part], settings, events, bench, say=print)
             subject = LIMIT if part == LIMIT else SUBJECT
             evidence = evidence_of(task, settings, events.test, judged, subject)
+            if part == "seed" and step.task != "ecal_stage4":
+                extra = {**evidence.extra, **_relative(events.test, judged.residuals[SUBJECT])}
+                evidence = replace(evidence, extra=extra)
             path.write_text(evidence.to_json(), encoding="utf-8")
+
+
+def _relative(sample: Sample, judged: Residuals) -> dict[str, float]:
+    """Core widths of the errors of x and y over the true coordinate from the corner of the 5 x 5 window."""
+    placed = windows(*cell_arrays(sample), WINDOW, 0.0, cluster="corners")
+    truth, numbers = truth_array(sample, 1)[:, 0], {}
+    for index, (name, corner) in enumerate((("x", placed.x0), ("y", placed.y0))):
+        core = resolution(judged.values[name][:, 0] / (truth[:, index] - corner))
+        numbers[f"{SUBJECT}/{name}/relative"] = core.sigma
+        numbers[f"{SUBJECT}/{name}/relative_err"] = core.sigma_err
+    return numbers
 
 
 def kept(folder: Path) -> dict[str, dict[str, Evidence]]:
@@ -148,6 +166,24 @@ def _rows(held: Mapping[str, Evidence], fits: tuple[str, ...]) -> Iterator[tuple
     for which, name, shown in [*named, ("seed", SUBJECT, _STUDY), ("default", SUBJECT, _OURS)]:
         if which in held and name in held[which].estimators:
             yield held[which], name, shown
+
+
+def relative(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
+    """Markdown: the study's network in centimetres and relative to the coordinate from the corner."""
+    lines = ["| stage | σ of | the study | here, in cm | here, relative |", "|---|---|---|---|---|"]
+    for key, held in found.items():
+        title, numbers = STEPS[key].title, held["seed"].extra if "seed" in held else {}
+        for name in "xy":
+            if f"{SUBJECT}/{name}/relative" not in numbers:
+                continue
+            row = held["seed"].row(SUBJECT, name)
+            shown = with_error(
+                *(numbers[f"{SUBJECT}/{name}/{part}"] for part in ("relative", "relative_err"))
+            )
+            width, study = with_error(row.sigma, row.sigma_err), STEPS[key].study.get(name, "")
+            lines.append(f"| {title} | {name} | {study} | {width} | {shown} |")
+            title = ""
+    return lines
 
 
 def failures(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
@@ -213,7 +249,8 @@ def _term(value: float, error: float) -> str:
 def table(folder: Path, page: Path) -> None:
     """Write the tables between the marks of the page."""
     found, text = kept(folder), page.read_text("utf-8")
-    for mark, lines in (("ladder", resolutions), ("failures", failures), ("terms", terms)):
+    tables = {"ladder": resolutions, "relative": relative, "failures": failures, "terms": terms}
+    for mark, lines in tables.items():
         begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
         head, rest = text.split(begin)
         text = head + begin + "\n".join(lines(found)) + "\n" + end + rest.split(end)[1]
