@@ -23,6 +23,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 #: What fails beside input, by the modules that raise it; they are loaded by then, for the light commands must
 #: not wait for mlflow or TensorFlow.
 EXPECTED = {
+    "projects.parity": "Disagrees",
     "projects.training": "Diverged",
     "registry.database": "Unreachable",
     "registry.journal": "Conflict",

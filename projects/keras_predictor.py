@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["answers", "load"]
+__all__ = ["answers", "graph", "load"]
 
 #: Events in one call of the network.
 _BATCH = 4096
@@ -34,7 +34,7 @@ def answers(
     inputs, outputs : sequence of str
         Names of the network's columns, in its order.
     """
-    values = np.stack([np.asarray(columns[name], dtype=model.input.dtype) for name in inputs], axis=1)
+    values = _stacked(model, columns, inputs)
     parts = [
         keras.ops.convert_to_numpy(model(values[first : first + _BATCH], training=False))
         for first in range(0, max(len(values), 1), _BATCH)
@@ -51,6 +51,37 @@ def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, ND
     files : mapping of str to str
         Paths of ``network.keras``, a model of built-in layers, and ``columns.json``, its inputs and outputs.
     """
-    model = keras.models.load_model(files["network.keras"], compile=False)
+    model, inputs, outputs = _opened(files)
+    return lambda columns: answers(model, columns, inputs, outputs)
+
+
+def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], dict[str, dict[str, Any]]]:
+    """What an export needs: the network with named outputs, what makes its input, what its numbers mean.
+
+    Units are those of the columns, which the task knows.
+
+    Parameters
+    ----------
+    files : mapping of str to str
+        As for `load`.
+    """
+    model, inputs, outputs = _opened(files)
+    vector = keras.Input((len(inputs),), dtype=model.input.dtype, name="columns")
+    found = model(vector)
+    named = keras.Model(vector, {name: found[:, index] for index, name in enumerate(outputs)})
+
+    def prepare(columns: Mapping[str, Any]) -> tuple[dict[str, NDArray[np.floating]], NDArray[np.bool_]]:
+        values = _stacked(model, columns, inputs)
+        return {"columns": values}, np.ones(len(values), dtype=bool)
+
+    return named, prepare, {"columns": {"of": inputs}} | {name: {"of": [name]} for name in outputs}
+
+
+def _opened(files: Mapping[str, str]) -> tuple[keras.Model, list[str], list[str]]:
     facts = json.loads(Path(files["columns.json"]).read_text())
-    return lambda columns: answers(model, columns, facts["inputs"], facts["outputs"])
+    return keras.models.load_model(files["network.keras"], compile=False), facts["inputs"], facts["outputs"]
+
+
+def _stacked(model: keras.Model, columns: Mapping[str, Any], inputs: Sequence[str]) -> NDArray[np.floating]:
+    """Columns side by side, in the type that the network takes."""
+    return np.stack([np.asarray(columns[name], dtype=model.input.dtype) for name in inputs], axis=1)

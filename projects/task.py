@@ -175,6 +175,7 @@ class Portable:
         One self-contained Python file. It defines ``load(files) -> predict`` where ``files`` maps the
         names below to paths and ``predict(columns) -> outputs`` takes a mapping of input column name to
         a sequence with one entry an event (an array each, for a jagged column) and returns `Predictions`.
+        A network's module also defines ``graph(files)``, see `tracking.models.graph`: it can be exported.
     files : mapping of str to pathlib.Path
         Parameters and networks that the module reads.
     requirements : tuple of str

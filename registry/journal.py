@@ -145,8 +145,8 @@ class Journal:
     def note(
         self, task: str, event: str, version: int | None, details: Mapping[str, Any], verdict: str = ""
     ) -> Entry:
-        """Append an entry that changes no champion: ``baseline``, ``freeze``, ``look``."""
-        if event not in ("baseline", "freeze", "look"):
+        """Append an entry that changes no champion: ``baseline``, ``freeze``, ``look``, ``import``."""
+        if event not in ("baseline", "freeze", "look", "import"):
             raise ValueError(f"{event!r} is not an event to note")
         values = {"event": event, "version": version, "previous": None, "verdict": verdict}
         return self._append(task, lambda now: values, details)

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["keep", "megabytes", "sha256"]
+__all__ = ["copy", "keep", "megabytes", "sha256"]
 
 #: Written by mlflow when it fetches a model, and by interpreters; no part of the model.
 _NOT_OF_THE_MODEL = {"registered_model_meta", "__pycache__"}
@@ -42,6 +42,16 @@ def megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in _files(folder)) / 1e6
 
 
+def copy(folder: Path, target: Path) -> None:
+    """Copy the files of a model, and nothing that lies beside them."""
+    for path in _files(folder):
+        made = target / path.relative_to(folder)
+        made.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, made)
+        # numba recognises a source by its time.
+        os.utime(made, (0, 0))
+
+
 def _cache() -> Path:
     """Where copies are kept: ``$XDG_CACHE_HOME/shashlik``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shashlik"
@@ -57,12 +67,7 @@ def keep(folder: Path) -> Path:
         kept.parent.mkdir(parents=True, exist_ok=True)
         # In the same file system, so that the copy appears whole or not at all.
         scratch = Path(tempfile.mkdtemp(dir=kept.parent))
-        for path in _files(folder):
-            target = scratch / path.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-            # numba recognises a source by its time.
-            os.utime(target, (0, 0))
+        copy(folder, scratch)
         for source in scratch.rglob("*.py"):
             code = hashlib.sha256(source.read_bytes()).hexdigest()
             compiled = _cache() / "compiled" / code

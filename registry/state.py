@@ -25,7 +25,7 @@ class Entry:
         ISO 8601, UTC.
     actor : str
         Who, and on which machine.
-    event : {"promote", "rollback", "withdraw", "baseline", "freeze", "look"}
+    event : {"promote", "rollback", "withdraw", "baseline", "freeze", "look", "import"}
         What happened.
     version : int or None
         Version of the registered model that it is about.

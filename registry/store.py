@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from registry import modelfiles
 from tracking.evidence import Evidence
+from tracking.recorder import Recorder
+from tracking.runs import active
 from tracking.tables import headline
 
-__all__ = ["register"]
+__all__ = ["Arrival", "adopt", "register"]
 
 LONGEST_DESCRIPTION = 5000
 
@@ -45,11 +50,7 @@ def register(
         The version.
     """
     client = MlflowClient()
-    try:
-        client.create_registered_model(task, description=f"Estimators of the task {task}.")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    _model(client, task)
     for version in client.search_model_versions(f"name='{task}' and run_id='{run_id}'"):
         if version.tags.get("estimator") == estimator:
             return int(version.version)
@@ -70,6 +71,75 @@ def register(
         model_id=mlflow.models.get_model_info(model_uri).model_id,
     )
     return int(made.version)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A version that was made elsewhere, as it comes in.
+
+    Parameters
+    ----------
+    settings : mapping of str to str
+        Of the run that made it.
+    run_tags, tags : mapping of str to str
+        Of the run and of the version to be made.
+    evidence : Evidence
+        What it was judged by.
+    folders : mapping of str to pathlib.Path
+        What the run is to keep, by place; ``model`` is the model.
+    description : str
+        Of the version.
+    note : str
+        Description of the run.
+    """
+
+    settings: Mapping[str, str]
+    run_tags: Mapping[str, str]
+    tags: Mapping[str, str]
+    evidence: Evidence
+    folders: Mapping[str, Path]
+    description: str
+    note: str
+
+
+def adopt(task: str, arrival: Arrival) -> int:
+    """Make a version of files from elsewhere, with a run of its own that stands for the one that made it.
+
+    Returns
+    -------
+    int
+        The version.
+    """
+    client = MlflowClient()
+    with active(task) as run:
+        run_id = run.info.run_id
+        tags = {**arrival.run_tags, "task": task, "mlflow.note.content": arrival.note}
+        client.log_batch(
+            run_id,
+            params=[Param(f"cfg.{name}", value) for name, value in arrival.settings.items()],
+            tags=[RunTag(*item) for item in tags.items()],
+        )
+        Recorder(run_id).metrics(arrival.evidence.metrics())
+        for where, folder in arrival.folders.items():
+            client.log_artifacts(run_id, str(folder), where)
+        _model(client, task)
+        made = client.create_model_version(
+            name=task,
+            source=f"{run.info.artifact_uri}/model",
+            run_id=run_id,
+            tags=dict(arrival.tags),
+            description=arrival.description.replace("{run}", run_id)[:LONGEST_DESCRIPTION],
+        )
+    return int(made.version)
+
+
+def _model(client: MlflowClient, task: str) -> None:
+    """The registered model of a task, made when it does not exist."""
+    try:
+        client.create_registered_model(task, description=f"Estimators of the task {task}.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def _description(evidence: Evidence) -> str:

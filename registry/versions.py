@@ -47,6 +47,8 @@ class Version:
         Seconds since 1970.
     tags : mapping of str to str
         ``evidence.sha256``, ``data.sha256``, ``model.sha256``, ...
+    description : str
+        Markdown.
     """
 
     task: str
@@ -55,6 +57,7 @@ class Version:
     estimator: str
     created: float
     tags: Mapping[str, str]
+    description: str = ""
 
     @property
     def name(self) -> str:
@@ -197,4 +200,5 @@ def _version(found: ModelVersion) -> Version:
         found.tags.get("estimator", ""),
         found.creation_timestamp / 1000,
         found.tags,
+        found.description or "",
     )

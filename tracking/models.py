@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 from tracking.provenance import versions
 from tracking.runs import CannotRecord
 
-__all__ = ["Portable", "Predict", "frame", "load", "log_model"]
+__all__ = ["Portable", "Predict", "frame", "graph", "load", "log_model"]
 
 #: From columns, one entry an event, to answers.
 Predict = Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]
@@ -47,7 +47,8 @@ import pandas as _pandas
 
 class _Model(_mlflow.pyfunc.PythonModel):
     def load_context(self, context):
-        self._predict = load({{name: context.artifacts[name] for name in {files!r}}})
+        self._files = {{name: context.artifacts[name] for name in {files!r}}}
+        self._predict = load(self._files)
 
     def predict(self, context, model_input: _pandas.DataFrame, params=None):
         columns = {{
@@ -178,6 +179,29 @@ def load(folder: Path) -> tuple[Predict, tuple[str, ...]]:
         return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
 
     return predict, inputs
+
+
+def graph(folder: Path) -> tuple[Any, Callable[[Mapping[str, Any]], Any], Mapping[str, Any]] | None:
+    """What the module of a logged model offers for its export; None if it offers nothing.
+
+    Returns
+    -------
+    model : keras.Model
+        With named inputs and outputs.
+    prepare : callable
+        From columns as a sample holds them to the model's inputs by name, and which events can be used.
+    meaning : mapping of str to mapping
+        By name of an input or output: ``unit`` and ``meaning``, or ``of``, the columns it consists of.
+    """
+    loaded = mlflow.pyfunc.load_model(str(folder))
+    inputs = tuple(loaded.metadata.get_input_schema().input_names())
+    inner = loaded.unwrap_python_model()
+    offer = type(inner).load_context.__globals__.get("graph")
+    files = getattr(inner, "_files", None)
+    if offer is None or files is None:
+        return None
+    model, prepare, meaning = offer(files)
+    return model, lambda columns: prepare({name: _entries(columns[name]) for name in inputs}), meaning
 
 
 def _entries(column: Any) -> Any:

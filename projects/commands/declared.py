@@ -13,8 +13,8 @@ import click
 from projects.task import BadInput
 
 __all__ = [
-    "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "freeze", "history", "predict",
-    "promote", "rollback",
+    "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "export", "freeze", "history",
+    "imports", "predict", "promote", "rerun", "rollback",
 ]  # fmt: skip
 
 
@@ -109,24 +109,22 @@ def compare(models: tuple[str, ...], task: str | None, out: Path | None) -> None
 def promote(task: str, model: str | None, look: bool) -> None:
     """Judge a candidate of TASK against champion and baselines; if it is better it becomes champion.
 
-    The exit code is 0 if it did.
+    The exit code is 0 if it did; under 'mlflow run', whose run would be FAILED, after every verdict.
     """
     from projects.commands import promote as work
-    from projects.commands.session import session
+    from projects.commands.session import outer_run, session
+    from registry import lineage
+    from registry.card import terminal
 
+    outer = outer_run()
     with session(task) as (chosen, registry):
         verdict = work.promote(registry, chosen, model or "", look, click.echo)
-        click.echo(f"\n{verdict.decision}: {verdict.candidate} of {task}")
-        for reason in verdict.reasons:
-            click.echo(f"  {reason}")
-        if verdict.events_needed == verdict.events_needed:
-            click.echo(f"  events needed to decide: {verdict.events_needed:.2g}, there are {verdict.events}")
-        for spread in verdict.spreads:
-            click.echo(
-                f"  {spread.trainings} seeds: σ of {spread.quantity} scatters by {spread.relative:.2%}"
-            )
-        click.echo(f"  look {verdict.looks} at this frozen sample; verdict {verdict.sha256}")
-    sys.exit(not (verdict.promoted or look))
+        click.echo(f"\n{terminal(verdict)}")
+        if outer:
+            lineage.tag_run(outer, {"verdict": verdict.decision, "verdict.sha256": verdict.sha256})
+    # Without claims nothing was judged: that is no answer, and whoever asked must see it.
+    answered = bool(verdict.claims) and bool(look or outer)
+    sys.exit(not (verdict.promoted or answered))
 
 
 @click.command()
@@ -209,6 +207,53 @@ def doctor(task: str, repair: bool) -> None:
     sys.exit(bool(wrong))
 
 
+@click.command()
+@click.argument("model")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--task", type=TEXT, help="Whose model; not needed where there is one task.")
+def export(model: str, folder: Path, task: str | None) -> None:
+    """Write MODEL (version, alias or run) into the new FOLDER as ONNX with all that belongs to it."""
+    from projects.commands import export as work
+    from projects.commands.session import session, sole_task
+
+    with session(sole_task(task)) as (chosen, registry):
+        sha256 = work.export(registry, chosen, model, folder, click.echo)
+    click.echo(f"{folder}: sha256 of its manifest {sha256}")
+
+
+@click.command("import")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--sha256", type=TEXT, help="What the export said of its manifest.")
+def imports(bundle: Path, sha256: str | None) -> None:
+    """Make a candidate of BUNDLE, a folder that 'export' wrote. It runs the code of the model in it."""
+    from projects.commands import imports as work
+    from projects.commands.session import session
+
+    manifest, found = work.opened(bundle, sha256 or "")
+    with session(manifest["task"]) as (chosen, registry):
+        number = work.bring(registry, chosen, bundle, manifest, found)
+    click.echo(f"{bundle} is version {number} of {manifest['task']}, a candidate; manifest {found}")
+
+
+@click.command()
+@click.argument("model")
+@click.option("--task", type=TEXT, help="Whose model; not needed where there is one task.")
+@click.option("--here", is_flag=True, help="Run the present code, not that of the recorded commit.")
+def rerun(model: str, task: str | None, here: bool) -> None:
+    """Run the configuration of MODEL (version, alias or run) again and compare, in standard errors.
+
+    The exit code is 0 if all numbers agree, and 1 if not.
+    """
+    from projects.commands import rerun as work
+    from projects.commands.session import session, sole_task
+
+    with session(sole_task(task)) as (chosen, _):
+        found = work.rerun(chosen, model, here, click.echo)
+    click.echo(found.text)
+    sys.exit(not found.agrees)
+
+
 COMMANDS = (
-    candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, doctor,
+    candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, export, imports,
+    rerun, doctor,
 )  # fmt: skip

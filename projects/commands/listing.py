@@ -117,5 +117,7 @@ def _words(entry: Entry) -> Iterator[str]:
             yield f"sample {more['version']}, {more['events']} events of {more['source']}"
         case "baseline":
             yield more["name"]
+        case "import":
+            yield f"version {more['version']} of {more['store']}, bundle {more['manifest'][:12]}"
         case "rollback" | "withdraw":
             yield more.get("why", "")

@@ -10,11 +10,16 @@ from projects import catalog
 from projects.task import BadInput, Task
 from registry.champions import Registry, opened_registry
 
-__all__ = ["session", "sole_task"]
+__all__ = ["outer_run", "session", "sole_task"]
 
 #: What `mlflow run` tells its child about the run that it made for the command. Runs that a command makes
 #: are others, in the experiment of the task.
 OUTER = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
+
+
+def outer_run() -> str:
+    """The run that ``mlflow run`` made for this command, asked before `session`; empty on the console."""
+    return os.environ.get("MLFLOW_RUN_ID", "")
 
 
 @contextmanager

@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from registry import modelfiles, versions
+from registry.champions import Registry, aliases
 from registry.database import VARIABLE, Unreachable, locate, opened
 from registry.journal import Conflict, Journal, digest, verify
 from registry.state import Entry, State, moment, state
 
 VERDICT = "ab" * 32
 RACER = Path(__file__).with_name("racer.py")
+ROUNDS = 50
 
 
 @pytest.fixture
@@ -136,30 +139,62 @@ def test_an_exchanged_entry_with_a_right_hash_shows(journal: Journal) -> None:
     ]
 
 
-def test_of_two_racing_processes_one_wins(database: str) -> None:
-    """50 rounds: both are told the same champion and both try to replace it."""
+def race(database: str, folder: Path, monkeypatch: pytest.MonkeyPatch, versions: int) -> None:
+    """A store with so many versions of the task ``race``, all of the same files."""
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    mlflow.set_tracking_uri(None)
+    model = folder / "model"
+    model.mkdir()
+    (model / "MLmodel").write_text("flavors: {}\n")
+    client = MlflowClient()
+    client.create_registered_model("race")
+    tags = {"model.sha256": modelfiles.sha256(model)}
+    for _ in range(versions):
+        client.create_model_version("race", str(model), tags=tags, await_creation_for=None)
+
+
+def test_of_two_racing_processes_one_wins(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """50 rounds: both try to replace the same champion, or one does and the other rolls it back.
+
+    In the second case both may win, one after the other, and both set aliases. After every round they say
+    what the journal says.
+    """
+    race(database, tmp_path, monkeypatch, 3)
     with opened(database) as engine:
-        journal, champion = Journal(engine), 0
+        registry = Registry(Journal(engine))
         racers = [
-            subprocess.Popen([sys.executable, str(RACER), database],
+            subprocess.Popen([sys.executable, "-W", "ignore", str(RACER), database],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
             for _ in range(2)
         ]  # fmt: skip
         try:
             assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 2  # type: ignore[union-attr]
-            for number in range(1, 51):
-                versions = (2 * number, 2 * number + 1)
-                for version, racer in zip(versions, racers, strict=True):
-                    racer.stdin.write(f"{version} {champion}\n")  # type: ignore[union-attr]
+            for number in range(ROUNDS):
+                before = registry.state("race")
+                others = [version for version in (1, 2, 3) if version != before.champion][:2]
+                calls = [f"promote {version} {before.champion or 0}\n" for version in others]
+                if number % 2:
+                    calls[number // 2 % 2] = "rollback\n"
+                for call, racer in zip(calls, racers, strict=True):
+                    racer.stdin.write(call)  # type: ignore[union-attr]
                 told = [racer.stdout.readline().strip() for racer in racers]  # type: ignore[union-attr]
-                assert sorted(told) == ["lost", "won"]
-                champion = versions[told.index("won")]
-                assert journal.state("race").champion == champion
-                assert len(journal.entries("race")) == number
+                now = registry.state("race")
+                if "rollback\n" not in calls:
+                    assert sorted(told) == ["lost", "won"]
+                    assert now.champion == others[told.index("won")]
+                assert "won" in told
+                assert registry.problems("race") == []
+                assert {name: versions.alias("race", name) for name in aliases(now)} == aliases(now)
         finally:
             for racer in racers:
                 racer.communicate(timeout=60)
-        assert verify(journal.entries("race")) == []
+        assert verify(registry.journal.entries("race")) == []
 
 
 def test_notes_of_racing_processes_are_all_kept(database: str) -> None:

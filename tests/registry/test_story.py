@@ -234,6 +234,31 @@ def test_looks_are_counted(promoted: Shell) -> None:
     assert "look 4 at this frozen sample" in promoted("promote", "toy").output
 
 
+def test_a_verdict_is_an_answer_under_mlflow_run(promoted: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that `mlflow run` made ends as its command does: FAILED, were the exit code of a REJECT 1."""
+    client = MlflowClient()
+    train(promoted, "broken")
+    promoted("promote", "toy", code=1)
+    outer = client.create_run("0")
+    monkeypatch.setenv("MLFLOW_RUN_ID", outer.info.run_id)
+    assert "REJECT: version 4" in promoted("promote", "toy").output
+    tags = client.get_run(outer.info.run_id).data.tags
+    assert tags["verdict"] == "REJECT"
+    assert tags["verdict.sha256"] == client.get_model_version("toy", "4").tags["verdict.sha256"]
+    assert champion() == 1
+
+
+def test_no_judgement_is_a_failure_under_mlflow_run(
+    promoted: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = mlflow.artifacts.download_artifacts("models:/toy/3")
+    source = next(path for path in Path(uri).rglob("*.py") if "__pycache__" not in path.parts)
+    source.write_text(source.read_text().replace("/ 2", "/ 2.0"))
+    monkeypatch.setenv("MLFLOW_RUN_ID", MlflowClient().create_run("0").info.run_id)
+    assert "INCONCLUSIVE: version 3" in promoted("promote", "toy", code=1).output
+    assert "could not be judged" in promoted("promote", "toy", "--look", code=1).output
+
+
 def test_compare_shows_all(promoted: Shell, tmp_path: Path) -> None:
     told = promoted("compare", "champion,3", "baseline-first", "--out", str(tmp_path / "out")).output
     assert "champion / v3-network" in told
@@ -310,6 +335,42 @@ def test_predictions_are_aligned_friends(promoted: Shell, tmp_path: Path) -> Non
     assert np.array_equal(found["event"], np.concatenate([np.arange(700), np.arange(300)]))
     assert "is there already" in promoted("predict", files[0], files[2], code=2).output
     assert not list(tmp_path.glob("*.partial"))
+
+
+PREDICTING = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import toy_task
+from projects import catalog, rootio
+catalog.load = lambda name: toy_task.TASK
+from projects.__main__ import main
+from projects.commands import predict
+read = rootio.chunks
+
+def some(*arguments, events, given):
+    for number, sample in enumerate(read(*arguments, events=100, given=given)):
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield sample
+
+predict.rootio.chunks = some
+main(["predict", *sys.argv[1:]])
+"""
+
+
+def test_killed_half_way_a_prediction_has_no_name(promoted: Shell, tmp_path: Path) -> None:
+    rootio.write(toy_task.simulate(toy_task.Settings(), 700, 8), tmp_path / "in.root")
+    words = [str(tmp_path / name) for name in ("in.root", "out.root")]
+    code = PREDICTING.format(tests=str(Path(__file__).parent))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *words], capture_output=True, text=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (left,) = [path for path in tmp_path.iterdir() if path.name.startswith("out.root")]
+    assert left.name.endswith(".partial")
+    assert "700 events" in promoted("predict", *words).output
+    with uproot.open(words[1]) as file:
+        assert file["predictions"].num_entries == 700
 
 
 def test_an_unfinished_prediction_has_no_name(promoted: Shell, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from projects.formula import Formula
 from projects.settings import RunSettings, setting
-from projects.task import Column, Predictions, Sample, Schema, Task
+from projects.task import Column, Estimator, Predictions, Sample, Schema, Task
 from tracking.residuals import Binning, Quantity, Residuals
 from tracking.rule import Rule
 
@@ -71,6 +71,24 @@ def broken(a, b):
 CANDIDATES = {of.__name__: of for of in (bad, fair, good, equal, broken)}
 
 
+def linear(inputs, truth, bench):
+    """The mean as a network."""
+    import keras
+
+    vector = keras.Input((2,))
+    model = keras.Model(vector, keras.layers.Dense(1, use_bias=False)(vector))
+    model.set_weights([np.full((2, 1), 0.5, np.float32)])
+    return model
+
+
+def candidate(settings: Settings) -> Estimator:
+    if settings.network == "linear":
+        from projects.regression import Regression
+
+        return Regression(("a", "b"), ("t",), linear)
+    return Formula("network", CANDIDATES[settings.network])
+
+
 def residuals(sample: Sample, predictions: Predictions) -> Residuals:
     error = predictions["t"] - sample["t"]
     return Residuals({"t": error[:, None]}, {"t": sample["t"][:, None]}, np.abs(error)[:, None] > 5)
@@ -84,7 +102,7 @@ TASK = Task(
     settings=Settings,
     presets={"default": {"train_events": 500, "test_events": 2000}},
     simulate=simulate,
-    estimators=lambda settings: (Formula("first", first), Formula("network", CANDIDATES[settings.network])),
+    estimators=lambda settings: (Formula("first", first), candidate(settings)),
     residuals=residuals,
     quantities=(Quantity("t", "cm", "t"),),
     binnings=(Binning("t", "cm", "t", (-10, 0, 10)),),

@@ -1,0 +1,72 @@
+"""Speed and memory of ``shashlik predict``, relative to Keras alone on the same network.
+
+``python benchmarks/predict.py`` in the folder of a store (or with MLFLOW_TRACKING_URI) that has a network of
+ecal_stage4; ``--events`` and ``--model`` are options. It writes one ROOT file of jagged cells, lets the
+command predict it in a process of its own, and asks Keras's ``predict`` about windows that are ready made.
+The file repeats 20 000 simulated events: what they are does not matter here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from projects import catalog, rootio
+from projects.settings import resolve
+from projects.task import Sample
+from registry import versions
+from tracking.models import graph
+
+TASK, SIMULATED, BATCH = "ecal_stage4", 20_000, 2048
+
+
+def command(model: str, file: Path, output: Path) -> tuple[float, float]:
+    """Seconds and largest memory (GB) of the command."""
+    begin = time.perf_counter()
+    words = ["predict", str(file), str(output), "--task", TASK, "--model", model]
+    subprocess.run([sys.executable, "-m", "projects", *words], check=True)
+    return time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+
+
+def keras_alone(model: str, sample: Sample) -> float:
+    """Seconds an event that Keras needs for windows that are there; compiling is not counted."""
+    version = versions.find(TASK, model)
+    offered = graph(versions.fetch(TASK, str(version.number)))
+    assert offered is not None, "the version was registered before networks could be exported"
+    network, prepare, _ = offered
+    inputs = list(prepare(sample.columns)[0].values())
+    network.predict([values[:BATCH] for values in inputs], batch_size=BATCH, verbose=0)
+    begin = time.perf_counter()
+    network.predict(inputs, batch_size=BATCH, verbose=0)
+    return (time.perf_counter() - begin) / len(sample)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--model", default="champion")
+    given = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    task = catalog.load(TASK)
+    few = task.simulate(resolve(task.settings, task.presets, {}), SIMULATED, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        file, output = Path(folder) / "in.root", Path(folder) / "out.root"
+        rootio.write(Sample.concatenate([few] * (given.events // SIMULATED)), file)
+        seconds, memory = command(given.model, file, output)
+        megabytes = file.stat().st_size / 1e6
+    alone = keras_alone(given.model, few)
+    rate = given.events / seconds
+    print(
+        f"{given.events} events in {megabytes:.0f} MB: {seconds:.0f} s with start-up, {rate:.0f} events/s, "
+        f"at most {memory:.2f} GB; Keras alone {1 / alone:.0f} events/s; ratio {rate * alone:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
