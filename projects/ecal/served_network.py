@@ -26,7 +26,7 @@ _MEANING = {
     "sx": ("cm", "half of the central 68 % of the error of x"),
     "sy": ("cm", "half of the central 68 % of the error of y"),
     "se": ("GeV", "half of the central 68 % of the error of e"),
-    "chi2": ("", "chi-square of the fit of two showers to the cells"),
+    "chi2": ("", "chi-square of the fit of the showers to the cells"),
 }
 
 

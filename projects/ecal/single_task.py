@@ -7,16 +7,20 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from projects.ecal import photons
 from projects.ecal.baselines import baselines
 from projects.ecal.estimator import NetworkEstimator, NetworkSettings
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
-from projects.task import Estimator
+from projects.task import Estimator, Predictions, Sample
+from tracking.residuals import Residuals
 from tracking.rule import Rule
 
 __all__ = [
-    "BINNINGS", "WINDOW", "SingleSettings", "carried", "estimators", "presets", "residuals", "rule", "spaces",
+    "BINNINGS", "WINDOW", "SingleSettings", "carried", "estimators", "extra_metrics", "pictures", "presets",
+    "residuals", "rule", "spaces",
 ]  # fmt: skip
 
 #: Cells on a side of the window, as in the original study.
@@ -91,6 +95,24 @@ BINNINGS = tuple(one for one in photons.BINNINGS if one.name in ("energy", "cell
 #: Functions of a task that only need to know that a photon is alone.
 residuals = partial(photons.residuals, photons=1)
 carried = partial(photons.carried, photons=1)
+
+
+def _all_residuals(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Residuals]:
+    return {name: residuals(sample, answer) for name, answer in predictions.items()}
+
+
+def pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
+    """Resolution against energy, for tasks of more than one energy."""
+    from projects.ecal.energy_pictures import energy_figure
+
+    return {"energy_terms": energy_figure(_all_residuals(sample, predictions), photons.QUANTITIES)}
+
+
+def extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
+    """The terms of the resolution against energy, see `projects.ecal.energy_terms`."""
+    from projects.ecal.energy_pictures import energy_numbers
+
+    return energy_numbers(_all_residuals(sample, predictions), photons.QUANTITIES)
 
 
 def rule(*primary: str) -> Rule:

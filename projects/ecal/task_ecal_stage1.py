@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from projects.ecal import single_task
+from projects.ecal.bound import bound
 from projects.ecal.detector import SCHEMA
 from projects.ecal.photons import QUANTITIES
 from projects.ecal.simulation import Scene, simulate
@@ -23,14 +24,21 @@ class Settings(single_task.SingleSettings):
     energy: float = setting(140.0, "energy of the photons simulated, GeV", least=0.5, most=400)
 
 
-def _simulate(settings: Settings, events: int, seed: int) -> Sample:
-    scene = Scene(
+def _scene(settings: Settings) -> Scene:
+    return Scene(
         photons=1,
         energy=(settings.energy, settings.energy),
         noise=settings.noise,
         threshold=settings.threshold,
     )
-    return simulate(scene, events, seed)
+
+
+def _simulate(settings: Settings, events: int, seed: int) -> Sample:
+    return simulate(_scene(settings), events, seed)
+
+
+def _limit(settings: Settings, sample: Sample) -> Predictions:
+    return bound(_scene(settings), sample)
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
@@ -60,6 +68,7 @@ TASK = Task(
     quantities=QUANTITIES[:2],
     binnings=single_task.BINNINGS,
     carried=single_task.carried,
+    limit=_limit,
     spaces=single_task.spaces(),
     rule=single_task.rule("x", "y"),
 )

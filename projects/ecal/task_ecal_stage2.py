@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from projects.ecal import single_task
+from projects.ecal.bound import bound
 from projects.ecal.detector import SCHEMA
 from projects.ecal.photons import QUANTITIES
 from projects.ecal.simulation import Scene, simulate
 from projects.settings import setting
-from projects.task import Estimator, Sample, Task
+from projects.task import Estimator, Predictions, Sample, Task
 
 __all__ = ["TASK", "Settings"]
 
@@ -23,14 +24,21 @@ class Settings(single_task.SingleSettings):
     energy_high: float = setting(200.0, "largest photon energy simulated, GeV", least=0.5, most=400)
 
 
-def _simulate(settings: Settings, events: int, seed: int) -> Sample:
-    scene = Scene(
+def _scene(settings: Settings) -> Scene:
+    return Scene(
         photons=1,
         energy=(settings.energy_low, settings.energy_high),
         noise=settings.noise,
         threshold=settings.threshold,
     )
-    return simulate(scene, events, seed)
+
+
+def _simulate(settings: Settings, events: int, seed: int) -> Sample:
+    return simulate(_scene(settings), events, seed)
+
+
+def _limit(settings: Settings, sample: Sample) -> Predictions:
+    return bound(_scene(settings), sample)
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
@@ -53,6 +61,9 @@ TASK = Task(
     quantities=QUANTITIES,
     binnings=single_task.BINNINGS,
     carried=single_task.carried,
+    limit=_limit,
+    pictures=single_task.pictures,
+    extra_metrics=single_task.extra_metrics,
     spaces=single_task.spaces(),
     rule=single_task.rule("x", "y", "energy"),
 )

@@ -17,6 +17,7 @@ from projects.ecal.simulation import Scene, simulate
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import Estimator, Predictions, Sample, Task
+from tracking.residuals import Residuals
 from tracking.rule import Check, Rule
 
 __all__ = ["TASK", "Settings"]
@@ -84,16 +85,27 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
     return [*baselines(2, settings.incidence), NetworkEstimator(NetworkSettings(**chosen))]
 
 
+def _residuals(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Residuals]:
+    return {name: photons.residuals(sample, answer, 2) for name, answer in predictions.items()}
+
+
 def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
+    from projects.ecal.energy_pictures import energy_figure
     from projects.ecal.pictures import event_displays, pi0_peak
 
-    return {"events": event_displays(sample, predictions), "pi0": pi0_peak(sample, predictions)}
+    return {
+        "events": event_displays(sample, predictions),
+        "pi0": pi0_peak(sample, predictions),
+        "energy_terms": energy_figure(_residuals(sample, predictions), photons.QUANTITIES),
+    }
 
 
 def _extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
+    from projects.ecal.energy_pictures import energy_numbers
     from projects.ecal.pictures import pi0_numbers
 
-    return pi0_numbers(sample, predictions)
+    terms = energy_numbers(_residuals(sample, predictions), photons.QUANTITIES)
+    return {**pi0_numbers(sample, predictions), **terms}
 
 
 TASK = Task(

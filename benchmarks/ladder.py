@@ -1,0 +1,276 @@
+"""The stages of the calorimeter beside the original study: every estimator on the same events, in one table.
+
+``python -m benchmarks.ladder run FOLDER [STEP ...]`` trains and judges what FOLDER does not hold yet;
+``python -m benchmarks.ladder take FOLDER STEP PART RUN_ID`` takes a finished run of the step's settings from
+the tracking server instead; ``python -m benchmarks.ladder table FOLDER docs/ecal.md`` writes the tables into
+the page. A part is ``default`` (our network and all fits), ``seed`` (the study's network) or ``bound``.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from projects import catalog
+from projects.ecal.baselines import cell_arrays, truth_array
+from projects.ecal.single_task import WINDOW
+from projects.ecal.windows import windows
+from projects.judging import gather, judge, only
+from projects.run import SUBJECT, evidence_of
+from projects.settings import resolve
+from projects.task import Bench, Sample
+from tracking.evidence import LIMIT, Evidence, from_json
+from tracking.numbers import with_error
+from tracking.recall import recall
+from tracking.residuals import Residuals
+from tracking.resolution import Resolution, resolution
+
+#: What a step is made of, each in a file of its own: our network with all fits, the study's network, and the
+#: information limit, which needs no training.
+PARTS = ("default", "seed", LIMIT)
+#: How the table calls the two networks.
+_STUDY, _OURS = "the study's network", "our network"
+COLUMNS = ("coral", "lednev", "coral-tuned", "lednev-tuned")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A row of the table: a task with its settings, and what the study states, by quantity.
+
+    The limit is that of who knows where the cells are.
+    """
+
+    title: str
+    task: str
+    given: Mapping[str, str] = field(default_factory=dict)
+    study: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the step is made of."""
+        return PARTS[:2] if self.given.get("position") == "false" else PARTS
+
+
+STEPS = {
+    "1": Step("1", "ecal_stage1", study={"x": "0.045", "y": "0.046"}),
+    "2": Step("2", "ecal_stage2", study={"energy": "0.022"}),
+    "3-1": Step(
+        "3, up to 12 mrad", "ecal_stage3", {"dataset": "1"},
+        {"x": "0.021*", "y": "0.020*", "energy": "0.022"},
+    ),
+    "3-2-blind": Step(
+        "3, up to 27 mrad, position not known", "ecal_stage3", {"dataset": "2", "position": "false"},
+        {"x": "0.037*"},
+    ),
+    "3-2": Step("3, up to 27 mrad", "ecal_stage3", {"dataset": "2"}, {"x": "0.020*"}),
+    "4": Step("4", "ecal_stage4", study={"x": "0.42", "y": "0.33", "energy": "0.035"}),
+}  # fmt: skip
+
+
+def run(folder: Path, chosen: list[str]) -> None:
+    """Train and judge all parts of the chosen steps that the folder does not hold."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for key in chosen or STEPS:
+        step = STEPS[key]
+        task = catalog.load(step.task)
+        without = replace(task, limit=None)
+        asked = {
+            "default": without,
+            "seed": only(without, lambda name: name == SUBJECT),
+            LIMIT: only(task, lambda name: False),
+        }
+        for part in step.parts:
+            path = folder / f"{key}-{part}.json"
+            if path.exists():
+                continue
+            preset = "seed" if part == "seed" else "default"
+            settings = resolve(task.settings, task.presets, {**step.given, "preset": preset})
+            events = gather(task, settings)
+            with tempfile.TemporaryDirectory() as scratch:
+                simulate = partial(task.simulate, settings)
+                print(f"step {key}, {part}")
+                bench = Bench(seed=events.seed, scratch=Path(scratch), simulate=simulate)
+                judged = judge(asked[part], settings, events, bench, say=print)
+            subject = LIMIT if part == LIMIT else SUBJECT
+            evidence = evidence_of(task, settings, events.test, judged, subject)
+            if part == "seed" and step.task != "ecal_stage4":
+                extra = {**evidence.extra, **_relative(events.test, judged.residuals[SUBJECT])}
+                evidence = replace(evidence, extra=extra)
+            path.write_text(evidence.to_json(), encoding="utf-8")
+
+
+def _relative(sample: Sample, judged: Residuals) -> dict[str, float]:
+    """Core widths of the errors of x and y over the true coordinate from the corner of the 5 x 5 window."""
+    placed = windows(*cell_arrays(sample), WINDOW, 0.0, cluster="corners")
+    truth, numbers = truth_array(sample, 1)[:, 0], {}
+    for index, (name, corner) in enumerate((("x", placed.x0), ("y", placed.y0))):
+        core = resolution(judged.values[name][:, 0] / (truth[:, index] - corner))
+        numbers[f"{SUBJECT}/{name}/relative"] = core.sigma
+        numbers[f"{SUBJECT}/{name}/relative_err"] = core.sigma_err
+    return numbers
+
+
+def kept(folder: Path) -> dict[str, dict[str, Evidence]]:
+    """Evidence by step and part; all parts of a step are about the same events."""
+    found: dict[str, dict[str, Evidence]] = {}
+    for key in STEPS:
+        paths = {name: folder / f"{key}-{name}.json" for name in PARTS}
+        held = {name: from_json(path.read_text("utf-8")) for name, path in paths.items() if path.exists()}
+        if len({evidence.facts.sha256 for evidence in held.values()}) > 1:
+            raise SystemExit(f"step {key}: its parts were judged on different events; run it again")
+        if held:
+            found[key] = held
+    return found
+
+
+def resolutions(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
+    """Markdown: core widths of every estimator, a line for each quantity of a step."""
+    names = [*COLUMNS, _STUDY, _OURS, "information limit", "ours / limit"]
+    lines = [f"| stage | σ of | the study | {' | '.join(names)} |", "|---|---|" + (len(names) + 1) * "---|"]
+    for key, held in found.items():
+        step, title = STEPS[key], STEPS[key].title
+        # A run taken from the server has the limit beside its estimators.
+        limit = held.get(LIMIT) or held.get("default")
+        for quantity in next(iter(held.values())).quantities:
+            sources = [(held.get("default"), name) for name in COLUMNS]
+            sources += [(held.get("seed"), SUBJECT), (held.get("default"), SUBJECT), (limit, LIMIT)]
+            rows = [_row(evidence, name, quantity.name) for evidence, name in sources]
+            cells = ["–" if row is None else with_error(row.sigma, row.sigma_err) for row in rows]
+            cells.append(_ratio(*rows[-2:]))
+            label = {"energy": "E/E"}.get(quantity.name, f"{quantity.name} (cm)")
+            lines.append(f"| {title} | {label} | {step.study.get(quantity.name, '')} | {' | '.join(cells)} |")
+            title = ""
+    return lines
+
+
+def _row(evidence: Evidence | None, name: str, quantity: str) -> Resolution | None:
+    return evidence.row(name, quantity) if evidence and name in evidence.estimators else None
+
+
+def _ratio(above: Resolution | None, below: Resolution | None) -> str:
+    """Ratio of two widths with the error of independent ones: those of a draw from the limit are."""
+    if above is None or below is None:
+        return "–"
+    ratio = above.sigma / below.sigma
+    return with_error(ratio, ratio * math.hypot(above.sigma_err / above.sigma, below.sigma_err / below.sigma))
+
+
+def _rows(held: Mapping[str, Evidence], fits: tuple[str, ...]) -> Iterator[tuple[Evidence, str, str]]:
+    """Evidence of a step with the name of an estimator there and in the table."""
+    named = [("default", name, name) for name in fits]
+    for which, name, shown in [*named, ("seed", SUBJECT, _STUDY), ("default", SUBJECT, _OURS)]:
+        if which in held and name in held[which].estimators:
+            yield held[which], name, shown
+
+
+def relative(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
+    """Markdown: the study's network in centimetres and relative to the coordinate from the corner."""
+    lines = ["| stage | σ of | the study | here, in cm | here, relative |", "|---|---|---|---|---|"]
+    for key, held in found.items():
+        title, numbers = STEPS[key].title, held["seed"].extra if "seed" in held else {}
+        for name in "xy":
+            if f"{SUBJECT}/{name}/relative" not in numbers:
+                continue
+            row = held["seed"].row(SUBJECT, name)
+            shown = with_error(
+                *(numbers[f"{SUBJECT}/{name}/{part}"] for part in ("relative", "relative_err"))
+            )
+            width, study = with_error(row.sigma, row.sigma_err), STEPS[key].study.get(name, "")
+            lines.append(f"| {title} | {name} | {study} | {width} | {shown} |")
+            title = ""
+    return lines
+
+
+def failures(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
+    """Markdown: central 68 % of x and share of failures, which cores do not show."""
+    lines = ["| stage | estimator | q68 x (cm) | failures |", "|---|---|---|---|"]
+    for key, held in found.items():
+        title = STEPS[key].title
+        for which, name in [
+            *(("default", name) for name in COLUMNS),
+            ("seed", SUBJECT),
+            ("default", SUBJECT),
+        ]:
+            evidence = held.get(which)
+            if evidence is None or name not in evidence.estimators:
+                continue
+            row, share = evidence.row(name, "x"), evidence.count(name).failures
+            shown = (
+                {"seed": "the study's network", "default": "our network"}[which] if name == SUBJECT else name
+            )
+            width = with_error(row.q68, row.q68_err)
+            lines.append(f"| {title} | {shown} | {width} | {100 * share.value:.2f} % |")
+            title = ""
+    return lines
+
+
+def terms(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
+    """Markdown: the terms of the resolution against energy."""
+    lines = [
+        "| stage | estimator | σ of | a (√GeV) | b (GeV) | c | χ²/ndf |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for key, held in found.items():
+        title = STEPS[key].title
+        for which, name in [
+            *(("default", name) for name in COLUMNS[2:]),
+            ("seed", SUBJECT),
+            ("default", SUBJECT),
+        ]:
+            if which not in held:
+                continue
+            numbers = held[which].extra
+            shown = (
+                {"seed": "the study's network", "default": "our network"}[which] if name == SUBJECT else name
+            )
+            for quantity, label in (("x", "x (cm)"), ("energy", "E/E")):
+                prefix = f"{name}/{quantity}"
+                if f"{prefix}/stochastic" not in numbers:
+                    continue
+                cells = [
+                    _term(numbers[f"{prefix}/{term}"], numbers[f"{prefix}/{term}_err"])
+                    for term in ("stochastic", "noise", "constant")
+                ]
+                chi2 = numbers[f"{prefix}/terms_chi2_ndf"]
+                lines.append(f"| {title} | {shown} | {label} | {' | '.join(cells)} | {chi2:.1f} |")
+                title = ""
+    return lines
+
+
+def _term(value: float, error: float) -> str:
+    return with_error(value, error) if value > 0 else f"0 (< {error:.2g})"
+
+
+def table(folder: Path, page: Path) -> None:
+    """Write the tables between the marks of the page."""
+    found, text = kept(folder), page.read_text("utf-8")
+    tables = {"ladder": resolutions, "relative": relative, "failures": failures, "terms": terms}
+    for mark, lines in tables.items():
+        begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+        head, rest = text.split(begin)
+        text = head + begin + "\n".join(lines(found)) + "\n" + end + rest.split(end)[1]
+    page.write_text(text, encoding="utf-8")
+
+
+def main(words: list[str]) -> int:
+    """The command; returns the exit code."""
+    match words:
+        case ["run", folder, *chosen] if set(chosen) <= set(STEPS):
+            run(Path(folder), chosen)
+        case ["take", folder, step, network, run_id] if step in STEPS and network in PARTS:
+            (Path(folder) / f"{step}-{network}.json").write_text(recall(run_id).to_json(), encoding="utf-8")
+        case ["table", folder, page]:
+            table(Path(folder), Path(page))
+        case _:
+            print(f"{__doc__}\nsteps: {', '.join(STEPS)}", file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

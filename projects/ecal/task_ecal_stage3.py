@@ -1,0 +1,103 @@
+"""ECAL stage 3: one photon of 2 to 200 GeV from the target, so that its angle follows from its position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import awkward as ak
+import numpy as np
+
+from projects.ecal import single_task
+from projects.ecal.bound import bound
+from projects.ecal.detector import SCHEMA, SHASHLIK
+from projects.ecal.photons import QUANTITIES
+from projects.ecal.simulation import Scene, simulate
+from projects.settings import setting
+from projects.task import BadInput, Estimator, Predictions, Sample, Task
+from tracking.residuals import Residuals
+
+__all__ = ["TASK", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings(single_task.SingleSettings):
+    """Parameters of a run."""
+
+    energy_low: float = setting(2.0, "smallest photon energy simulated, GeV", least=0.5, most=400)
+    energy_high: float = setting(200.0, "largest photon energy simulated, GeV", least=0.5, most=400)
+    dataset: int = setting(
+        2, "1: angles up to 0.012 rad; 2: the whole shashlik part, up to 0.027 rad", allowed=(1, 2)
+    )
+    position: bool = setting(
+        True,
+        "whether the network knows where its window lies: 27 inputs instead of 25",
+        allowed=(True, False),
+    )
+
+
+def _scene(settings: Settings) -> Scene:
+    return Scene(
+        photons=1,
+        energy=(settings.energy_low, settings.energy_high),
+        incidence="target",
+        region="dataset1" if settings.dataset == 1 else "shashlik",
+        noise=settings.noise,
+        threshold=settings.threshold,
+    )
+
+
+def _simulate(settings: Settings, events: int, seed: int) -> Sample:
+    return simulate(_scene(settings), events, seed)
+
+
+def _limit(settings: Settings, sample: Sample) -> Predictions:
+    return bound(_scene(settings), sample)
+
+
+def _estimators(settings: Settings) -> Sequence[Estimator]:
+    return single_task.estimators(settings, "target", scaling="fixed")
+
+
+def _residuals(sample: Sample, predictions: Predictions) -> Residuals:
+    """Residuals of events all of whose cells are shashlik, as the study judged them.
+
+    Raises
+    ------
+    BadInput
+        When a file says that a cell is of another kind.
+    """
+    if "cell_type" in sample:
+        foreign = ak.to_numpy(ak.any(sample["cell_type"] != SHASHLIK, axis=1))
+        if foreign.any():
+            event = int(np.flatnonzero(foreign)[0])
+            raise BadInput(
+                f"{sample.source}: event {event} has a cell that is not shashlik (cell_type {SHASHLIK}); "
+                "stage 3 judges clusters of shashlik cells: remove such events"
+            )
+    return single_task.residuals(sample, predictions)
+
+
+TASK = Task(
+    name="ecal_stage3",
+    title="One photon from the target in the COMPASS shashlik calorimeter",
+    description=(
+        "Position and energy of photons of 2 to 200 GeV that come from the target at up to 27 mrad, from "
+        "5 x 5 cells of ECAL2, knowing or not where these are. A network that corrects a shower fit is "
+        "compared with the coral and Lednev fits, as shipped and tuned."
+    ),
+    schema=SCHEMA,
+    settings=Settings,
+    presets=single_task.presets(batch=64),
+    simulate=_simulate,
+    estimators=_estimators,
+    residuals=_residuals,
+    quantities=QUANTITIES,
+    binnings=single_task.BINNINGS,
+    carried=single_task.carried,
+    limit=_limit,
+    pictures=single_task.pictures,
+    extra_metrics=single_task.extra_metrics,
+    spaces=single_task.spaces(),
+    rule=single_task.rule("x", "y", "energy"),
+)
