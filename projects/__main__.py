@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from projects.commands.declared import COMMANDS
+from projects.commands import declared, searching
 from projects.task import BadInput
 
 __all__ = ["main"]
@@ -82,7 +82,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
 
 
-for command in COMMANDS:
+for command in (*searching.COMMANDS, *declared.COMMANDS):
     main.add_command(command)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ import numpy as np
 from projects import rootio
 from projects.settings import RunSettings
 from projects.task import BadInput, Bench, Estimator, Predictions, Sample, Task
+from tracking.evidence import LIMIT
 from tracking.residuals import Residuals
 
-__all__ = ["FEWEST_EVENTS", "Events", "Judged", "gather", "judge"]
+__all__ = ["FEWEST_EVENTS", "Events", "Judged", "gather", "judge", "only", "rehearsal"]
 
 #: Fewer events than this in a file cannot be halved and fitted.
 FEWEST_EVENTS = 400
@@ -83,6 +84,41 @@ def gather(task: Task, settings: RunSettings) -> Events:
     )
 
 
+def rehearsal(task: Task, settings: RunSettings, validation_events: int) -> Events:
+    """Training events of a run and others to validate on: no event on which the run itself is judged.
+
+    Of a file it is the last third of the training events, at most `validation_events`.
+
+    Raises
+    ------
+    BadInput
+        For files that cannot be used or hold too few events.
+    """
+    if settings.data:
+        whole = gather(task, settings)
+        cut = len(whole.train) - min(validation_events, len(whole.train) // 3)
+        rows = slice(None, cut), slice(cut, None)
+        return Events(whole.train.select(rows[0]), whole.train.select(rows[1]), whole.seed)
+    train_seed, _, fit_seed, _ = (
+        int(state) for state in np.random.SeedSequence(settings.seed).generate_state(4)
+    )
+    validation_seed = int(np.random.SeedSequence((settings.seed, validation_events)).generate_state(1)[0])
+    return Events(
+        task.simulate(settings, settings.train_events, train_seed),
+        task.simulate(settings, validation_events, validation_seed),
+        fit_seed,
+    )
+
+
+def only(task: Task, wanted: Callable[[str], bool]) -> Task:
+    """The same task with those estimators alone whose names are wanted."""
+
+    def estimators(settings: RunSettings) -> list[Estimator]:
+        return [one for one in task.estimators(settings) if wanted(one.name)]
+
+    return replace(task, estimators=estimators)
+
+
 def judge(
     task: Task,
     settings: RunSettings,
@@ -91,6 +127,8 @@ def judge(
     say: Callable[[str], Any] = lambda line: None,
 ) -> Judged:
     """Fit every estimator on the training events and ask it about the test events.
+
+    Judged beside them are results that came with the file and, of simulated events, the information limit.
 
     Parameters
     ----------
@@ -102,6 +140,10 @@ def judge(
     estimators: dict[str, Estimator] = {}
     predictions: dict[str, Predictions] = dict(task.carried(events.test))
     speed: dict[str, float] = {}
+    if task.limit is not None and not settings.data:
+        begin = time.perf_counter()
+        predictions[LIMIT] = task.limit(settings, events.test)
+        say(f"{LIMIT}: ready in {time.perf_counter() - begin:.1f} s")
     for estimator in task.estimators(settings):
         begin = time.perf_counter()
         fitted = estimator.fit(events.train, bench)

@@ -9,6 +9,7 @@ import click
 
 from projects import catalog
 from projects.commands.declared import COMMANDS
+from projects.search.settings import SearchSettings
 
 __all__ = ["render"]
 
@@ -52,16 +53,23 @@ def _entry(command: click.Command) -> str:
 
 def render() -> str:
     """Text of ``MLproject``: one entry point a task with a parameter a setting, and one a command."""
+    tasks = [catalog.load(name) for name in catalog.names()]
     lines = [_HEAD]
-    for name in catalog.names():
-        task = catalog.load(name)
-        fields = dataclasses.fields(task.settings)
-        flags = " ".join(f"--{item.name} {{{item.name}}}" for item in fields)
-        lines.append(f"  {name}:  # {task.title}\n    parameters:\n")
-        for item in fields:
-            lines.append(f"      # {_comment(item)}\n")
-            # A default other than the empty string would overrule the presets.
-            lines.append(f'      {item.name}: {{type: string, default: ""}}\n')
-        lines.append(f"    command: python -m projects run {name} {flags}\n")
+    lines += [_fields(task.name, task.title, task.settings, f"run {task.name}") for task in tasks]
+    title = "Search hyper-parameters; beside these it takes every parameter of the task"
+    lines.append(_fields("tune", title, SearchSettings, "tune {task}", "      task: {type: string}\n"))
     lines += [_entry(command) for command in COMMANDS]
+    return "".join(lines)
+
+
+def _fields(name: str, title: str, settings: type, command: str, more: str = "") -> str:
+    """An entry point with a parameter for each field of a settings class."""
+    fields = dataclasses.fields(settings)
+    flags = " ".join(f"--{item.name} {{{item.name}}}" for item in fields)
+    lines = [f"  {name}:  # {title}\n    parameters:\n{more}"]
+    for item in fields:
+        lines.append(f"      # {_comment(item)}\n")
+        # A default other than the empty string would overrule the presets.
+        lines.append(f'      {item.name}: {{type: string, default: ""}}\n')
+    lines.append(f"    command: python -m projects {command} {flags}\n")
     return "".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from projects import catalog
@@ -21,10 +21,11 @@ from tracking.judge import build
 from tracking.models import log_model
 from tracking.predictions import PredictionTable
 from tracking.provenance import versions
-from tracking.recorder import Recorder, recording, settings_of
+from tracking.recall import settings_of
+from tracking.recorder import Recorder, recording
 from tracking.runs import CannotRecord, active
 
-__all__ = ["EXAMPLE", "SUBJECT", "answers_of", "evidence_of", "recorded", "run"]
+__all__ = ["EXAMPLE", "SUBJECT", "answers_of", "evidence_of", "perform", "recorded", "run", "unseen"]
 
 #: The estimator that a run is about; all others are what it is compared with.
 SUBJECT = "network"
@@ -65,7 +66,10 @@ def run(name: str, tokens: Sequence[str]) -> int:
     with recording(name, seed=settings.seed, settings=recorded(settings), resume=resume) as recorder:
         print(f"{task.name}: {recorder.where}")
         with tempfile.TemporaryDirectory(prefix="shashlik-") as folder:
-            return _run(task, settings, recorder, Path(folder))
+            version, _ = perform(task, settings, recorder, Path(folder))
+    assert version is not None
+    print(f"registered as version {version} of {task.name}; {recorder.where}")
+    return version
 
 
 def _settings(task: Task, tokens: Sequence[str]) -> RunSettings:
@@ -84,17 +88,41 @@ def recorded(settings: RunSettings) -> dict[str, object]:
     return values
 
 
-def _run(task: Task, settings: RunSettings, recorder: Recorder, folder: Path) -> int:
-    events = gather(task, settings)
+def unseen(task: Task, recorder: Recorder) -> Callable[[Sample], Sample]:
+    """A check that lets events through to a training if none is one that candidates are judged on."""
     frozen = identities(task.name)
+    if frozen is None:
+        return lambda sample: sample
+    version, known = frozen
+    recorder.tag("frozen.unseen", version)
+    return lambda sample: refuse(sample, version, known)
 
-    def unseen(sample: Sample) -> Sample:
-        """Events to train on: none of them may be one that candidates are judged on."""
-        return sample if frozen is None else refuse(sample, *frozen)
 
-    unseen(events.train)
-    if frozen is not None:
-        recorder.tag("frozen.unseen", frozen[0])
+def perform(
+    task: Task, settings: RunSettings, recorder: Recorder, folder: Path, register: bool = True
+) -> tuple[int | None, Judged]:
+    """All that a run does once its record is open.
+
+    Parameters
+    ----------
+    task : Task
+    settings : RunSettings
+        Those of the task.
+    recorder : Recorder
+        Of the run.
+    folder : pathlib.Path
+        For what is written on the way.
+    register : bool
+        Whether the network becomes a version of the registered model.
+
+    Returns
+    -------
+    tuple of int or None, and Judged
+        The version, and what was found.
+    """
+    events = gather(task, settings)
+    allowed = unseen(task, recorder)
+    allowed(events.train)
     for context, sample in (("training", events.train), ("evaluation", events.test)):
         recorder.dataset(task.name, sample.sha256, sample.source, len(sample), context)
     scratch = folder / "checkpoint"
@@ -106,7 +134,7 @@ def _run(task: Task, settings: RunSettings, recorder: Recorder, folder: Path) ->
         scratch=scratch,
         curve=recorder.curve,
         checkpointed=lambda path: recorder.checkpoint(scratch),
-        simulate=lambda number, seed: unseen(task.simulate(settings, number, seed)),
+        simulate=lambda number, seed: allowed(task.simulate(settings, number, seed)),
         measured=bool(settings.data),
     )
     judged = judge(task, settings, events, bench, say=print)
@@ -119,9 +147,9 @@ def _run(task: Task, settings: RunSettings, recorder: Recorder, folder: Path) ->
     for table in found.values():
         print(f"\n{table}")
     recorder.record(evidence, pictures, answers_of(task, events.test, judged), found)
-    version = _register(task, recorder, folder / "model", events.test, judged, evidence)
-    print(f"registered as version {version} of {task.name}; {recorder.where}")
-    return version
+    if not register:
+        return None, judged
+    return _register(task, recorder, folder / "model", events.test, judged, evidence), judged
 
 
 def evidence_of(task: Task, settings: RunSettings, test: Sample, judged: Judged, subject: str) -> Evidence:

@@ -10,7 +10,7 @@ from typing import Any
 
 from projects.task import BadInput
 
-__all__ = ["RunSettings", "describe", "parse", "resolve", "setting"]
+__all__ = ["RunSettings", "changed", "describe", "parse", "resolve", "setting"]
 
 
 def setting(
@@ -98,9 +98,9 @@ def resolve(kind: type, presets: Mapping[str, Mapping[str, Any]], given: Mapping
     Parameters
     ----------
     kind : type
-        The task's settings dataclass, a `RunSettings`.
+        The task's settings dataclass, a `RunSettings`, or another one whose fields are `setting`.
     presets : mapping
-        The task's presets.
+        The task's presets; none where there is no setting ``preset``.
     given : mapping of str to str
         What the user gave, see `parse`.
 
@@ -114,16 +114,28 @@ def resolve(kind: type, presets: Mapping[str, Mapping[str, Any]], given: Mapping
     unknown = sorted(set(given) - set(fields))
     if unknown:
         raise BadInput(f"unknown parameter {unknown[0]!r}; this task knows: {', '.join(fields)}")
-    preset = given.get("preset", "default")
-    if preset not in presets:
-        raise BadInput(f"no preset {preset!r}; choose from {', '.join(presets)}")
-    values = dict(presets[preset])
+    values: dict[str, Any] = {}
+    if presets:
+        preset = given.get("preset", "default")
+        if preset not in presets:
+            raise BadInput(f"no preset {preset!r}; choose from {', '.join(presets)}")
+        values = {**presets[preset], "preset": preset}
     for name, text in given.items():
         values[name] = _convert(name, types[name], text)
-    values["preset"] = preset
-    settings = kind(**values)
-    for name, item in fields.items():
-        _check(name, item.metadata, getattr(settings, name))
+    return changed(kind(), values)
+
+
+def changed(settings: Any, values: Mapping[str, Any]) -> Any:
+    """The same settings with other values of some, checked.
+
+    Raises
+    ------
+    BadInput
+        For values out of range.
+    """
+    settings = dataclasses.replace(settings, **values)
+    for item in dataclasses.fields(settings):
+        _check(item.name, item.metadata, getattr(settings, item.name))
     return settings
 
 
@@ -139,7 +151,8 @@ def describe(kind: type, presets: Mapping[str, Mapping[str, Any]]) -> str:
         if item.metadata["most"] is not None:
             limits += f", at most {item.metadata['most']}"
         lines.append(f"  {item.name:16} {item.metadata['help']} (default {item.default!r}{limits})")
-    lines.append("presets:")
+    if presets:
+        lines.append("presets:")
     for name, values in presets.items():
         lines.append(
             f"  {name:16} {', '.join(f'{key}={value}' for key, value in values.items()) or 'the defaults'}"

@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from projects.space import Space
 from tracking.residuals import Binning, Quantity, Residuals
 from tracking.rule import Rule
 
@@ -280,6 +281,10 @@ class Task:
     carried : callable
         ``carried(sample) -> mapping of str to Predictions``: results of other programs that came with the
         file, judged beside our own estimators.
+    limit : callable
+        ``limit(settings, sample) -> Predictions``: answers as good as the information in simulated events
+        allows, made with the truth. They are judged as ``bound`` beside the estimators, never registered and
+        nobody's rival. Left out for the user's files, whose events the simulation may not quite resemble.
     pictures : callable
         ``pictures(sample, predictions by estimator) -> mapping of str to Figure``: displays, mass peaks.
     extra_metrics : callable
@@ -288,6 +293,8 @@ class Task:
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
     rule : Rule
         When a candidate becomes champion; without one nothing does.
+    spaces : mapping of str to Space
+        What `tune` can vary, by name; without one called ``default`` there is nothing to search.
     """
 
     name: str
@@ -302,6 +309,7 @@ class Task:
     quantities: tuple[Quantity, ...]
     binnings: tuple[Binning, ...]
     carried: Callable[[Sample], Mapping[str, Predictions]] = lambda sample: {}
+    limit: Callable[[Any, Sample], Predictions] | None = None
     pictures: Callable[[Sample, Mapping[str, Predictions]], Mapping[str, Figure]] = field(
         default=lambda sample, predictions: {}
     )
@@ -310,3 +318,4 @@ class Task:
     )
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
     rule: Rule | None = None
+    spaces: Mapping[str, Space] = field(default_factory=dict)

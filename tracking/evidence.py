@@ -17,7 +17,11 @@ from tracking.counting import Fraction
 from tracking.residuals import Binning, Quantity
 from tracking.resolution import Resolution
 
-__all__ = ["Comparison", "Count", "Evidence", "Facts", "Row", "from_json"]
+__all__ = ["LIMIT", "Comparison", "Count", "Evidence", "Facts", "Row", "from_json"]
+
+#: Reserved name: not an estimator but the information limit, made with the truth. It is shown and compared
+#: like all others, and is nobody's rival.
+LIMIT = "bound"
 
 
 @dataclass(frozen=True)
@@ -172,8 +176,9 @@ class Evidence:
         return tuple(c for c in self.comparisons if (c.reference, c.quantity, c.statistic, c.binning) == key)
 
     def best_other(self, quantity: str) -> str | None:
-        """The estimator with the smallest core width, the subject left out; None where there is no other."""
-        found = {name: self.row(name, quantity).sigma for name in self.estimators if name != self.subject}
+        """The estimator with the smallest core width, neither the subject nor `LIMIT`; None without one."""
+        rivals = [name for name in self.estimators if name not in (self.subject, LIMIT)]
+        found = {name: self.row(name, quantity).sigma for name in rivals}
         return min((name for name in found if found[name] > 0), key=found.__getitem__, default=None)
 
     def metrics(self) -> dict[str, float]:

@@ -1,8 +1,7 @@
-"""The mlflow side of evidence: record it with all that belongs to it, recall it from a run."""
+"""The mlflow side of evidence: a run, and everything that is recorded in it."""
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import sys
@@ -22,12 +21,12 @@ from mlflow.tracking import MlflowClient
 from tracking import checkpoints, report
 from tracking.curves import Curves, Point
 from tracking.datasets import Recorded
-from tracking.evidence import Evidence, from_json
+from tracking.evidence import Evidence
 from tracking.predictions import PredictionTable
 from tracking.provenance import commit
-from tracking.runs import CannotRecord, active, one_line, resumable, silence
+from tracking.runs import CannotRecord, active, one_line, silence
 
-__all__ = ["CannotRecord", "Recorder", "recall", "recording", "settings_of"]
+__all__ = ["CannotRecord", "Recorder", "recording"]
 
 #: Limits of mlflow's `log_batch` and of its columns.
 MOST_METRICS, MOST_PARAMS, LONGEST_TAG = 1000, 100, 8000
@@ -35,7 +34,12 @@ MOST_METRICS, MOST_PARAMS, LONGEST_TAG = 1000, 100, 8000
 
 @contextmanager
 def recording(
-    task: str, *, seed: int, settings: Mapping[str, Any], resume: str | None = None
+    task: str,
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+    resume: str | None = None,
+    parent: str | None = None,
 ) -> Iterator[Recorder]:
     """Everything inside belongs to one mlflow run.
 
@@ -49,13 +53,15 @@ def recording(
         The resolved settings, logged as ``cfg.<name>``. A resumed run must have the same.
     resume : str, optional
         Id of a run to continue.
+    parent : str, optional
+        Id of the run below which a new one is nested.
 
     Raises
     ------
     CannotRecord
         If the store does not answer, or the run cannot be resumed, or not with these settings.
     """
-    with active(task, resume) as run:
+    with active(task, resume, parent) as run:
         recorder = Recorder(run.info.run_id)
         try:
             recorder._begin(task, seed, settings, run.data.params)
@@ -221,6 +227,38 @@ class Recorder:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def keep(self, folder: Path, where: str) -> None:
+        """Keep what is in a folder as artifacts; nothing that matters, so a store that fails is let off."""
+        with suppress(MlflowException, OSError):
+            if not silence():
+                self._client.log_artifacts(self.run_id, str(folder), where)
+
+    def tell(self, blocks: Sequence[str], figures: Mapping[str, Figure], files: Mapping[str, str]) -> None:
+        """Describe a run that has no evidence of its own, as one that others are nested in.
+
+        Parameters
+        ----------
+        blocks : sequence of str
+            Markdown, the most important first.
+        figures : mapping of str to Figure
+            By file name without ending.
+        files : mapping of str to str
+            Text of more artifacts by path.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            for name, figure in figures.items():
+                path = folder / "figures" / f"{name}.png"
+                path.parent.mkdir(exist_ok=True)
+                figure.savefig(path, dpi=report.RESOLUTION)
+            for name, text in files.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            self._client.log_artifacts(self.run_id, str(folder))
+        last = f"More: artifacts {', '.join(f'`{name}`' for name in files)}."
+        self.tag("mlflow.note.content", report.joined(blocks, list(figures), self.run_id, LONGEST_TAG, last))
+
     def _keep(self, folder: Path) -> str:
         for place in (Path.cwd(), Path(tempfile.gettempdir())):
             kept = place / f"unrecorded-{self.run_id}"
@@ -260,32 +298,3 @@ class Recorder:
             self.tag("nonfinite", ", ".join(missing)[:LONGEST_TAG])
         if self._curves.trouble:
             self.tag("curves", f"incomplete: {self._curves.trouble}"[:LONGEST_TAG])
-
-
-def settings_of(run_id: str, task: str) -> dict[str, str]:
-    """The resolved settings, as they were logged, of a run of `task` that can be resumed.
-
-    Raises
-    ------
-    CannotRecord
-        If the store does not answer or there is no such run.
-    """
-    params = resumable(run_id, task).data.params
-    return {name.removeprefix("cfg."): value for name, value in params.items() if name.startswith("cfg.")}
-
-
-def recall(run_id: str) -> Evidence:
-    """The evidence of a run.
-
-    Raises
-    ------
-    CannotRecord
-        If there is no such run, or it has no evidence that can be read.
-    """
-    try:
-        text = mlflow.artifacts.load_text(f"runs:/{run_id}/evidence/evidence.json")
-        return from_json(text)
-    except (MlflowException, OSError, ValueError, json.JSONDecodeError) as error:
-        raise CannotRecord(
-            f"no evidence of run {run_id!r} in {mlflow.get_tracking_uri()} ({one_line(error)})"
-        ) from error

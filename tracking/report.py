@@ -11,7 +11,7 @@ from tracking import predictions, tables
 from tracking.evidence import Evidence
 from tracking.predictions import PredictionTable
 
-__all__ = ["RESOLUTION", "description", "write"]
+__all__ = ["RESOLUTION", "description", "joined", "write"]
 
 #: At 90 dots an inch the widest figure fits the page of a run.
 RESOLUTION = 90
@@ -56,8 +56,15 @@ def description(
 ) -> str:
     """Markdown of at most `longest` characters: headline tables, findings, figures while there is room."""
     blocks = tables.headline(evidence) + list(findings)
-    blocks += [f"![{name}](/get-artifact?path=figures/{name}.png&run_uuid={run_id})" for name in figures]
-    last = "Bin by bin: artifact `evidence/tables.md`."
+    return joined(blocks, figures, run_id, longest, "Bin by bin: artifact `evidence/tables.md`.")
+
+
+def joined(blocks: Sequence[str], figures: Sequence[str], run_id: str, longest: int, last: str) -> str:
+    """Blocks of markdown, then figures of the run, as far as there is room for them before `last`."""
+    blocks = [
+        *blocks,
+        *(f"![{name}](/get-artifact?path=figures/{name}.png&run_uuid={run_id})" for name in figures),
+    ]
     text = ""
     for block in blocks:
         if len(text) + len(block) + 2 + len(last) > longest:

@@ -22,7 +22,7 @@ from requests import RequestException
 
 from tracking.processes import lives, signature
 
-__all__ = ["CannotRecord", "Terminated", "active", "one_line", "resumable", "silence"]
+__all__ = ["FAILURE", "CannotRecord", "Terminated", "abandon", "active", "one_line", "resumable", "silence"]
 
 #: What an experiment is for. The UI of mlflow 3.17 shows its model-training view only when the address asks
 #: for it (see `tracking.recorder.Recorder.link`); others go by this tag.
@@ -59,11 +59,12 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def active(task: str, resume: str | None = None) -> Iterator[Run]:
+def active(task: str, resume: str | None = None, parent: str | None = None) -> Iterator[Run]:
     """A run that is active in mlflow inside the context.
 
-    It is the run `resume`; else the one that ``mlflow run`` made for this process (MLFLOW_RUN_ID); else a
-    new one in the experiment named by MLFLOW_EXPERIMENT_NAME or after the task. It ends as FINISHED, or as
+    It is the run `resume`; else a new one below the run `parent`; else the one that ``mlflow run`` made for
+    this process (MLFLOW_RUN_ID); else a new one in the experiment named by MLFLOW_EXPERIMENT_NAME or after
+    the task. It ends as FINISHED, or as
     FAILED with the reason in the tag ``failure`` for any exception, Ctrl-C, SIGTERM and SIGHUP included. Of
     a process that was killed outright the next run of the experiment on the same machine takes care.
 
@@ -76,11 +77,13 @@ def active(task: str, resume: str | None = None) -> Iterator[Run]:
         If the store does not answer, now or later, or the run cannot be resumed.
     """
     client = _client()
-    given = os.environ.get("MLFLOW_RUN_ID")
+    given = None if parent else os.environ.get("MLFLOW_RUN_ID")
     run_id = resume or given
     try:
         if resume:
             experiment_id = resumable(resume, task).info.experiment_id
+        elif parent:
+            experiment_id = client.get_run(parent).info.experiment_id
         elif given:
             experiment_id = client.get_run(given).info.experiment_id
         else:
@@ -88,13 +91,18 @@ def active(task: str, resume: str | None = None) -> Iterator[Run]:
         if client.get_experiment(experiment_id).tags.get(KIND[0]) is None:
             client.set_experiment_tag(experiment_id, *KIND)
         _bury(client, experiment_id)
-        run = mlflow.start_run(run_id=run_id, experiment_id=None if run_id else experiment_id)
+        run = mlflow.start_run(
+            run_id=run_id,
+            experiment_id=None if run_id else experiment_id,
+            parent_run_id=None if run_id else parent,
+        )
     except (MlflowException, OSError) as error:
         raise CannotRecord(
             f"no run could be started in {mlflow.get_tracking_uri()}: {one_line(error)}"
         ) from error
-    # It is taken: neither mlflow nor a second run of this process must use it again.
-    os.environ.pop("MLFLOW_RUN_ID", None)
+    if given:
+        # It is taken: neither mlflow nor a second run of this process must use it again.
+        os.environ.pop("MLFLOW_RUN_ID", None)
     mine = [run.info.run_id, *([given] if given and given != run_id else [])]
     try:
         with _signals():
@@ -196,6 +204,17 @@ def resumable(run_id: str, task: str) -> Run:
     if run.info.status == "RUNNING" and lives(process):
         raise CannotRecord(f"run {run_id} is still running as process {process}: end that first")
     return run
+
+
+def abandon(run_id: str, reason: str) -> None:
+    """Mark a run as FAILED whose process is known to be lost, on whatever machine it was.
+
+    Raises
+    ------
+    CannotRecord
+        If the store does not answer.
+    """
+    _fail(_client(), run_id, reason)
 
 
 def _bury(client: MlflowClient, experiment_id: str) -> None:

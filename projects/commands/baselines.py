@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from projects import catalog
-from projects.judging import gather, judge
+from projects.judging import gather, judge, only
 from projects.overlap import refuse
 from projects.run import EXAMPLE, SUBJECT, answers_of, evidence_of, recorded
 from projects.settings import parse, resolve
@@ -44,7 +43,7 @@ def register(
     dict of str to int
         Versions by name.
     """
-    task = _classical(catalog.load(name))
+    task = only(catalog.load(name), lambda estimator: estimator != SUBJECT)
     settings = resolve(task.settings, task.presets, parse(parameters))
     found: dict[str, int] = {}
     with recording(name, seed=settings.seed, settings=recorded(settings)) as recorder:
@@ -72,15 +71,6 @@ def register(
                 say(f"baseline-{estimator.name} is version {version} of {name}")
                 found[estimator.name] = version
     return found
-
-
-def _classical(task: Task) -> Task:
-    """The same task without its network."""
-
-    def estimators(settings):
-        return [one for one in task.estimators(settings) if one.name != SUBJECT]
-
-    return replace(task, estimators=estimators)
 
 
 def ensure(registry: Registry, task: Task) -> dict[str, int]:

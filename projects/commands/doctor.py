@@ -13,7 +13,7 @@ from registry.champions import Registry
 from registry.frozen import Frozen
 from registry.journal import verify
 from registry.versions import Version
-from tracking.recorder import recall
+from tracking.recall import recall
 from tracking.runs import CannotRecord, one_line
 
 __all__ = ["doctor"]

@@ -19,7 +19,7 @@ from tracking.agreement import MOST, Difference, differences
 from tracking.evidence import Evidence, from_json
 from tracking.numbers import with_error
 from tracking.provenance import commit
-from tracking.recorder import recall
+from tracking.recall import recall
 from tracking.runs import CannotRecord
 
 __all__ = ["Agreement", "rerun"]

@@ -12,7 +12,7 @@ from projects.ecal.detector import PITCH
 from projects.ecal.profile import REACH
 from projects.ecal.showers import Showers
 
-__all__ = ["WINDOW", "deposit", "grained"]
+__all__ = ["WINDOW", "add_corners", "deposit", "grained"]
 
 #: Cells per side of the square around the impact that can get energy: the reach of 20 cm on either side.
 WINDOW = 11
@@ -21,7 +21,7 @@ _FAST = {"contract", "reassoc", "arcp", "nsz"}
 
 
 @numba.njit(fastmath=_FAST, error_model="numpy")
-def _add_corners(corner, columns, rows, b, weight):
+def add_corners(corner, columns, rows, b, weight):
     """Add `weight` times the part of Lednev's cumulative that belongs to both coordinates of the corners.
 
     atan(u v / (b sqrt(b^2 + u^2 + v^2))); the angle is halved twice into the reach of its series, which is
@@ -89,7 +89,7 @@ def _deposit(cells, event, x, y, energy, width, spot, normal, edges, pitch, reac
                 columns[k] = origin_x + edges[k] - x[shower, part]
                 rows[k] = origin_y + edges[k] - y[shower, part]
             # The single arc tangents of Lednev's formula cancel in the sum over four corners.
-            _add_corners(corner, columns, rows, b, weight)
+            add_corners(corner, columns, rows, b, weight)
         before, after = 0.0, 0.0
         for j in range(window):
             for i in range(window):

@@ -1,8 +1,8 @@
-"""The network as an estimator of photon pairs: trained in two stages around a fit, one graph afterwards."""
+"""The network as an estimator of one or two photons: trained around a fit, one graph afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from projects.ecal.baselines import cell_arrays, truth_array
-from projects.ecal.detector import PITCH, X0, Z_TARGET
-from projects.ecal.windows import windows
+from projects.ecal.detector import PITCH
+from projects.ecal.windowed import Windowed, simulated, windowed
 from projects.task import BadInput, Bench, Portable, Predictions, Sample
 
 __all__ = ["PRESETS", "NetworkEstimator", "NetworkSettings"]
 
-#: Simulated at a time; a few seconds of work and of progress.
-_CHUNK = 20_000
+#: Without a simulation, training events below which a network is not worth training.
+_FEWEST = 1000
 #: Events of the training sample that watch over the training.
 _WATCHING = 10_000
 #: Fewer of them cannot teach the last layer of the correction without spoiling it.
@@ -55,6 +54,23 @@ class NetworkSettings:
         How photons come.
     threshold : float
         Cells at or below this energy (GeV) are absent.
+    photons : {1, 2}
+        Photons of an event.
+    cluster : {"all", "sides", "corners"}
+        Which cells belong to an event, see `projects.ecal.windows.windows`.
+    larger : {"cut", "drop"}
+        What becomes of clusters that are larger than the window.
+    position : bool
+        Whether the network knows where in the calorimeter the window is, and thus the angle of a photon from
+        the target.
+    scaling : {"event", "sample", "fixed"}
+        How the study's network of single photons scales the cells, see `projects.ecal.seed_networks.single`.
+    width, depth : int
+        Units of a hidden layer of the correction, and how many such layers.
+    activation : str
+        Their activation.
+    dropout : float
+        Share of their units left out in training.
     """
 
     network: str = "default"
@@ -68,6 +84,23 @@ class NetworkSettings:
     placement: str = "centred"
     incidence: str = "normal"
     threshold: float = 0.1
+    photons: int = 2
+    cluster: str = "all"
+    larger: str = "cut"
+    position: bool = True
+    scaling: str = "fixed"
+    width: int = 128
+    depth: int = 3
+    activation: str = "relu"
+    dropout: float = 0.0
+
+    def placing(self, sample: Sample, rng: np.random.Generator) -> Windowed:
+        """Usable events of a sample in their windows, for the training."""
+        truth = truth_array(sample, self.photons)
+        return windowed(
+            cell_arrays(sample), truth, self.window, self.threshold, self.placement, rng, self.cluster,
+            self.larger,
+        )  # fmt: skip
 
 
 #: Values of `NetworkSettings` by preset. ``seed`` is the original study's training on fewer events.
@@ -79,24 +112,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class _Windowed:
-    """Events as networks take them: cells (n, size, size), corner (n, 2), pair (n, 6) from the corner."""
-
-    cells: NDArray[np.float32]
-    corner: NDArray[np.float32]
-    pair: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.cells)
-
-    def cut(self, first: int, last: int) -> _Windowed:
-        """Events `first` to `last`."""
-        return _Windowed(self.cells[first:last], self.corner[first:last], self.pair[first:last])
-
-
-@dataclass(frozen=True)
 class NetworkEstimator:
-    """A network that finds photon pairs; see `projects.ecal.pair_graph` for what it computes.
+    """A network that finds photons; see `projects.ecal.pair_graph` for what it computes.
 
     Parameters
     ----------
@@ -122,16 +139,27 @@ class NetworkEstimator:
         from projects.training import prepare
 
         prepare(bench.seed)
-        own = self._windowed(train, np.random.default_rng(bench.seed))
-        pool = self._pool(train, bench)
+        place = self.settings.placing
+        own = place(train, np.random.default_rng(bench.seed))
+        if bench.simulate is not None:
+            pool = simulated(bench.simulate, place, self.settings.network_events, bench.seed)
+        elif len(train) >= _FEWEST:
+            pool = place(train, np.random.default_rng((bench.seed, 1)))
+        else:
+            raise BadInput(
+                f"{len(train)} training events and no simulation: the network needs at least {_FEWEST} events"
+            )
         fitted = self._fit_seed if self.settings.network == "seed" else self._fit_refined
         return replace(self, model=fitted(train, pool, own, bench))
 
     def predict(self, sample: Sample) -> Predictions:
-        """Photons of every event, ``x1 y1 e1 x2 y2 e2``, their errors and chi2; NaN for an unusable event."""
+        """Photons of every event, ``x1 y1 e1 ...``, their errors and chi2; NaN for an unusable event."""
         from projects.ecal.served_network import answers
 
-        return answers(self.model, *cell_arrays(sample), self.settings.threshold)
+        settings = self.settings
+        return answers(
+            self.model, *cell_arrays(sample), settings.threshold, settings.cluster, settings.larger
+        )
 
     def portable(self, folder: Path) -> Portable:
         """The graph and one file that needs numpy, Keras and TensorFlow."""
@@ -144,44 +172,13 @@ class NetworkEstimator:
         self.model.save(network)
         threshold.write_text(repr(self.settings.threshold))
         requirements = tuple(f"{package}=={version(package)}" for package in ("numpy", "keras", "tensorflow"))
-        files = {"network": network, "threshold": threshold}
+        files = {"network": network, "threshold": threshold, "cluster": folder / "cluster.txt"}
+        files["cluster"].write_text(f"{self.settings.cluster} {self.settings.larger}\n")
         return Portable(module, files, requirements, ("cell_x", "cell_y", "cell_e"))
 
-    def _windowed(self, sample: Sample, rng: np.random.Generator) -> _Windowed:
-        """Usable events of a sample in their windows."""
-        settings = self.settings
-        placed = windows(*cell_arrays(sample), settings.window, settings.threshold, settings.placement, rng)
-        corner = np.stack([placed.x0, placed.y0], axis=1)
-        photons = truth_array(sample, 2)
-        photons[..., :2] -= corner[:, None]
-        pair = photons.reshape(-1, 6).astype(np.float32)
-        kept = placed.usable
-        return _Windowed(placed.energy[kept], corner[kept].astype(np.float32), pair[kept])
-
-    def _pool(self, train: Sample, bench: Bench) -> _Windowed:
-        """Training events: simulated ones, or the training sample where there is no simulation."""
-        rng = np.random.default_rng((bench.seed, 1))
-        if bench.simulate is None:
-            if len(train) < 1000:
-                raise BadInput(
-                    f"{len(train)} training events and no simulation: the network needs at least 1000 events"
-                )
-            return self._windowed(train, rng)
-        parts: list[_Windowed] = []
-        with tqdm(total=self.settings.network_events, unit="event", desc="training events") as bar:
-            while bar.n < bar.total:
-                events = min(_CHUNK, bar.total - bar.n)
-                # Far from the small seeds that people choose for samples.
-                seed = int(np.random.SeedSequence((bench.seed, len(parts))).generate_state(1)[0])
-                parts.append(self._windowed(bench.simulate(events, seed), rng))
-                bar.update(events)
-        return _Windowed(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("cells", "corner", "pair"))
-        )
-
-    def _fit_seed(self, train: Sample, pool: _Windowed, own: _Windowed, bench: Bench) -> Any:
-        """The seed's network, trained as in the study."""
-        from projects.ecal.networks import seed_loss, seed_network
+    def _fit_seed(self, train: Sample, pool: Windowed, own: Windowed, bench: Bench) -> Any:
+        """A network of the study, trained as there."""
+        from projects.ecal import networks, seed_networks
         from projects.ecal.pair_graph import seed_graph
         from projects.training import Plan
         from projects.training import train as run
@@ -189,12 +186,18 @@ class NetworkEstimator:
         settings = self.settings
         plan = Plan(settings.epochs, settings.batch, settings.rate, constant=True,
                     patience=settings.patience or None)  # fmt: skip
-        network, watching = seed_network(settings.window), own.cut(0, _WATCHING)
-        data = ((pool.cells, pool.pair), (watching.cells, watching.pair))
-        run("seed", network, seed_loss, *data, plan, bench)
+        watching = own.cut(0, _WATCHING)
+        loss: Callable[[Any, Any], Any] = networks.seed_loss
+        if settings.photons == 2:
+            network = networks.seed_network(settings.window)
+        else:
+            network = seed_networks.single(settings.scaling, settings.window, pool.cells, settings.position)
+            loss = seed_networks.mean_squares
+        taught, watched = ((part.inputs(network), part.truth) for part in (pool, watching))
+        run("seed", network, loss, taught, watched, plan, bench)
         return seed_graph(network)
 
-    def _fit_refined(self, train: Sample, pool: _Windowed, own: _Windowed, bench: Bench) -> Any:
+    def _fit_refined(self, train: Sample, pool: Windowed, own: Windowed, bench: Bench) -> Any:
         """Starts, fit, correction, and the correction adapted to the training sample."""
         from projects.ecal import networks, pair_graph
         from projects.ecal.baselines import shipped
@@ -204,32 +207,37 @@ class NetworkEstimator:
         from projects.training import train as run
 
         settings, watching = self.settings, own.cut(0, _WATCHING)
-        classical = shipped("coral", 2, settings.incidence)
-        tuned = tuned_profile(classical, cell_arrays(train), truth_array(train, 2))
+        incidence = settings.incidence if settings.position else "normal"
+        classical = shipped("coral", settings.photons, settings.incidence)
+        tuned = tuned_profile(classical, cell_arrays(train), truth_array(train, settings.photons))
         readout = Readout(tuned.a, tuned.b, PITCH, settings.threshold, settings.window)
         plan = Plan(settings.epochs, settings.batch, settings.rate, patience=settings.patience or None)
 
-        start = networks.start_network(settings.window, PITCH, settings.hypotheses)
-        run(
-            "start", start, networks.start_loss(),
-            (pool.cells, self._seen(pool)), (watching.cells, self._seen(watching)),
-            plan, bench, networks.mirrored(settings.window, PITCH),
-        )  # fmt: skip
+        if settings.photons == 2:
+            start = networks.start_network(settings.window, PITCH, settings.hypotheses)
+            run(
+                "start", start, networks.start_loss(),
+                (pool.cells, pool.seen(incidence)), (watching.cells, watching.seen(incidence)),
+                plan, bench, networks.mirrored(settings.window, PITCH),
+            )  # fmt: skip
+        else:
+            start = pair_graph.gravity_start(readout)
 
-        fit = pair_graph.fitted_pair(start, readout)
-        view = pair_graph.view_graph(readout, settings.incidence)
+        fit = pair_graph.fitted_photons(start, readout)
+        view = pair_graph.view_graph(readout, incidence, settings.photons)
 
-        def lesson(events: _Windowed) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        def lesson(events: Windowed) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             point, _ = predict(fit, events.cells)
             views, frame = predict(view, [events.cells, events.corner, point])
-            truth = networks.logarithmic(events.pair)
             target, learnable = pair_graph.correction_targets(
-                point, frame, truth, events.corner, settings.incidence
+                point, frame, events.logarithmic(), events.corner, incidence
             )
             return views[learnable], target[learnable]
 
         lessons, watched = lesson(pool), lesson(watching)
-        correction = networks.correction_network(lessons[0].shape[-1])
+        correction = networks.correction_network(
+            lessons[0].shape[-1], settings.width, settings.depth, settings.activation, settings.dropout
+        )
         run("correction", correction, networks.correction_loss, lessons, watched, plan, bench)
         if bench.measured and len(own) >= _ADAPTABLE:
             # The sample is what the tuned fits are tuned to, and small: the last layer alone is taught.
@@ -239,15 +247,4 @@ class NetworkEstimator:
             lessons, watched = lesson(own.cut(0, taught)), lesson(own.cut(taught, len(own)))
             brief = Plan(epochs=10, batch=256, rate=1e-3)
             run("adaptation", correction, networks.correction_loss, lessons, watched, brief, bench)
-        return pair_graph.assemble(start, correction, readout, settings.incidence)
-
-    def _seen(self, events: _Windowed) -> NDArray[np.float32]:
-        """Where the showers are seen, with ln E: the truth of the starts."""
-        from projects.ecal.networks import logarithmic
-
-        pair = logarithmic(events.pair)
-        if self.settings.incidence == "target":
-            photon = pair.reshape(-1, 2, 3)
-            depth = X0 * (photon[..., 2:] - np.log(0.025) + 1.5)
-            photon[..., :2] += (photon[..., :2] + events.corner[:, None]) * depth / Z_TARGET
-        return pair
+        return pair_graph.assemble(start, correction, readout, incidence)

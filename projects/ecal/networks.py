@@ -17,7 +17,6 @@ from keras import layers, ops
 __all__ = [
     "correction_loss",
     "correction_network",
-    "logarithmic",
     "mirrored",
     "seed_loss",
     "seed_network",
@@ -76,11 +75,15 @@ def start_loss(position: float = 0.3, energy: float = 0.15, others: float = 0.05
     return loss
 
 
-def correction_network(features: int, width: int = 128, depth: int = 3) -> keras.Model:
+def correction_network(
+    features: int, width: int = 128, depth: int = 3, activation: str = "relu", dropout: float = 0.0
+) -> keras.Model:
     """From views of photons (n, features) to shifts and log errors (n, 6) of x, y, ln E in typical errors."""
     view = hidden = keras.Input((features,), name="view")
     for _ in range(depth):
-        hidden = layers.Dense(width, activation="relu")(hidden)
+        hidden = layers.Dense(width, activation=activation)(hidden)
+        if dropout:
+            hidden = layers.Dropout(dropout)(hidden)
     # Small first answers: the fit is right until shown wrong.
     small = keras.initializers.RandomNormal(stddev=0.01)
     return keras.Model(view, layers.Dense(6, kernel_initializer=small)(hidden), name="correction")
@@ -107,13 +110,6 @@ def seed_loss(truth: Tensor, pair: Tensor) -> Tensor:
     straight = ops.sum(ops.square((truth - pair) * scale), axis=-1)
     flipped = ops.sum(ops.square((truth - ops.roll(pair, 3, axis=-1)) * scale), axis=-1)
     return ops.minimum(straight, flipped)
-
-
-def logarithmic(pairs: np.ndarray) -> np.ndarray:
-    """Pairs (n, 6) with energies as the fit's parameters, ln(E/GeV)."""
-    points = np.array(pairs, dtype=np.float32)
-    points[:, [2, 5]] = np.log(points[:, [2, 5]])
-    return points
 
 
 def mirrored(size: int, pitch: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:

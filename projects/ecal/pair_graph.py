@@ -1,4 +1,4 @@
-"""The two-photon estimator as one Keras graph: hypotheses, fit, choice, correction, answer.
+"""The estimator of one or two photons as one Keras graph: hypotheses, fit, choice, correction, answer.
 
 Cells and the window's corner in, named answers out; layers and `keras.ops` alone: plain Keras loads it.
 """
@@ -12,10 +12,13 @@ import numpy as np
 from keras import ops
 
 from projects.ecal.detector import X0, Z_TARGET
-from projects.ecal.refinement import Readout, chi2, gauss_newton_step
+from projects.ecal.refinement import LEAST_ENERGY, Readout, chi2, gauss_newton_step
 from projects.ecal.views import fold, photon_views, scales, unfold
 
-__all__ = ["assemble", "correction_targets", "fitted_pair", "front_shift", "seed_graph", "view_graph"]
+__all__ = [
+    "assemble", "correction_targets", "fitted_photons", "front_shift", "gravity_start", "seed_graph",
+    "view_graph",
+]  # fmt: skip
 
 #: Steps of the fit for all hypotheses, and further ones for the best.
 _STEPS, _MORE_STEPS = 3, 3
@@ -23,12 +26,31 @@ _STEPS, _MORE_STEPS = 3, 3
 _HALF_WIDTH = 1.142
 #: Answers farther than this from the truth (cm) are the fit's failures, from which no correction is learned.
 _LEARNABLE = 1.5
+#: Name of the graph by the number of photons.
+_NAMES = {1: "one_photon", 2: "two_photons"}
 
 Tensor = Any
 
 
-def fitted_pair(start: keras.Model, readout: Readout) -> keras.Model:
-    """From cells to the fitted pair (n, 6) and its chi-square (n,): the best of all hypotheses, fitted."""
+def gravity_start(readout: Readout) -> keras.Model:
+    """From cells to one photon (n, 1, 3) at the centre of gravity of the 3 x 3 cells around the highest."""
+    cells = keras.Input((readout.size, readout.size), name="cells")
+    row, column = np.mgrid[: readout.size, : readout.size].reshape(2, -1).astype("float32")
+    flat = ops.reshape(cells, (-1, readout.size**2))
+    highest = ops.one_hot(ops.argmax(flat, axis=-1), readout.size**2)
+    total = ops.sum(flat, axis=-1, keepdims=True)
+    near: Tensor = flat
+    for index in (column, row):
+        away = ops.absolute(ops.subtract(index, ops.sum(highest * index, axis=-1, keepdims=True)))
+        near = near * ops.cast(away < 1.5, "float32")
+    weight = ops.sum(near, axis=-1, keepdims=True) + 1e-6
+    x, y = (ops.sum(near * index, axis=-1, keepdims=True) / weight for index in (column, row))
+    points = ops.concatenate([readout.pitch * x, readout.pitch * y, ops.log(total + LEAST_ENERGY)], axis=-1)
+    return keras.Model(cells, points[:, None], name="start")
+
+
+def fitted_photons(start: keras.Model, readout: Readout) -> keras.Model:
+    """From cells to the fitted photons (n, 3 photons) and chi-square (n,): the best hypothesis, fitted."""
     cells = keras.Input((readout.size, readout.size), name="cells")
     points = start(cells)
     points = _steps(cells, points, readout, _STEPS, "fit_all")
@@ -47,13 +69,13 @@ def _steps(cells: Tensor, points: Tensor, readout: Readout, steps: int, name: st
     return points
 
 
-def view_graph(readout: Readout, incidence: str) -> keras.Model:
-    """From cells, corner (n, 2) and fitted pair to the views and frames of both photons."""
+def view_graph(readout: Readout, incidence: str, photons: int = 2) -> keras.Model:
+    """From cells, corner (n, 2) and fitted photons (n, 3 photons) to the views and frames of each."""
     cells = keras.Input((readout.size, readout.size), name="cells")
-    corner, point = keras.Input((2,), name="corner"), keras.Input((6,), name="point")
+    corner, point = keras.Input((2,), name="corner"), keras.Input((3 * photons,), name="point")
     slope = None
     if incidence == "target":
-        place = ops.reshape(point, (-1, 2, 3))[..., :2] + corner[:, None]
+        place = ops.reshape(point, (-1, photons, 3))[..., :2] + corner[:, None]
         slope = place / Z_TARGET
     return keras.Model([cells, corner, point], list(photon_views(cells, point, readout, slope)), name="views")
 
@@ -74,24 +96,26 @@ def correction_targets(
 
     Parameters
     ----------
-    point : ndarray, shape (n, 6)
-        Fitted pairs.
-    frame : ndarray, shape (n, 2, 3)
-    truth : ndarray, shape (n, 6)
-        True pairs at the front face, from the corner, with ln E.
+    point : ndarray, shape (n, 3 photons)
+        What was fitted.
+    frame : ndarray, shape (n, photons, 3)
+    truth : ndarray, shape (n, 3 photons)
+        True photons at the front face, from the corner, with ln E.
     corner : ndarray, shape (n, 2)
 
     Returns
     -------
-    targets : ndarray, shape (n, 2, 3)
+    targets : ndarray, shape (n, photons, 3)
         Shifts of x, y (in the folded frame) and ln E in typical errors.
-    learnable : ndarray of bool, shape (n, 2)
+    learnable : ndarray of bool, shape (n, photons)
         Photons that the fit found.
     """
-    photon, true = point.reshape(-1, 2, 3), truth.reshape(-1, 2, 3)
+    photons = point.shape[1] // 3
+    photon, true = point.reshape(-1, photons, 3), truth.reshape(-1, photons, 3)
     place = photon[..., :2].copy()
     if incidence == "target":
         place += np.asarray(front_shift(place + corner[:, None], photon[..., 2]))
+    # A photon alone is its own mirror image.
     straight = np.square(place - true[..., :2]).sum(axis=(1, 2))
     flipped = np.square(place - true[:, ::-1, :2]).sum(axis=(1, 2))
     true = np.where((flipped < straight)[:, None, None], true[:, ::-1], true)
@@ -106,16 +130,19 @@ def correction_targets(
 def assemble(start: keras.Model, correction: keras.Model, readout: Readout, incidence: str) -> keras.Model:
     """The estimator: ``cells`` (n, size, size) in GeV and ``corner`` (n, 2) in cm to named answers (n,).
 
+    As many photons as `start` has.
+
     ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the front face, the more energetic photon first, errors
     as half of the central 68 %, and ``chi2``.
     """
     cells = keras.Input((readout.size, readout.size), name="cells")
     corner = keras.Input((2,), name="corner")
-    point, quality = fitted_pair(start, readout)(cells)
-    views, frame = view_graph(readout, incidence)([cells, corner, point])
-    answer = ops.reshape(correction(ops.reshape(views, (-1, views.shape[-1]))), (-1, 2, 6))
+    point, quality = fitted_photons(start, readout)(cells)
+    photons = point.shape[1] // 3
+    views, frame = view_graph(readout, incidence, photons)([cells, corner, point])
+    answer = ops.reshape(correction(ops.reshape(views, (-1, views.shape[-1]))), (-1, photons, 6))
 
-    photon = ops.reshape(point, (-1, 2, 3))
+    photon = ops.reshape(point, (-1, photons, 3))
     typical = scales(photon[..., 2])
     place = photon[..., :2] + corner[:, None]
     if incidence == "target":
@@ -127,26 +154,40 @@ def assemble(start: keras.Model, correction: keras.Model, readout: Readout, inci
     across = ops.where(frame[..., 2:] > 0, width[..., 1::-1], width[..., :2]) * typical[..., :1]
     along = energy * width[..., 2] * typical[..., 1]
     columns = [place[..., 0], place[..., 1], energy, across[..., 0], across[..., 1], along]
-    return keras.Model([cells, corner], _named(columns) | {"chi2": quality}, name="two_photons")
+    return keras.Model([cells, corner], _named(columns) | {"chi2": quality}, name=_NAMES[photons])
 
 
 def seed_graph(network: keras.Model) -> keras.Model:
-    """The seed's network with the inputs and outputs of `assemble`; it states no errors."""
-    cells = keras.Input(network.input_shape[1:], name="cells")
-    corner = keras.Input((2,), name="corner")
-    photon = ops.reshape(network(cells), (-1, 2, 3))
-    place = photon[..., :2] + corner[:, None]
+    """A network of the study with the inputs and outputs of `assemble`; it states no errors.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From ``cells``, or from ``cells`` and ``corner``, to x, y (cm from the corner) and E of the photons.
+    """
+    inputs = {item.name: keras.Input(item.shape[1:], name=item.name) for item in network.inputs}
+    inputs.setdefault("corner", keras.Input((2,), name="corner"))
+    photons = network.output_shape[-1] // 3
+    taken = [inputs[item.name] for item in network.inputs]
+    found = network(taken if len(taken) > 1 else taken[0])
+    photon = ops.reshape(found, (-1, photons, 3))
+    place = photon[..., :2] + inputs["corner"][:, None]
     return keras.Model(
-        [cells, corner], _named([place[..., 0], place[..., 1], photon[..., 2]]), name="two_photons"
+        [inputs["cells"], inputs["corner"]],
+        _named([place[..., 0], place[..., 1], photon[..., 2]]),
+        name=_NAMES[photons],
     )
 
 
 def _named(columns: list[Tensor]) -> dict[str, Tensor]:
-    """Columns x, y, e[, sx, sy, se], each (n, 2), as named flat ones, the more energetic photon first."""
+    """Columns x, y, e[, sx, sy, se], each (n, photons), as named flat ones, the more energetic first."""
     energy = columns[2]
+    names = ("x", "y", "e", "sx", "sy", "se")
+    if energy.shape[1] == 1:
+        return {f"{name}1": column[:, 0] for name, column in zip(names, columns, strict=False)}
     kept = energy[:, 0] >= energy[:, 1]
     named = {}
-    for name, column in zip(("x", "y", "e", "sx", "sy", "se"), columns, strict=False):
+    for name, column in zip(names, columns, strict=False):
         named[f"{name}1"] = ops.where(kept, column[:, 0], column[:, 1])
         named[f"{name}2"] = ops.where(kept, column[:, 1], column[:, 0])
     return named

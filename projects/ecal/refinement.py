@@ -1,8 +1,8 @@
-"""Two photons fitted to a window of cells, as a Keras graph: Gauss-Newton on the lateral shower profile.
+"""Photons fitted to a window of cells, as a Keras graph: Gauss-Newton on the lateral shower profile.
 
 Built from `keras.ops` alone, so that the fit is saved, loaded and exported with the networks around it.
-A hypothesis is a point (x1, y1, ln E1, x2, y2, ln E2), cm from the centre of the window's lower-left cell
-and GeV; hypotheses are a second batch axis.
+A hypothesis is a point (x1, y1, ln E1, x2, ...) of one photon or more, cm from the centre of the window's
+lower-left cell and GeV; hypotheses are a second batch axis.
 
 The profile is Lednev's (A. A. Lednev, NIM A366 (1995) 292): with corners at (u, v) from the shower axis
 
@@ -73,17 +73,17 @@ def photon_cells(point: Tensor, readout: Readout, slopes: bool = True) -> tuple[
 
     Parameters
     ----------
-    point : tensor, shape (n, hypotheses, 6)
+    point : tensor, shape (n, hypotheses, 3 photons)
     readout : Readout
     slopes : bool
         Whether the derivatives are wanted.
 
     Returns
     -------
-    energy, by_x, by_y : tensors, shape (n, hypotheses, 2, size, size)
+    energy, by_x, by_y : tensors, shape (n, hypotheses, photons, size, size)
         GeV, GeV/cm, GeV/cm; the last axes are iy, ix. Only the first one without `slopes`.
     """
-    photon = ops.reshape(point, (-1, point.shape[1], 2, 3))
+    photon = ops.reshape(point, (-1, point.shape[1], point.shape[2] // 3, 3))
     edges = ((np.arange(readout.size + 1) - 0.5) * readout.pitch).astype("float32")
     u = ops.subtract(edges, photon[..., 0:1])
     v = ops.subtract(edges, photon[..., 1:2])
@@ -127,13 +127,14 @@ def gauss_newton_step(cells: Tensor, point: Tensor, readout: Readout) -> Tensor:
     ----------
     cells : tensor, shape (n, size, size)
         GeV.
-    point : tensor, shape (n, hypotheses, 6)
+    point : tensor, shape (n, hypotheses, 3 photons)
     readout : Readout
 
     Returns
     -------
-    tensor, shape (n, hypotheses, 6)
+    tensor, shape (n, hypotheses, 3 photons)
     """
+    photons = point.shape[2] // 3
     each, by_x, by_y = photon_cells(point, readout)
     data = cells[:, None]
     expected = ops.sum(each, axis=2)
@@ -141,18 +142,20 @@ def gauss_newton_step(cells: Tensor, point: Tensor, readout: Readout) -> Tensor:
     # An absent cell that is expected to be below threshold says nothing: no residual, no slope.
     telling = ops.cast(ops.logical_or(data > 0, expected > readout.threshold), "float32")
     weight = telling / cell_variance(data)
-    columns = [slope[:, :, photon] for photon in (0, 1) for slope in (by_x, by_y, each)]
+    columns = [slope[:, :, photon] for photon in range(photons) for slope in (by_x, by_y, each)]
     weighted = [column * weight for column in columns]
-    normal = [[ops.sum(weighted[i] * columns[j], axis=(2, 3)) for j in range(i + 1)] for i in range(6)]
+    normal = [
+        [ops.sum(weighted[i] * columns[j], axis=(2, 3)) for j in range(i + 1)] for i in range(3 * photons)
+    ]
     pull = [ops.sum(column * missing, axis=(2, 3)) for column in weighted]
-    for i in range(6):
+    for i in range(3 * photons):
         normal[i][i] = normal[i][i] * (1 + _DAMPING) + 1e-6
     step = ops.stack(_solve(normal, pull), axis=-1)
-    reach = np.tile(np.array(_REACH, dtype=np.float32), 2)
+    reach = np.tile(np.array(_REACH, dtype=np.float32), photons)
     moved = point + ops.minimum(ops.maximum(step, -reach), reach)
     border = (-0.5 * readout.pitch, (readout.size - 0.5) * readout.pitch)
-    low = np.array(2 * [border[0], border[0], math.log(LEAST_ENERGY)], dtype=np.float32)
-    high = np.array(2 * [border[1], border[1], math.log(1e4)], dtype=np.float32)
+    low = np.array(photons * [border[0], border[0], math.log(LEAST_ENERGY)], dtype=np.float32)
+    high = np.array(photons * [border[1], border[1], math.log(1e4)], dtype=np.float32)
     return ops.minimum(ops.maximum(moved, low), high)
 
 

@@ -1,4 +1,4 @@
-"""Predictions of a saved two-photon network; travels with every registered one (numpy and Keras)."""
+"""Predictions of a saved network of photons; travels with every registered one (numpy and Keras)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def answers(
     y: NDArray[Any],
     energy: NDArray[Any],
     threshold: float,
+    cluster: str = "all",
+    larger: str = "cut",
 ) -> dict[str, NDArray[np.float64]]:
     """Answers of the graph for all events, NaN where an event cannot be used.
 
@@ -48,8 +50,10 @@ def answers(
         Flat cells as `projects.ecal.windows.windows` takes them.
     threshold : float
         Cells at or below this energy (GeV) are absent, as in the training.
+    cluster, larger : str
+        What belongs to an event and what becomes of large ones, see `projects.ecal.windows.windows`.
     """
-    inputs, usable = tensors(model, offsets, x, y, energy, threshold)
+    inputs, usable = tensors(model, offsets, x, y, energy, threshold, cluster, larger)
     found = model.predict(list(inputs.values()), batch_size=_BATCH, verbose=0)
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
     for values in columns.values():
@@ -64,10 +68,12 @@ def tensors(
     y: NDArray[Any],
     energy: NDArray[Any],
     threshold: float,
+    cluster: str = "all",
+    larger: str = "cut",
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
     """Inputs of the graph by name, shape (events, ...), and which events can be used; as for `answers`."""
     size = model.input_shape["cells"][1] if isinstance(model.input_shape, dict) else model.input_shape[0][1]
-    placed = windows(offsets, x, y, energy, size, threshold)
+    placed = windows(offsets, x, y, energy, size, threshold, cluster=cluster, larger=larger)
     corner = np.stack([placed.x0, placed.y0], axis=1).astype(np.float32)
     return {"cells": placed.energy, "corner": corner}, placed.usable
 
@@ -78,10 +84,11 @@ def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, ND
     Parameters
     ----------
     files : mapping
-        ``network``: path of the saved graph; ``threshold``: path of a text file with the threshold in GeV.
+        ``network``: path of the saved graph; ``threshold``: path of a text file with the threshold in GeV;
+        ``cluster``, if there: path of a text file with the two words of `answers`.
     """
-    model, threshold = _opened(files)
-    return lambda columns: answers(model, *flat_cells(columns), threshold)
+    model, how = _opened(files)
+    return lambda columns: answers(model, *flat_cells(columns), *how)
 
 
 def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], dict[str, dict[str, str]]]:
@@ -92,17 +99,23 @@ def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], di
     files : mapping
         As for `load`.
     """
-    model, threshold = _opened(files)
+    model, how = _opened(files)
     meaning = {}
     for name in (*(one.name for one in model.inputs), *model.output):
         number = name[-1] if name[-1] in "12" and name != "chi2" else ""
         unit, words = _MEANING[name.removesuffix(number)]
         which = {"": "", "1": " of the more energetic photon", "2": " of the other photon"}[number]
         meaning[name] = {"unit": unit, "meaning": words + which}
-    return model, lambda columns: tensors(model, *flat_cells(columns), threshold), meaning
+    return model, lambda columns: tensors(model, *flat_cells(columns), *how), meaning
 
 
-def _opened(files: Mapping[str, str]) -> tuple[keras.Model, float]:
+def _opened(files: Mapping[str, str]) -> tuple[keras.Model, tuple[Any, ...]]:
+    """The graph, and what `answers` and `tensors` take behind the cells."""
     model = keras.models.load_model(files["network"], compile=False)
     with open(files["threshold"], encoding="ascii") as stream:
-        return model, float(stream.read())
+        threshold = float(stream.read())
+    words: list[str] = []
+    if "cluster" in files:
+        with open(files["cluster"], encoding="ascii") as stream:
+            words = stream.read().split()
+    return model, (threshold, *words)

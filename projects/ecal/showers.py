@@ -28,7 +28,7 @@ from projects.ecal.detector import X0, shower_depth
 from projects.ecal.profile import REACH, Profile
 from projects.task import BadInput
 
-__all__ = ["ShowerModel", "Showers", "draw", "geant4_model", "smooth"]
+__all__ = ["ShowerModel", "Showers", "Typical", "draw", "geant4_model", "smooth", "typical"]
 
 #: Mean depth of a photon's conversion, in cm: 9/7 radiation lengths (Particle Data Group).
 CONVERSION_DEPTH = 9 / 7 * X0
@@ -156,22 +156,60 @@ def smooth(profile: Profile, energy: NDArray[np.float64]) -> Showers:
     )
 
 
-def draw(model: ShowerModel, energy: NDArray[np.float64], rng: np.random.Generator) -> Showers:
-    """Draw the fluctuations of one shower per true energy in GeV, shape (showers,)."""
-    count, terms = len(energy), len(model.weights)
+@dataclass(frozen=True)
+class Typical:
+    """What showers of one energy have in common, before they fluctuate.
+
+    Parameters
+    ----------
+    seen : ndarray, shape (showers,)
+        Mean seen energy in GeV, before leakage.
+    leak : ndarray, shape (showers,)
+        Lost share of a conversion at the mean depth.
+    shares, width : ndarray, shape (showers, terms)
+        Shares of the seen energy before leakage, and widths in cm.
+    depth, length : ndarray, shape (showers,)
+        Half of the energy lies `length` above, half as much below the mean depth, cm.
+    """
+
+    seen: NDArray[np.floating]
+    leak: NDArray[np.floating]
+    shares: NDArray[np.floating]
+    width: NDArray[np.floating]
+    depth: NDArray[np.floating]
+    length: NDArray[np.floating]
+
+
+def typical(model: ShowerModel, energy: NDArray[np.floating]) -> Typical:
+    """What showers of the true energies in GeV, shape (showers,), have in common."""
     log = np.log(energy / REFERENCE)[:, None]
-    late = rng.standard_exponential(count) - 1
-    leak = model.leakage_10gev * (energy / REFERENCE) ** model.leakage_exponent
-    leak *= np.exp(model.leakage_growth * late + model.leakage_spread * rng.standard_normal(count))
-    seen = energy * np.polynomial.polynomial.polyval(log[:, 0], model.response)
-    seen *= 1 + model.stochastic / np.sqrt(energy) * rng.standard_normal(count)
-    # Nothing can lose more than it has; so late a conversion is a photon that all but crosses the stack.
-    leak = np.minimum(leak, 0.9)[:, None]
     width = np.array(model.widths_cm) * np.exp(np.array(model.widths_slope) * log)
     shares = np.array(model.weights) + np.array(model.weights_slope) * log
     # A term of width b holds 1 - b / sqrt(b^2 + r^2) of its energy within r.
     shares = shares / (shares * (1 - width / np.hypot(width, REACH))).sum(axis=1, keepdims=True)
-    shares = shares - leak * np.array(model.leakage_shares)
+    return Typical(
+        seen=energy * np.polynomial.polynomial.polyval(log[:, 0], model.response),
+        leak=model.leakage_10gev * (energy / REFERENCE) ** model.leakage_exponent,
+        shares=shares,
+        width=width,
+        depth=shower_depth(energy),
+        # The spread of a gamma distribution.
+        length=X0 / LONGITUDINAL_SLOPE * np.sqrt(1 + LONGITUDINAL_SLOPE * np.log(energy / CRITICAL_ENERGY)),
+    )
+
+
+def draw(model: ShowerModel, energy: NDArray[np.float64], rng: np.random.Generator) -> Showers:
+    """Draw the fluctuations of one shower per true energy in GeV, shape (showers,)."""
+    count, terms = len(energy), len(model.weights)
+    common = typical(model, energy)
+    late = rng.standard_exponential(count) - 1
+    leak = common.leak * np.exp(
+        model.leakage_growth * late + model.leakage_spread * rng.standard_normal(count)
+    )
+    seen = common.seen * (1 + model.stochastic / np.sqrt(energy) * rng.standard_normal(count))
+    # Nothing can lose more than it has; so late a conversion is a photon that all but crosses the stack.
+    leak = np.minimum(leak, 0.9)[:, None]
+    shares = common.shares - leak * np.array(model.leakage_shares)
 
     scale = 1 / np.sqrt(energy)[:, None]
     mixing = np.array(model.displacement).T
@@ -181,15 +219,13 @@ def draw(model: ShowerModel, energy: NDArray[np.float64], rng: np.random.Generat
         apart = np.sqrt(scale) * rng.standard_normal((count, terms)) * np.array(model.split)
         halves.append(np.concatenate([together - apart, together + apart], axis=1))
 
-    # Half of the energy lies above, half below the mean depth: the spread of a gamma distribution.
-    length = X0 / LONGITUDINAL_SLOPE * np.sqrt(1 + LONGITUDINAL_SLOPE * np.log(energy / CRITICAL_ENERGY))
-    depth = (shower_depth(energy) + CONVERSION_DEPTH * late)[:, None] + np.zeros((1, terms))
-    length = length[:, None]
+    depth = (common.depth + CONVERSION_DEPTH * late)[:, None] + np.zeros((1, terms))
+    length = common.length[:, None]
     return Showers(
         energy=np.tile(seen[:, None] * shares / 2, 2),
         x=halves[0],
         y=halves[1],
         depth=np.concatenate([np.maximum(depth - length, 0.0), depth + length], axis=1),
-        width=np.tile(width, 2),
+        width=np.tile(common.width, 2),
         spot=model.spot_gev,
     )

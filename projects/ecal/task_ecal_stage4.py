@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from projects.ecal import photons
 from projects.ecal.baselines import baselines
+from projects.ecal.bound import bound
 from projects.ecal.detector import SCHEMA
 from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
 from projects.ecal.simulation import Scene, simulate
 from projects.settings import RunSettings, setting
+from projects.space import Choice, Range, Space
 from projects.task import Estimator, Predictions, Sample, Task
 from tracking.rule import Check, Rule
 
@@ -69,6 +71,10 @@ def _simulate(settings: Settings, events: int, seed: int) -> Sample:
     return simulate(_scene(settings), events, seed)
 
 
+def _limit(settings: Settings, sample: Sample) -> Predictions:
+    return bound(_scene(settings), sample)
+
+
 def _estimators(settings: Settings) -> Sequence[Estimator]:
     chosen = {
         item.name: getattr(settings, item.name)
@@ -110,8 +116,31 @@ TASK = Task(
     quantities=photons.QUANTITIES,
     binnings=photons.BINNINGS,
     carried=partial(photons.carried, photons=2),
+    limit=_limit,
     pictures=_pictures,
     extra_metrics=_extra_metrics,
+    spaces={
+        "default": Space(
+            {
+                "rate": Range(2e-4, 8e-3, log=True),
+                "batch": Choice((512, 1024, 2048, 4096)),
+                "hypotheses": Range(1, 6),
+            },
+            epochs="epochs",
+            events="network_events",
+        ),
+        # What the original study tried on its own network.
+        "seed": Space(
+            {
+                "rate": Range(1e-6, 1e-3, log=True),
+                "batch": Choice((32, 64, 128, 256, 512)),
+                "placement": Choice(("centred", "random")),
+            },
+            fixed={"network": "seed"},
+            epochs="epochs",
+            events="network_events",
+        ),
+    },
     rule=Rule(
         primary=("x", "y", "energy"),
         rivals=("coral", "lednev", "coral-tuned", "lednev-tuned"),

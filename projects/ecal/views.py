@@ -1,4 +1,4 @@
-"""What one photon of a fitted pair looks like: its cells without the other photon, in a folded frame.
+"""What a fitted photon looks like: its cells without those of its neighbour, if any, in a folded frame.
 
 Mirrors and the exchange of x and y are symmetries of the calorimeter. Every photon is brought by them to
 0 <= y offset <= x offset from the centre of its cell, so that a network sees one eighth of all cases and its
@@ -37,50 +37,52 @@ def scales(log_energy: Tensor) -> Tensor:
 def photon_views(
     cells: Tensor, point: Tensor, readout: Readout, slope: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Inputs of the correction network for both photons.
+    """Inputs of the correction network for one photon, or for both of a pair.
 
     Parameters
     ----------
     cells : tensor, shape (n, size, size)
         GeV.
-    point : tensor, shape (n, 6)
-        The fitted pair, as in `projects.ecal.refinement`.
+    point : tensor, shape (n, 3 photons)
+        What was fitted, as in `projects.ecal.refinement`.
     readout : Readout
-    slope : tensor, shape (n, 2, 2), optional
+    slope : tensor, shape (n, photons, 2), optional
         Slopes dx/dz and dy/dz of the photons where they are not at right angles to the front face.
 
     Returns
     -------
-    views : tensor, shape (n, 2, features)
-    frame : tensor, shape (n, 2, 3)
+    views : tensor, shape (n, photons, features)
+    frame : tensor, shape (n, photons, 3)
         1 where x was mirrored, y was mirrored, x and y were exchanged (in this order), else 0.
     """
-    size = readout.size
+    size, photons = readout.size, point.shape[1] // 3
     (each,) = photon_cells(point[:, None], readout, slopes=False)
     each = each[:, 0]
-    photon = ops.reshape(point, (-1, 2, 3))
-    other = photon[:, ::-1]
+    photon = ops.reshape(point, (-1, photons, 3))
     energy = ops.exp(photon[..., 2])[..., None, None]
 
     place = photon[..., :2] / readout.pitch
     home = ops.minimum(ops.maximum(ops.round(place), 0.0), size - 1.0)
     offset = place - home
-    away = (other[..., :2] - photon[..., :2]) / readout.pitch
-
-    data = cells[:, None]
-    others = each[:, ::-1]
-    alone = (data - others) / energy
-    left = (data - others - each) / ops.sqrt(cell_variance(data))
-    shadow = others / (others + each + 0.05)
-    lit = ops.cast(data > 0, "float32") * ops.ones_like(others)
-    planes = ops.stack([_root(alone), 0.3 * left, shadow, lit], axis=-1)
-    patch = _cut(planes, ops.cast(home, "int32"), size)
-
     mirror_x = ops.cast(offset[..., 0] < 0, "float32")
     mirror_y = ops.cast(offset[..., 1] < 0, "float32")
     exchange = ops.cast(ops.absolute(offset[..., 1]) > ops.absolute(offset[..., 0]), "float32")
     frame = ops.stack([mirror_x, mirror_y, exchange], axis=-1)
-    offset, away = fold(offset, frame), fold(away, frame)
+
+    data = cells[:, None]
+    others = each[:, ::-1] if photons == 2 else ops.zeros_like(each)
+    alone = (data - others) / energy
+    left = (data - others - each) / ops.sqrt(cell_variance(data))
+    lit = ops.cast(data > 0, "float32") * ops.ones_like(others)
+    planes, neighbour, partner = [_root(alone), 0.3 * left], [], []
+    if photons == 2:
+        other = photon[:, ::-1]
+        planes.append(others / (others + each + 0.05))
+        away = fold((other[..., :2] - photon[..., :2]) / readout.pitch, frame)
+        distance = ops.sqrt(ops.sum(ops.square(away), axis=-1, keepdims=True) + 1e-6)
+        neighbour, partner = [away * 0.5, ops.log(distance), away / distance], [0.5 * other[..., 2:]]
+    patch = _cut(ops.stack([*planes, lit], axis=-1), ops.cast(home, "int32"), size)
+
     mirror_x, mirror_y, exchange = (
         flag[..., None, None, None] > 0 for flag in (mirror_x, mirror_y, exchange)
     )
@@ -88,22 +90,19 @@ def photon_views(
     patch = ops.where(mirror_y, patch[..., ::-1, :, :], patch)
     patch = ops.where(exchange, ops.swapaxes(patch, 2, 3), patch)
 
-    distance = ops.sqrt(ops.sum(ops.square(away), axis=-1, keepdims=True) + 1e-6)
     border = ops.concatenate([home, size - 1 - home], axis=-1)
     facts = [
-        offset,
-        away * 0.5,
-        ops.log(distance),
-        away / distance,
+        fold(offset, frame),
+        *neighbour,
         0.5 * photon[..., 2:],
-        0.5 * other[..., 2:],
+        *partner,
         ops.sum(alone, axis=(2, 3))[..., None],
         0.1 * ops.log(ops.mean(ops.square(left), axis=(2, 3)) + 0.01)[..., None],
         ops.min(ops.minimum(border, 2.0), axis=-1, keepdims=True) * 0.5,
     ]
     if slope is not None:
         facts.append(fold(slope, frame) * 50.0)
-    flat = ops.reshape(patch, (-1, 2, _SIDE * _SIDE * 4))
+    flat = ops.reshape(patch, (-1, photons, _SIDE * _SIDE * patch.shape[-1]))
     return ops.concatenate([flat, *facts], axis=-1), frame
 
 
@@ -125,13 +124,13 @@ def _root(value: Tensor) -> Tensor:
 
 
 def _cut(planes: Tensor, home: Tensor, size: int) -> Tensor:
-    """Patches (n, 2, _SIDE, _SIDE, planes) around the home cells (n, 2, 2: ix, iy); zero outside."""
-    reach, depth = _SIDE // 2, planes.shape[-1]
+    """Patches (n, photons, _SIDE, _SIDE, planes) around cells `home` (n, photons, 2: ix, iy); 0 outside."""
+    reach, photons, depth = _SIDE // 2, planes.shape[1], planes.shape[-1]
     wide = size + 2 * reach
     padded = ops.pad(planes, ((0, 0), (0, 0), (reach, reach), (reach, reach), (0, 0)))
-    padded = ops.reshape(padded, (-1, 2, wide * wide, depth))
+    padded = ops.reshape(padded, (-1, photons, wide * wide, depth))
     span = np.arange(_SIDE)
     inner = (span[:, None] * wide + span[None, :]).reshape(-1).astype("int32")
     rows = ops.add((home[..., 1] * wide + home[..., 0])[..., None], inner)
     patch = ops.take_along_axis(padded, rows[..., None], axis=2)
-    return ops.reshape(patch, (-1, 2, _SIDE, _SIDE, depth))
+    return ops.reshape(patch, (-1, photons, _SIDE, _SIDE, depth))

@@ -37,8 +37,8 @@ class Windows:
     x0, y0 : ndarray of float64, shape (n,)
         Centre of the lower-left cell in cm; 0 for an unusable event.
     usable : ndarray of bool, shape (n,)
-        Events with a cell above threshold whose cells are finite and lie on one grid. The others have a
-        window of zeros.
+        Events with a cell above threshold whose cells are finite and lie on one grid, and fit into the
+        window where that is asked for. The others have a window of zeros.
     """
 
     energy: NDArray[np.float32]
@@ -56,6 +56,8 @@ def windows(
     threshold: float = 0.0,
     placement: str = "centred",
     rng: np.random.Generator | None = None,
+    cluster: str = "all",
+    larger: str = "cut",
 ) -> Windows:
     """Place a window in every event.
 
@@ -77,6 +79,11 @@ def windows(
         How equally good windows are told apart; the random choice needs `rng`.
     rng : numpy.random.Generator, optional
         Source of the random choice.
+    cluster : {"all", "sides", "corners"}
+        Which cells belong to the event: all, or those that a chain of neighbours links to the highest one,
+        neighbours having a side, or at least a corner, in common.
+    larger : {"cut", "drop"}
+        What becomes of events whose cells do not fit into the window: they are cut, or not usable.
 
     Returns
     -------
@@ -85,8 +92,12 @@ def windows(
     Raises
     ------
     ValueError
-        For an unknown placement, or a random one without a generator.
+        For an unknown placement, cluster or larger, or a random placement without a generator.
     """
+    if cluster not in ("all", "sides", "corners"):
+        raise ValueError(f"cluster {cluster!r} is unknown; choose 'all', 'sides' or 'corners'")
+    if larger not in ("cut", "drop"):
+        raise ValueError(f"larger {larger!r} is unknown; choose 'cut' or 'drop'")
     if placement not in ("centred", "random"):
         raise ValueError(f"window placement {placement!r} is unknown; choose 'centred' or 'random'")
     if placement == "random" and rng is None:
@@ -104,7 +115,8 @@ def windows(
         # Written so that a cell without a number stays and spoils its event.
         lit = ~(e[inside] <= threshold)
         cells = (event[lit], x[inside][lit], y[inside][lit], e[inside][lit])
-        parts.append(_place(last - first, *cells, size, rng if placement == "random" else None))
+        source = rng if placement == "random" else None
+        parts.append(_place(last - first, *cells, size, source, cluster, larger == "drop"))
     return Windows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -116,6 +128,8 @@ def _place(
     e: NDArray[np.float64],
     size: int,
     rng: np.random.Generator | None,
+    cluster: str,
+    whole: bool,
 ) -> tuple[NDArray[Any], ...]:
     """Energy, corner and usability of the windows of one chunk."""
     bad = ~np.isfinite(x + y + e)
@@ -136,6 +150,10 @@ def _place(
     margin = size - 1
     grid = np.zeros((events, rows + 2 * margin, columns + 2 * margin), dtype=np.float32)
     grid[event, iy + margin, ix + margin] = e
+    if cluster != "all":
+        grid[~_linked(grid, cluster == "corners")] = 0.0
+        kept = grid[event, iy + margin, ix + margin] > 0
+        event, ix, iy, e = event[kept], ix[kept], iy[kept], e[kept]
     signal = np.sqrt(grid)
 
     def slide(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
@@ -166,6 +184,32 @@ def _place(
         corner_y[:, None, None] + span[None, :, None],
         corner_x[:, None, None] + span[None, None, :],
     ]
+    if whole:
+        usable &= (energy > 0).sum(axis=(1, 2)) == (grid > 0).sum(axis=(1, 2))
+        energy[~usable] = 0.0
     x0 = np.where(usable, left + (corner_x - margin) * CELL, 0.0)
     y0 = np.where(usable, low + (corner_y - margin) * CELL, 0.0)
     return energy, x0, y0, usable
+
+
+def _linked(grid: NDArray[np.float32], corners: bool) -> NDArray[np.bool_]:
+    """Lit cells (n, rows, columns) that neighbours link to the highest one; the border has none."""
+    lit = grid > 0
+    found = np.zeros_like(lit)
+    highest = grid.reshape(len(grid), -1).argmax(axis=1)
+    found.reshape(len(grid), -1)[np.arange(len(grid)), highest] = True
+    found &= lit
+    growing = np.arange(len(grid))
+    while len(growing):
+        before = found[growing]
+        beside = before.copy()
+        beside[:, :, 1:] |= before[:, :, :-1]
+        beside[:, :, :-1] |= before[:, :, 1:]
+        # Corners are sides of sides: the rows spread what the columns have spread.
+        after, spread = beside.copy(), beside if corners else before
+        after[:, 1:] |= spread[:, :-1]
+        after[:, :-1] |= spread[:, 1:]
+        after &= lit[growing]
+        found[growing] = after
+        growing = growing[(after != before).any(axis=(1, 2))]
+    return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from projects.formula import Formula
 from projects.mass.pictures import draw
 from projects.settings import RunSettings, setting
+from projects.space import Choice, Range, Space
 from projects.task import BadInput, Column, Estimator, Finding, Predictions, Sample, Schema, Task
 from tracking.counting import fraction
 from tracking.residuals import Binning, Quantity, Residuals
@@ -241,6 +242,10 @@ TASK = Task(
     pictures=pictures,
     extra_metrics=success,
     findings=findings,
+    spaces={
+        "default": Space({"products": Range(2, 8)}),
+        "architectures": Space({"network": Choice(NETWORKS[2:])}),
+    },
     # The closed form is exact: nothing beats it, and the question is which network comes close enough.
     rule=Rule(
         primary=("mass",),

@@ -145,7 +145,7 @@ def test_a_correction_that_knows_its_targets_recovers_the_truth(truth: np.ndarra
 
     window = keras.Input((9, 9))
     start = keras.Model(window, Given()(window))
-    fit = pair_graph.fitted_pair(start, READOUT)
+    fit = pair_graph.fitted_photons(start, READOUT)
     point, _ = fit.predict(cells, batch_size=len(cells), verbose=0)
     _, frame = pair_graph.view_graph(READOUT, incidence).predict([cells, corner, point], verbose=0)
     target, learnable = pair_graph.correction_targets(point, frame, points_of(truth)[:, 0], corner, incidence)

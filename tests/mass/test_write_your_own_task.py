@@ -87,7 +87,10 @@ def test_new_task_works(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = MlflowClient()
     experiment = client.get_experiment_by_name(NAME)
     assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
+    all_runs = client.search_runs([experiment.experiment_id])
+    runs = [
+        run for run in all_runs if "network/success" in run.data.metrics and "search" not in run.data.tags
+    ]
     assert len(runs) == sum(command.startswith("shashlik run") for command in commands)
     assert {run.data.params["cfg.basis"] for run in runs} == {"cartesian", "polar"}
     for run in runs:
@@ -95,4 +98,12 @@ def test_new_task_works(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         # 2000 events: all are right, up to what a counting error of some allows.
         assert run.data.metrics["closed-form/success"] > 0.999
         assert run.data.metrics["network/success"] > 0.99
-    assert len(client.search_model_versions(f"name='{NAME}'")) == len(runs)
+    # The search: two trials, and the better one trained again as a candidate.
+    (search,) = (command for command in commands if command.startswith("shashlik tune"))
+    assert "2 of 2 trials finished" in told[search]
+    kinds = [run.data.tags["trial.kind"] for run in all_runs if "search" in run.data.tags]
+    assert sorted(kinds) == ["final", "search", "search"]
+    assert len(client.search_model_versions(f"name='{NAME}'")) == len(runs) + 1
+    (compare,) = (command for command in commands if command.startswith("shashlik compare"))
+    assert "v3-network" in told[compare]
+    assert "20000 events" in told[compare]

@@ -23,13 +23,16 @@ FACING_MLFLOW = {
     "tracking.environment",
     "tracking.experiment",
     "tracking.models",
+    "tracking.recall",
     "tracking.recorder",
     "tracking.runs",
 }
 #: The doors are imported by nobody.
 DOORS = {"projects.__main__", "registry.__main__"}
 #: Together with the doors the only modules of projects that see tracking's mlflow side and the registry.
-COMPOSERS = DOORS | {"projects.contest", "projects.mlproject", "projects.run"}
+COMPOSERS = DOORS | {
+    "projects.contest", "projects.mlproject", "projects.run", "projects.search.trial", "projects.search.tune",
+}  # fmt: skip
 
 
 def module_name(path: Path) -> str:

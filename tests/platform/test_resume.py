@@ -13,7 +13,7 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from tracking.recorder import recall
+from tracking.recall import recall
 
 ROOT = Path(__file__).parents[2]
 TASK = "ecal_stage4"

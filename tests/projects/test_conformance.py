@@ -24,10 +24,10 @@ from projects.run import SUBJECT, run
 from projects.settings import RunSettings, resolve
 from projects.task import Sample, Task
 from tracking import predictions
-from tracking.evidence import from_json
+from tracking.evidence import LIMIT, from_json
 from tracking.models import frame
 from tracking.predictions import PredictionTable
-from tracking.recorder import recall
+from tracking.recall import recall
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
 
@@ -126,6 +126,7 @@ def test_run_ends_with_its_evidence(done: Done) -> None:
     assert evidence.facts.sha256 == done.test.sha256 == done.answers.sha256
     assert evidence.facts.events == len(done.test)
     assert len(evidence.estimators) > 1, "a network is compared with something"
+    assert (LIMIT in evidence.estimators) == (done.task.limit is not None)
     recorded = {name for name, value in evidence.metrics().items() if np.isfinite(value)}
     assert recorded <= set(done.run.data.metrics)
     figures = {item.path for item in MlflowClient().list_artifacts(done.run.info.run_id, "figures")}

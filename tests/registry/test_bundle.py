@@ -19,7 +19,7 @@ from test_story import Shell, at, champion, train
 
 from projects import golden, onnx_graph
 from registry import bundle
-from tracking.recorder import recall
+from tracking.recall import recall
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning",

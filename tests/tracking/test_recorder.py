@@ -26,7 +26,8 @@ from tracking.evidence import Evidence
 from tracking.figures import losses_against
 from tracking.predictions import PredictionTable
 from tracking.processes import lives, signature
-from tracking.recorder import CannotRecord, Recorder, recall, recording, settings_of
+from tracking.recall import recall, settings_of
+from tracking.recorder import CannotRecord, Recorder, recording
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"epochs": 3, "preset": "smoke"}

@@ -1,0 +1,65 @@
+"""ECAL stage 1: one photon of 140 GeV at right angles, in a 5 x 5 window of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from projects.ecal import single_task
+from projects.ecal.detector import SCHEMA
+from projects.ecal.photons import QUANTITIES
+from projects.ecal.simulation import Scene, simulate
+from projects.settings import setting
+from projects.task import Estimator, Predictions, Sample, Task
+from tracking.residuals import Residuals
+
+__all__ = ["TASK", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings(single_task.SingleSettings):
+    """Parameters of a run."""
+
+    energy: float = setting(140.0, "energy of the photons simulated, GeV", least=0.5, most=400)
+
+
+def _simulate(settings: Settings, events: int, seed: int) -> Sample:
+    scene = Scene(
+        photons=1,
+        energy=(settings.energy, settings.energy),
+        noise=settings.noise,
+        threshold=settings.threshold,
+    )
+    return simulate(scene, events, seed)
+
+
+def _estimators(settings: Settings) -> Sequence[Estimator]:
+    return single_task.estimators(settings, "normal", scaling="event")
+
+
+def _residuals(sample: Sample, predictions: Predictions) -> Residuals:
+    """Residuals of the position alone."""
+    found = single_task.residuals(sample, predictions)
+    return replace(found, values={item.name: found.values[item.name] for item in QUANTITIES[:2]})
+
+
+TASK = Task(
+    name="ecal_stage1",
+    title="One photon of 140 GeV in the COMPASS shashlik calorimeter",
+    description=(
+        "Position of photons of one energy from 5 x 5 cells of ECAL2. Their energy is found too, but not "
+        "judged: who always answers 140 GeV is never wrong. A network that corrects a shower fit is compared "
+        "with the coral and Lednev fits, as shipped and tuned."
+    ),
+    schema=SCHEMA,
+    settings=Settings,
+    presets=single_task.presets(batch=50),
+    simulate=_simulate,
+    estimators=_estimators,
+    residuals=_residuals,
+    quantities=QUANTITIES[:2],
+    binnings=single_task.BINNINGS,
+    carried=single_task.carried,
+    spaces=single_task.spaces(),
+    rule=single_task.rule("x", "y"),
+)

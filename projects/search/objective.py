@@ -1,0 +1,56 @@
+"""The one number that a search makes small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from projects.task import Task
+from tracking.residuals import Residuals
+
+__all__ = ["judged", "objective"]
+
+#: Content of one standard deviation of a Gaussian.
+SHARE = 0.6827
+
+
+def judged(task: Task) -> tuple[str, ...]:
+    """Quantities that the objective is made of: the primary ones of the rule, else all."""
+    return task.rule.primary if task.rule else tuple(quantity.name for quantity in task.quantities)
+
+
+def objective(residuals: Residuals, quantities: Sequence[str]) -> tuple[float, float]:
+    """Geometric mean over quantities of the 68.3 % quantile of abs(prediction - truth), and its error.
+
+    The quantile counts a bias, and an object without an answer as infinitely wrong; the geometric mean makes
+    one per cent of any quantity worth the same, whatever their units. The error is that of the quantiles,
+    whose ranks are binomial, taken as independent of each other.
+
+    Parameters
+    ----------
+    residuals : Residuals
+        Of validation events.
+    quantities : sequence of str
+        See `judged`.
+
+    Returns
+    -------
+    tuple of float and float
+        NaN for an infinite objective.
+    """
+    logs, variances = [], []
+    for name in quantities:
+        values = np.abs(residuals.values[name].ravel())
+        ordered = np.sort(np.where(np.isnan(values), np.inf, values))
+        step = np.sqrt(SHARE * (1 - SHARE) / len(ordered))
+        low, middle, high = (
+            ordered[int(np.clip(share * len(ordered), 0, len(ordered) - 1))]
+            for share in (SHARE - step, SHARE, SHARE + step)
+        )
+        if not 0 < middle < np.inf:
+            return np.nan, np.nan
+        logs.append(np.log(middle))
+        variances.append(((min(high, 2 * middle) - low) / 2 / middle) ** 2)
+    value = float(np.exp(np.mean(logs)))
+    return value, value * float(np.sqrt(np.sum(variances))) / len(logs)
