@@ -11,7 +11,7 @@ from registry.verdict import INCONCLUSIVE, OPEN, REFUTED, SHOWN, Claim, Verdict
 from tracking.numbers import interval, plain
 from tracking.tables import escaped
 
-__all__ = ["card", "ratios", "summary"]
+__all__ = ["card", "ratios", "summary", "terminal"]
 
 _MARKS = {SHOWN: "yes", OPEN: "open", REFUTED: "**no**"}
 _COLOURS = {SHOWN: "tab:green", OPEN: "tab:orange", REFUTED: "tab:red"}
@@ -45,6 +45,20 @@ def summary(verdict: Verdict, picture: str = "", longest: int = 5000) -> str:
             return text[:longest]
         decisive = decisive[:-1]
         rest = "More is in the artifact `card.md` of the verdict."
+
+
+def terminal(verdict: Verdict) -> str:
+    """The decision and its reasons as plain lines."""
+    lines = [f"{verdict.decision}: {verdict.candidate} of {verdict.task}"]
+    lines += [f"  {reason}" for reason in verdict.reasons]
+    if not math.isnan(verdict.events_needed):
+        lines.append(f"  events needed to decide: {verdict.events_needed:.2g}, there are {verdict.events}")
+    for spread in verdict.spreads:
+        lines.append(f"  {spread.trainings} seeds: σ of {spread.quantity} scatters by {spread.relative:.2%}")
+    if verdict.trials:
+        lines.append(f"  chosen from {verdict.trials} trials of a search, on validation events")
+    lines.append(f"  look {verdict.looks} at this frozen sample; verdict {verdict.sha256}")
+    return "\n".join(lines)
 
 
 def ratios(verdict: Verdict) -> Figure:
@@ -100,9 +114,11 @@ def _foot(verdict: Verdict) -> list[str]:
     if verdict.spreads:
         told = ", ".join(f"{s.quantity} {100 * s.relative:.2g} % ({s.trainings})" for s in verdict.spreads)
         blocks.append(f"Spread of σ between trainings that differ in the seed alone: {escaped(told)}.")
+    chosen = f"; chosen from {verdict.trials} trials on validation events" if verdict.trials else ""
     against = f"champion {escaped(verdict.champion)}" if verdict.champion else "no champion before"
     blocks.append(
         f"Judged on {verdict.events} frozen events, sha256 {verdict.sample_sha256[:12]}, "
-        f"look {verdict.looks}; {against}; rule {verdict.rule_sha256[:12]}; bootstrap seed {verdict.seed}."
+        f"look {verdict.looks}{chosen}; {against}; rule {verdict.rule_sha256[:12]}; "
+        f"bootstrap seed {verdict.seed}."
     )
     return blocks

@@ -71,6 +71,7 @@ def judge(
     sample_sha256: str,
     seed: int,
     looks: int = 1,
+    trials: int = 0,
     spreads: Sequence[Spread] = (),
 ) -> Verdict:
     """Hold a candidate against the rule; what goes wrong raises nothing and promotes nobody.
@@ -89,6 +90,8 @@ def judge(
         Of the bootstrap.
     looks : int
         Looks at this sample, this one included.
+    trials : int
+        Trials of a search that the candidate is the best of, on other events; 0 if it was not searched for.
     spreads : sequence of Spread
         Reported beside the decision.
     """
@@ -103,6 +106,7 @@ def judge(
         "rule_sha256": rule.sha256,
         "events": candidate.residuals.shape[0],
         "looks": looks,
+        "trials": trials,
         "spreads": tuple(spreads),
         "seed": seed,
         "hashes": {one.name: one.sha256 for one in (candidate, *references)},

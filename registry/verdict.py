@@ -105,6 +105,8 @@ class Verdict:
         Size at which the decision is expected; NaN where it was reached, infinite where no sample would do.
     looks : int
         How often candidates were held against this sample, this time included.
+    trials : int
+        Trials of a search that the candidate was chosen from, on other events than these.
     spreads : tuple of Spread
         What the seed of a training does, where several were trained.
     seed : int
@@ -124,6 +126,7 @@ class Verdict:
     events: int
     events_needed: float = math.nan
     looks: int = 0
+    trials: int = 0
     spreads: tuple[Spread, ...] = ()
     seed: int = 0
     hashes: Mapping[str, str] = field(default_factory=dict)

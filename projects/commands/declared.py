@@ -115,21 +115,13 @@ def promote(task: str, model: str | None, look: bool, seeds: int | None) -> None
     from projects.commands import promote as work
     from projects.commands.session import outer_run, session
     from registry import lineage
+    from registry.card import terminal
 
     outer = outer_run()
     with session(task) as (chosen, registry):
         others = work.SEEDS if seeds is None else seeds
         verdict = work.promote(registry, chosen, model or "", look, others, click.echo)
-        click.echo(f"\n{verdict.decision}: {verdict.candidate} of {task}")
-        for reason in verdict.reasons:
-            click.echo(f"  {reason}")
-        if verdict.events_needed == verdict.events_needed:
-            click.echo(f"  events needed to decide: {verdict.events_needed:.2g}, there are {verdict.events}")
-        for spread in verdict.spreads:
-            click.echo(
-                f"  {spread.trainings} seeds: σ of {spread.quantity} scatters by {spread.relative:.2%}"
-            )
-        click.echo(f"  look {verdict.looks} at this frozen sample; verdict {verdict.sha256}")
+        click.echo(f"\n{terminal(verdict)}")
         if outer:
             lineage.tag_run(outer, {"verdict": verdict.decision, "verdict.sha256": verdict.sha256})
     # Without claims nothing was judged: that is no answer, and whoever asked must see it.

@@ -129,6 +129,7 @@ def _verdict(
             rule, found[candidate.name].contestant, champion.contestant if champion else None,
             {name: found[f"baseline-{name}"].contestant for name in rivals},
             task=task.name, sample_sha256=kept.sha256, seed=SEED, looks=int(str(facts["looks"])),
+            trials=int(lineage.run_tags(candidate.run_id).get("search.trials", 0)),
             spreads=_spreads(task, candidate, found[candidate.name], sample, seeds, say),
         )  # fmt: skip
         return verdict, found[candidate.name], sample

@@ -30,6 +30,7 @@ def tune(task: str, parameters: tuple[str, ...]) -> None:
     from projects.commands.session import session
     from projects.search.tune import tune as search
     from projects.settings import parse
+    from registry.card import terminal
 
     candidate = search(task, parameters, click.echo)
     if parse(parameters).get("then") == "promote":
@@ -37,9 +38,7 @@ def tune(task: str, parameters: tuple[str, ...]) -> None:
             raise BadInput("then=promote, but no candidate was registered: give best=1 or more")
         with session(task) as (chosen, registry):
             verdict = promote.promote(registry, chosen, candidate, say=click.echo)
-        click.echo(f"{verdict.decision}: {verdict.candidate} of {task}")
-        for reason in verdict.reasons:
-            click.echo(f"  {reason}")
+        click.echo(f"\n{terminal(verdict)}")
 
 
 @click.command()

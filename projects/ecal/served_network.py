@@ -104,18 +104,20 @@ def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], di
     for name in (*(one.name for one in model.inputs), *model.output):
         number = name[-1] if name[-1] in "12" and name != "chi2" else ""
         unit, words = _MEANING[name.removesuffix(number)]
-        which = {"": "", "1": " of the more energetic photon", "2": " of the other photon"}[number]
-        meaning[name] = {"unit": unit, "meaning": words + which}
+        pair = "x2" in model.output
+        which = (
+            {"1": " of the more energetic photon", "2": " of the other photon"}.get(number) if pair else ""
+        )
+        meaning[name] = {"unit": unit, "meaning": words + (which or "")}
     return model, lambda columns: tensors(model, *flat_cells(columns), *how), meaning
 
 
-def _opened(files: Mapping[str, str]) -> tuple[keras.Model, tuple[Any, ...]]:
-    """The graph, and what `answers` and `tensors` take behind the cells."""
+def _opened(files: Mapping[str, str]) -> tuple[keras.Model, list[Any]]:
+    """The graph; threshold, cluster and larger as `answers` takes them."""
     model = keras.models.load_model(files["network"], compile=False)
     with open(files["threshold"], encoding="ascii") as stream:
-        threshold = float(stream.read())
-    words: list[str] = []
+        words: list[Any] = [float(stream.read())]
     if "cluster" in files:
         with open(files["cluster"], encoding="ascii") as stream:
-            words = stream.read().split()
-    return model, (threshold, *words)
+            words += stream.read().split()
+    return model, words

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from made_up import pairs
 
+from registry.card import card, terminal
 from registry.gate import Contestant, judge
 from registry.verdict import INCONCLUSIVE, PROMOTE, REJECT, claim, decide, from_json
 from tracking.residuals import Residuals
@@ -181,3 +182,16 @@ def test_an_error_of_the_gate_keeps_it_shut(contestants: dict[str, Contestant]) 
 def test_a_rule_without_sense_is_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match="rule"):
         Rule(**{"primary": ("x",), **wrong})
+
+
+def test_says_how_many_were_looked_at(contestants: dict[str, Contestant]) -> None:
+    """The best of many trials is told as such, in card and terminal, and cannot be hidden: it is hashed."""
+    chosen, plain = (
+        judge(RULE, contestants["new"], None, {"fit": contestants["fit"]}, trials=trials, **FACTS)
+        for trials in (40, 0)
+    )
+    assert "chosen from 40 trials on validation events" in card(chosen)
+    assert "chosen from 40 trials of a search" in terminal(chosen)
+    assert "trials" not in card(plain) + terminal(plain)
+    assert chosen.sha256 != plain.sha256
+    assert terminal(chosen).startswith("PROMOTE: new of toy")
