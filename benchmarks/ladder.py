@@ -4,6 +4,7 @@
 ``python -m benchmarks.ladder take FOLDER STEP PART RUN_ID`` takes a finished run of the step's settings from
 the tracking server instead; ``python -m benchmarks.ladder table FOLDER docs/ecal.md`` writes the tables into
 the page. A part is ``default`` (our network and all fits), ``seed`` (the study's network) or ``bound``.
+``python -m benchmarks.ladder clusters`` prints how many clusters fit into 5 x 5 cells.
 """
 
 from __future__ import annotations
@@ -257,6 +258,20 @@ def table(folder: Path, page: Path) -> None:
     page.write_text(text, encoding="utf-8")
 
 
+def clusters(events: int = 20_000) -> list[str]:
+    """Markdown: share of events whose whole cluster fits into the window, by stage and threshold."""
+    thresholds = (0.1, 0.2, 0.5)
+    lines = [f"| stage | {' | '.join(f'{value} GeV' for value in thresholds)} |", "|---|---|---|---|"]
+    for key in ("1", "2", "3-2"):
+        task = catalog.load(STEPS[key].task)
+        sample = task.simulate(resolve(task.settings, task.presets, STEPS[key].given), events, 1)
+        cells = cell_arrays(sample)
+        fit = (windows(*cells, WINDOW, value, cluster="corners", larger="drop") for value in thresholds)
+        shares = " | ".join(f"{100 * placed.usable.mean():.1f} %" for placed in fit)
+        lines.append(f"| {STEPS[key].title} | {shares} |")
+    return lines
+
+
 def main(words: list[str]) -> int:
     """The command; returns the exit code."""
     match words:
@@ -264,6 +279,8 @@ def main(words: list[str]) -> int:
             run(Path(folder), chosen)
         case ["take", folder, step, network, run_id] if step in STEPS and network in PARTS:
             (Path(folder) / f"{step}-{network}.json").write_text(recall(run_id).to_json(), encoding="utf-8")
+        case ["clusters"]:
+            print("\n".join(clusters()))
         case ["table", folder, page]:
             table(Path(folder), Path(page))
         case _:
