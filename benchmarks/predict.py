@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,11 +27,22 @@ TASK, SIMULATED, BATCH = "ecal_stage4", 20_000, 2048
 
 
 def command(model: str, file: Path, output: Path) -> tuple[float, float]:
-    """Seconds and largest memory (GB) of the command."""
+    """Seconds and largest memory (GB) of the command.
+
+    The kernel's record of it is read while it runs: what it tells of ended children counts this process too.
+    """
     begin = time.perf_counter()
     words = ["predict", str(file), str(output), "--task", TASK, "--model", model]
-    subprocess.run([sys.executable, "-m", "projects", *words], check=True)
-    return time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    process = subprocess.Popen([sys.executable, "-m", "projects", *words])
+    largest = 0.0
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status")
+        if found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text()):
+            largest = max(largest, int(found[1]) / 1e6)
+        time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return time.perf_counter() - begin, largest
 
 
 def keras_alone(model: str, sample: Sample) -> float:
@@ -42,9 +53,12 @@ def keras_alone(model: str, sample: Sample) -> float:
     network, prepare, _ = offered
     inputs = list(prepare(sample.columns)[0].values())
     network.predict([values[:BATCH] for values in inputs], batch_size=BATCH, verbose=0)
-    begin = time.perf_counter()
-    network.predict(inputs, batch_size=BATCH, verbose=0)
-    return (time.perf_counter() - begin) / len(sample)
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        network.predict(inputs, batch_size=BATCH, verbose=0)
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds) / len(sample)
 
 
 def main() -> None:

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
 
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from registry.verdict import Spread
 from registry.versions import Version
 from tracking.runs import CannotRecord, one_line
 
 __all__ = [
-    "fetch_files", "log_files", "restore", "run_metrics", "run_settings", "run_tags", "spreads", "stage",
-    "tag_run",
+    "fetch_files", "log_files", "restore", "run_metrics", "run_settings", "run_tags", "siblings",
+    "stage", "tag_run",
 ]  # fmt: skip
 
 
-def spreads(version: Version, quantities: Sequence[str]) -> tuple[Spread, ...]:
-    """How widths scatter over the finished runs that have this version's settings but for the seed."""
-    client = MlflowClient()
-    own = client.get_run(version.run_id)
-    settings = _settings(own.data.params)
-    runs = client.search_runs([own.info.experiment_id], "attributes.status = 'FINISHED'", max_results=1000)
-    alike = [run.data.metrics for run in runs if _settings(run.data.params) == settings]
-    found = []
-    for quantity in quantities:
-        name = f"{version.estimator}/{quantity}/sigma"
-        widths = [metrics[name] for metrics in alike if name in metrics]
-        if len(widths) > 1:
-            found.append(Spread(quantity, len(widths), stdev(widths) / mean(widths)))
-    return tuple(found)
+def siblings(version: Version, among: Sequence[Version], most: int) -> tuple[Version, ...]:
+    """Versions whose runs had the settings of this one's, but for the seed: one a seed, the newest first.
 
-
-def _settings(params: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in params.items() if name.startswith("cfg.") and name != "cfg.seed"}
+    Parameters
+    ----------
+    among : sequence of Version
+        Where to look, the oldest first.
+    most : int
+        How many at most.
+    """
+    own = run_settings(version.run_id)
+    found: dict[str, Version] = {}
+    for other in reversed(among):
+        if len(found) == most:
+            break
+        settings = run_settings(other.run_id) if other.estimator == version.estimator else {}
+        seed = settings.get("seed", own.get("seed", ""))
+        if own and settings | {"seed": ""} == own | {"seed": ""} and seed not in {own["seed"], *found}:
+            found[seed] = other
+    return tuple(found.values())
 
 
 def log_files(run_id: str, folder: Path, where: str) -> None:
@@ -99,5 +99,9 @@ def stage(run_id: str) -> str:
 
 
 def restore(run_id: str) -> None:
-    """Bring a deleted run back."""
-    MlflowClient().restore_run(run_id)
+    """Bring a deleted run back, and its experiment, with which it may have been deleted."""
+    client = MlflowClient()
+    experiment = client.get_experiment(client.get_run(run_id).info.experiment_id)
+    if experiment.lifecycle_stage != "active":
+        client.restore_experiment(experiment.experiment_id)
+    client.restore_run(run_id)

@@ -182,7 +182,11 @@ def fetch(task: str, reference: str) -> Path:
     registered = find(task, reference).tags.get("model.sha256", "")
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            folder = modelfiles.keep(Path(mlflow.artifacts.download_artifacts(uri, dst_path=scratch)))
+            found = Path(mlflow.artifacts.download_artifacts(uri, dst_path=scratch))
+            # mlflow fetches what is not there without a word.
+            if not (found / "MLmodel").exists():
+                raise FileNotFoundError("its files are gone")
+            folder = modelfiles.keep(found)
         except (MlflowException, OSError) as error:
             raise CannotRecord(f"the model {uri} cannot be fetched ({one_line(error)})") from error
     if registered and modelfiles.sha256(folder) != registered:

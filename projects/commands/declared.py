@@ -106,7 +106,8 @@ def compare(models: tuple[str, ...], task: str | None, out: Path | None) -> None
 @click.argument("task")
 @click.option("--model", type=TEXT, help="The candidate: version, alias or run.  [default: the newest]")
 @click.option("--look", is_flag=True, help="Only judge, promote nothing.")
-def promote(task: str, model: str | None, look: bool) -> None:
+@click.option("--seeds", type=WHOLE, help="Trainings of other seeds to show the scatter of.  [default: 3]")
+def promote(task: str, model: str | None, look: bool, seeds: int | None) -> None:
     """Judge a candidate of TASK against champion and baselines; if it is better it becomes champion.
 
     The exit code is 0 if it did; under 'mlflow run', whose run would be FAILED, after every verdict.
@@ -118,7 +119,8 @@ def promote(task: str, model: str | None, look: bool) -> None:
 
     outer = outer_run()
     with session(task) as (chosen, registry):
-        verdict = work.promote(registry, chosen, model or "", look, click.echo)
+        others = work.SEEDS if seeds is None else seeds
+        verdict = work.promote(registry, chosen, model or "", look, others, click.echo)
         click.echo(f"\n{terminal(verdict)}")
         if outer:
             lineage.tag_run(outer, {"verdict": verdict.decision, "verdict.sha256": verdict.sha256})

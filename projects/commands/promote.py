@@ -15,14 +15,17 @@ from registry import gate, lineage, versions
 from registry.card import card, ratios, summary
 from registry.champions import CHAMPION, Registry
 from registry.frozen import Frozen
-from registry.verdict import Verdict
+from registry.verdict import Spread, Verdict
 from registry.versions import LONGEST_DESCRIPTION, Version
 from tracking.models import load
+from tracking.resolution import resolution
 from tracking.rule import Rule
 from tracking.runs import CannotRecord, one_line
 
 __all__ = ["candidates", "promote"]
 
+#: Trainings with other seeds that are looked for, to show beside the interval what the seed alone does.
+SEEDS = 3
 #: Seed of the gate's bootstrap: the same candidate on the same sample gets the same verdict.
 SEED = 20_260_101
 
@@ -33,7 +36,7 @@ def candidates(task: str) -> list[Version]:
 
 
 def promote(
-    registry: Registry, task: Task, reference: str = "", look: bool = False,
+    registry: Registry, task: Task, reference: str = "", look: bool = False, seeds: int = SEEDS,
     say: Callable[[str], object] = print,
 ) -> Verdict:  # fmt: skip
     """Judge a candidate and make it champion if the verdict is PROMOTE.
@@ -47,6 +50,9 @@ def promote(
         The candidate, see `registry.versions.find`; empty for the newest.
     look : bool
         Only judge.
+    seeds : int
+        Versions with the same settings and other seeds that are asked about the frozen sample too, at most;
+        how their widths scatter is part of the verdict and decides nothing.
     say : callable
         Told what happens.
 
@@ -67,7 +73,9 @@ def promote(
         raise BadInput(f"{candidate.name} is the champion of {task.name} already")
     kept = freeze.ensure(registry, task.name)
     rivals = baselines.ensure(registry, task)
-    verdict, entrant, sample = _verdict(registry, task, task.rule, candidate, expected, rivals, kept, say)
+    verdict, entrant, sample = _verdict(
+        registry, task, task.rule, candidate, expected, rivals, kept, seeds, say
+    )
     details = {
         "decision": verdict.decision,
         "sample": verdict.sample_sha256,
@@ -96,7 +104,7 @@ def _candidate(task: str, reference: str) -> Version:
 
 def _verdict(
     registry: Registry, task: Task, rule: Rule, candidate: Version, expected: int | None,
-    rivals: dict[str, int], kept: Frozen, say: Callable[[str], object],
+    rivals: dict[str, int], kept: Frozen, seeds: int, say: Callable[[str], object],
 ) -> tuple[Verdict, Entrant | None, Sample | None]:  # fmt: skip
     """The verdict, never an exception: what goes wrong must not promote, and must be on record."""
     facts = {
@@ -122,11 +130,31 @@ def _verdict(
             {name: found[f"baseline-{name}"].contestant for name in rivals},
             task=task.name, sample_sha256=kept.sha256, seed=SEED, looks=int(str(facts["looks"])),
             trials=int(lineage.run_tags(candidate.run_id).get("search.trials", 0)),
-            spreads=lineage.spreads(candidate, [quantity.name for quantity in task.quantities]),
+            spreads=_spreads(task, candidate, found[candidate.name], sample, seeds, say),
         )  # fmt: skip
         return verdict, found[candidate.name], sample
     except Exception as error:
         return gate.undecided(f"it could not be judged: {one_line(error)}", **facts), None, None
+
+
+def _spreads(
+    task: Task, candidate: Version, own: Entrant, sample: Sample, seeds: int, say: Callable[[str], object]
+) -> list[Spread]:
+    """How core widths scatter over trainings that differ in the seed alone, all on the frozen events."""
+    entrants = [own]
+    for version in lineage.siblings(candidate, candidates(task.name), seeds):
+        try:
+            entrants.append(enter(task, version, version.name, sample))
+            say(f"{version.name}, of another seed: asked about {len(sample)} frozen events")
+        except CannotRecord as error:
+            say(f"{version.name}, of another seed, is left out: {error}")
+    if len(entrants) < 2:
+        return []
+    found = []
+    for quantity in task.quantities:
+        widths = [resolution(entrant.residuals.values[quantity.name]).sigma for entrant in entrants]
+        found.append(Spread(quantity.name, len(widths), float(np.std(widths, ddof=1) / np.mean(widths))))
+    return found
 
 
 def _unclear(candidate: Version, kept: Frozen) -> str:

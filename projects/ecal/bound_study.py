@@ -67,12 +67,12 @@ def against_distance(pairs: int) -> NDArray:
 def linear_estimates(
     energy: float, impact: tuple[float, float], events: int, angle: float = 0.0
 ) -> tuple[NDArray, NDArray]:
-    """Core and rms of linear estimates from the truth over the bound's sigma, for x, y and energy.
+    """Core and rms of linear estimates from the truth over the sigma they should have, for x, y and energy.
 
     Showers of one energy (GeV), impact (cm from the centre of a cell) and slope dx/dz are drawn and read out
     without a threshold; of cells with more than 0.15 GeV the linear combination is taken that is best
-    according to mean and covariance. Where this is 1, the bound is reached; below 1, showers that
-    are not Gaussian let an estimate be better than a Gaussian one.
+    according to mean and covariance, which promise the first term of the information. An rms of 1 says that
+    they are right; a core below 1, that showers are not Gaussian.
     """
     scene = Scene(photons=1, threshold=0.0, grid=9, incidence="target")
     truth = {"x": impact[0], "y": impact[1], "e": energy, "tx": angle, "ty": 0.0}

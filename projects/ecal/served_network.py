@@ -112,12 +112,13 @@ def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], di
     return model, lambda columns: tensors(model, *flat_cells(columns), *how), meaning
 
 
-def _opened(files: Mapping[str, str]) -> tuple[keras.Model, list[Any]]:
-    """The graph; threshold, cluster and larger as `answers` takes them."""
+def _opened(files: Mapping[str, str]) -> tuple[keras.Model, tuple[Any, ...]]:
+    """The graph, and what `answers` and `tensors` take behind the cells."""
     model = keras.models.load_model(files["network"], compile=False)
     with open(files["threshold"], encoding="ascii") as stream:
-        words: list[Any] = [float(stream.read())]
+        threshold = float(stream.read())
+    words: list[str] = []
     if "cluster" in files:
         with open(files["cluster"], encoding="ascii") as stream:
-            words += stream.read().split()
-    return model, words
+            words = stream.read().split()
+    return model, (threshold, *words)

@@ -138,7 +138,9 @@ class Searched:
         return None
 
     def _trial(self, settings: RunSettings, recorder: Recorder, folder: Path, seed: int) -> float:
-        task = only(self.task, lambda name: name == SUBJECT)
+        # The network alone: what it is compared with is the same in every trial.
+        alone = only(self.task, lambda name: name == SUBJECT)
+        task = replace(alone, limit=None, carried=lambda sample: {})
         events = self.events
         allowed = unseen(task, recorder)
         for context, sample in (("training", events.train), ("evaluation", events.test)):

@@ -24,8 +24,9 @@ from mlflow.tracking import MlflowClient
 
 from projects import catalog, rootio
 from projects.__main__ import main
-from registry import modelfiles
+from registry import modelfiles, versions
 from registry.champions import opened_registry
+from tracking.models import load
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning", "ignore::ResourceWarning"
@@ -259,6 +260,35 @@ def test_no_judgement_is_a_failure_under_mlflow_run(
     assert "could not be judged" in promoted("promote", "toy", "--look", code=1).output
 
 
+def test_the_verdict_shows_what_the_seed_does(promoted: Shell) -> None:
+    """Weights w and 1 - w give sqrt(w^2 + (1 - w)^2); equal seeds and other settings do not count."""
+    for seed in ("1", "2", "3", "2"):
+        promoted("run", "toy", "--network", "wobbly", "--seed", seed)
+    promoted("run", "toy", "--network", "wobbly", "--seed", "4", "--test_events", "1000")
+    told = promoted("promote", "toy", "--model", "7", "--look").output
+    assert "version 6, of another seed: asked about 20000 frozen events" in told
+    assert "version 4, of another seed" in told
+    assert "version 5" not in told
+    weights = []
+    for number in (7, 6, 4):
+        predict, _ = load(versions.fetch("toy", str(number)))
+        weights.append(predict({"a": np.ones(1), "b": np.zeros(1)})["t"][0])
+    widths = np.hypot(weights, 1 - np.array(weights))
+    wanted = np.std(widths, ddof=1) / np.mean(widths)
+    version = MlflowClient().get_model_version("toy", "7")
+    where = f"verdicts/{version.tags['verdict.sha256'][:12]}"
+    kept = json.loads(mlflow.artifacts.load_text(f"runs:/{version.run_id}/{where}/verdict.json"))
+    (spread,) = kept["spreads"]
+    assert (spread["quantity"], spread["trainings"]) == ("t", 3)
+    assert spread["relative"] == pytest.approx(wanted, rel=0.1)
+    assert f"3 seeds: σ of t scatters by {spread['relative']:.2%}" in told
+    card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/{where}/card.md")
+    assert "Spread of σ between trainings that differ in the seed alone: t " in card
+    assert (
+        "of another seed" not in promoted("promote", "toy", "--model", "7", "--look", "--seeds", "0").output
+    )
+
+
 def test_compare_shows_all(promoted: Shell, tmp_path: Path) -> None:
     told = promoted("compare", "champion,3", "baseline-first", "--out", str(tmp_path / "out")).output
     assert "champion / v3-network" in told
@@ -335,6 +365,75 @@ def test_predictions_are_aligned_friends(promoted: Shell, tmp_path: Path) -> Non
     assert np.array_equal(found["event"], np.concatenate([np.arange(700), np.arange(300)]))
     assert "is there already" in promoted("predict", files[0], files[2], code=2).output
     assert not list(tmp_path.glob("*.partial"))
+
+
+def collect_garbage() -> None:
+    """What `mlflow gc` deletes for good, deleted; by its own command."""
+    address = os.environ["MLFLOW_TRACKING_URI"]
+    words = [sys.executable, "-W", "ignore", "-m", "mlflow", "gc", "--backend-store-uri", address]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_repaired_champion_survives_the_garbage_collection(promoted: Shell) -> None:
+    client, run_id = MlflowClient(), run_of(1)
+    client.delete_run(run_id)
+    assert "repaired: run" in promoted("doctor", "toy", "--repair").output
+    collect_garbage()
+    assert client.get_run(run_id).info.lifecycle_stage == "active"
+    assert "0 problems" in promoted("doctor", "toy").output
+
+
+def test_after_the_garbage_collection_the_loss_is_told(promoted: Shell) -> None:
+    run_id = run_of(1)
+    MlflowClient().delete_run(run_id)
+    collect_garbage()
+    told = promoted("doctor", "toy", "--repair", code=1).output
+    assert f"run {run_id} of version 1 of toy is gone for good: a bundle of it can be imported" in told
+    assert f"no evidence of run '{run_id}'" in told
+    assert champion() == 1, "its model is not of the run, and goes on"
+    assert promoted("promote", "toy").exit_code == 0
+
+
+def test_a_deleted_experiment_comes_back_with_its_runs(promoted: Shell) -> None:
+    client = MlflowClient()
+    client.delete_experiment(client.get_experiment_by_name("toy").experiment_id)
+    assert "was deleted: --repair restores it" in promoted("doctor", "toy", code=1).output
+    promoted("doctor", "toy", "--repair")
+    assert "0 problems" in promoted("doctor", "toy").output
+    train(promoted, "good")
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("evidence/evidence.json", "no evidence of run"),
+        ("verdicts", "the verdict on version 1 of toy cannot be read"),
+        ("frozen", "frozen sample 1 cannot be fetched"),
+        ("model", "the model models:/toy/1 cannot be fetched"),
+    ],
+)
+def test_missing_files_are_found(promoted: Shell, where: str, told: str) -> None:
+    client = MlflowClient()
+    if where == "model":
+        place = Path(mlflow.artifacts.download_artifacts("models:/toy/1"))
+    else:
+        with opened_registry() as registry:
+            run_id = registry.state("toy").frozen["run_id"] if where == "frozen" else run_of(1)
+        place = Path(client.get_run(run_id).info.artifact_uri.removeprefix("file://")) / where
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    assert told in promoted("doctor", "toy", code=1).output
+
+
+def test_exchanged_files_are_found(promoted: Shell) -> None:
+    version = MlflowClient().get_model_version("toy", "1")
+    root = Path(MlflowClient().get_run(version.run_id).info.artifact_uri.removeprefix("file://"))
+    for name in ("evidence/evidence.json", f"verdicts/{version.tags['verdict.sha256'][:12]}/verdict.json"):
+        path = root / name
+        path.write_text(path.read_text().replace('"toy"', '"yot"'))
+    told = promoted("doctor", "toy", code=1).output
+    assert "the evidence of version 1 of toy is not that with which it was registered" in told
+    assert "the verdict on version 1 of toy is not the one that was given" in told
 
 
 PREDICTING = """

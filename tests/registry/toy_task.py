@@ -73,19 +73,28 @@ CANDIDATES = {of.__name__: of for of in (bad, fair, good, equal, broken)}
 
 def linear(inputs, truth, bench):
     """The mean as a network."""
+    return weighted(0.5)
+
+
+def wobbly(inputs, truth, bench):
+    """A mean with weights that depend on the seed."""
+    return weighted(float(np.random.default_rng(bench.seed).uniform(0.55, 0.75)))
+
+
+def weighted(first: float):
     import keras
 
     vector = keras.Input((2,))
     model = keras.Model(vector, keras.layers.Dense(1, use_bias=False)(vector))
-    model.set_weights([np.full((2, 1), 0.5, np.float32)])
+    model.set_weights([np.array([[first], [1 - first]], np.float32)])
     return model
 
 
 def candidate(settings: Settings) -> Estimator:
-    if settings.network == "linear":
+    if settings.network in ("linear", "wobbly"):
         from projects.regression import Regression
 
-        return Regression(("a", "b"), ("t",), linear)
+        return Regression(("a", "b"), ("t",), {"linear": linear, "wobbly": wobbly}[settings.network])
     return Formula("network", CANDIDATES[settings.network])
 
 
