@@ -104,8 +104,9 @@ def simulated(
     rng = np.random.default_rng((seed, 1))
     parts: list[Windowed] = []
     with tqdm(total=events, unit="event", desc="training events") as bar:
-        while bar.n < bar.total:
-            some = min(_CHUNK, bar.total - bar.n)
+        # The bar itself does not count where TQDM_DISABLE is set.
+        for first in range(0, events, _CHUNK):
+            some = min(_CHUNK, events - first)
             # Far from the small seeds that people choose for samples.
             own = int(np.random.SeedSequence((seed, len(parts))).generate_state(1)[0])
             parts.append(place(simulate(some, own), rng))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.ndimage import generate_binary_structure, label
 from test_windows import event, total
+from tqdm.auto import tqdm
 
+from projects.ecal.windowed import Windowed, simulated
 from projects.ecal.windows import windows
 
 #: An L of side neighbours, a cell that touches it by a corner, and one apart, which is not the highest.
@@ -69,3 +73,21 @@ def test_events_without_a_cell_have_no_cluster() -> None:
 def test_unknown_words_are_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"{name} '{value}' is unknown"):
         windows(*event((0, 0, 1.0)), 5, **{name: value})
+
+
+def test_training_events_are_simulated_without_a_progress_bar_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TQDM_DISABLE is set in batch jobs; a disabled bar does not count."""
+    monkeypatch.setattr("projects.ecal.windowed.tqdm", partial(tqdm, disable=True))
+    asked: list[int] = []
+
+    def simulate(events: int, seed: int) -> int:
+        asked.append(events)
+        assert len(asked) < 10
+        return events
+
+    def place(events: int, rng: np.random.Generator) -> Windowed:
+        return Windowed(np.zeros((events, 5, 5)), np.zeros((events, 2)), np.zeros((events, 3)))
+
+    assert len(simulated(simulate, place, 45_000, 1)) == 45_000
+    assert sum(asked) == 45_000
+    assert len(asked) > 1
