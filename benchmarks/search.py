@@ -1,0 +1,104 @@
+"""Searches measured: what a second worker brings, and whether proposals beat random ones at the same budget.
+
+    python -m benchmarks.search workers
+    python -m benchmarks.search algorithms --seeds 3
+
+The first runs the same random search with one worker and with two, of one core each, and prints the ratio of
+their times, start-up of the workers included. The second runs every algorithm on the same task, trials and
+seeds, and prints the best validation objective of each, and that of the best configuration trained again on
+all events and judged on others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean, stdev
+
+ALGORITHMS = ("random", "bayesian", "hyperband")
+
+
+def search(task: str, folder: Path, *words: str) -> tuple[float, str]:
+    """Run a search in a store of its own; seconds and the id of its run."""
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "projects", "tune", task, *words],
+        env={**os.environ, "MLFLOW_TRACKING_URI": store}, cwd=Path(__file__).parents[1],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return time.perf_counter() - begin, done.stdout.partition("search in run ")[2].split()[0]
+
+
+def objectives(folder: Path, run_id: str) -> tuple[float, float]:
+    """Best on validation events, and that of its final training on test events."""
+    import mlflow
+
+    from tracking.recall import look, nested
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    finals = nested(run_id, **{"trial.kind": "final"})
+    return look(run_id).metrics["best/objective"], finals[0].metrics["objective"]
+
+
+def workers(task: str, trials: int) -> None:
+    """Time of one worker over that of two."""
+    times = []
+    for number in (1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            words = ("--preset", "smoke", "--algorithm", "random", "--trials", str(trials), "--best", "0")
+            seconds, _ = search(
+                task, Path(folder), *words, "--workers", str(number), "--threads", "1",
+            )  # fmt: skip
+            times.append(seconds)
+            print(f"{number} worker(s) of one core: {trials} trials in {seconds:.0f} s", flush=True)
+    print(f"two workers finish {times[0] / times[1]:.2f} times faster than one")
+
+
+def algorithms(task: str, trials: int, seeds: int) -> None:
+    """Objectives of every algorithm at the same number of trials."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ALGORITHMS}
+    for seed in range(1, seeds + 1):
+        for name in ALGORITHMS:
+            with tempfile.TemporaryDirectory() as folder:
+                words = ("--preset", "smoke", "--algorithm", name, "--trials", str(trials))
+                # Of the same seed all have the same events.
+                seconds, run_id = search(task, Path(folder), *words, "--seed", str(seed), "--workers", "2")
+                found[name].append(objectives(Path(folder), run_id))
+            print(f"seed {seed}, {name}: {found[name][-1]}, {seconds:.0f} s", flush=True)
+    print(
+        "\n| algorithm | best of the trials, by seed | final training, by seed | mean of the latter / random |"
+    )
+    print("|---|---|---|---:|")
+    for name, pairs in found.items():
+        best, final = zip(*pairs, strict=True)
+        ratios = [math.log(one[1] / other[1]) for one, other in zip(pairs, found["random"], strict=True)]
+        error = stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else math.nan
+        print(
+            f"| {name} | {', '.join(f'{value:.4f}' for value in best)} "
+            f"| {', '.join(f'{value:.4f}' for value in final)} "
+            f"| {math.exp(mean(ratios)):.3f} ± {error:.3f} |"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("workers", "algorithms"))
+    parser.add_argument("--task")
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    if given.what == "workers":
+        workers(given.task or "ecal_stage1", given.trials)
+    else:
+        algorithms(given.task or "ecal_stage2", given.trials, given.seeds)
