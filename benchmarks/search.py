@@ -74,9 +74,7 @@ def algorithms(task: str, trials: int, seeds: int) -> None:
                 seconds, run_id = search(task, Path(folder), *words, "--seed", str(seed), "--workers", "2")
                 found[name].append(objectives(Path(folder), run_id))
             print(f"seed {seed}, {name}: {found[name][-1]}, {seconds:.0f} s", flush=True)
-    print(
-        "\n| algorithm | best of the trials, by seed | final training, by seed | mean of the latter / random |"
-    )
+    print("\n| algorithm | best of the trials, by seed | final training, by seed | the latter / random |")
     print("|---|---|---|---:|")
     for name, pairs in found.items():
         best, final = zip(*pairs, strict=True)
