@@ -24,7 +24,7 @@ from tracking.recall import Found, look, nested
 from tracking.recorder import Recorder, recording
 from tracking.runs import abandon
 
-__all__ = ["KIND", "OBJECTIVE", "PARAMETERS", "TRIAL", "Searched", "searched"]
+__all__ = ["KIND", "OBJECTIVE", "OBJECTIVE_ERR", "ORIGIN", "PARAMETERS", "TRIAL", "Searched", "searched"]
 
 #: Tags of a trial's run.
 TRIAL, KIND, ORIGIN = "trial", "trial.kind", "trial.of"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import socket
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,21 +15,18 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from projects import catalog
-from projects.run import SUBJECT, recorded
-from projects.search import summary
+from projects.run import recorded
 from projects.search.chief import Chief, split_address
-from projects.search.objective import judged
 from projects.search.oracle import oracle
+from projects.search.outcome import tell
 from projects.search.placing import DaskWorkers, LocalWorkers, Placed, cores_of
 from projects.search.settings import SearchSettings, fixed, lasting, separate, space_of
-from projects.search.trial import KIND, OBJECTIVE, OBJECTIVE_ERR, PARAMETERS, PREFIX, TRIAL, Searched
+from projects.search.trial import PREFIX, TRIAL, Searched
 from projects.settings import parse, resolve
 from projects.task import BadInput, Task
-from tracking.numbers import with_error
-from tracking.recall import Found, nested, settings_of
+from tracking.recall import nested, settings_of
 from tracking.recorder import Recorder, recording
 from tracking.runs import CannotRecord, abandon, active
-from tracking.tables import escaped
 
 __all__ = ["tune"]
 
@@ -85,7 +80,7 @@ def tune(name: str, tokens: Sequence[str], say: Callable[[str], object] = print)
         searched = Searched(recorder.run_id, task, search, settings)
         with tempfile.TemporaryDirectory(prefix="shashlik-") as folder:
             _conduct(searched, recorder, Path(folder), address, say)
-        return _report(searched, recorder, say)
+        return tell(searched, recorder, say)
 
 
 def _settings(task: Task, given: dict[str, str]) -> tuple[SearchSettings, Any]:
@@ -230,67 +225,3 @@ class _Progress:
                 return "its worker was lost, and so were those that tried again"
             return run.failure or "its objective is not a number"
         return "no worker could begin it"
-
-
-def _report(searched: Searched, recorder: Recorder, say: Callable[[str], object]) -> str:
-    """Tables and figures of all trials in the search's own run."""
-    found = nested(searched.run_id)
-    trials = [_trial(searched, run) for run in found if run.tags.get(KIND) == "search"]
-    done = [trial for trial in trials if trial.done]
-    if not done:
-        raise CannotRecord(f"none of {len(trials)} trials has an objective; see their runs for the reasons")
-    quantities = ", ".join(judged(searched.task))
-    what = (
-        f"geometric mean over {quantities} of the 68.3 % quantile of abs(prediction - truth), "
-        "on validation events"
-    )
-    blocks = summary.markdown(trials, searched.space, what)
-    finals = [run for run in found if run.tags.get(KIND) == "final"]
-    candidates = [
-        run
-        for run in finals
-        if run.status == "FINISHED" and run.tags.get("seed") == str(searched.settings.seed)
-    ]
-    if finals:
-        blocks.insert(1, _final_table(finals))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn on small samples
-        drawn = summary.figures(trials, searched.space, searched.settings.seed)
-    recorder.tell(blocks, drawn, {"search/trials.csv": summary.frame(trials).to_csv(index=False)})
-    best = summary.ranked(trials)[0]
-    recorder.metrics({
-        "best/objective": best.objective, "best/objective_err": best.error, "trials/finished": len(done),
-        "trials/failed": sum(trial.status == "FAILED" for trial in trials),
-    })  # fmt: skip
-    recorder.tag("search.trials", len(trials))
-    for block in blocks[:1]:
-        say(block.replace("**", ""))
-    return min(candidates, key=lambda run: run.metrics.get(OBJECTIVE, math.inf)).run_id if candidates else ""
-
-
-def _final_table(finals: Sequence[Found]) -> str:
-    lines = ["| final training of trial | seed | objective on test events | run |", "|---|---:|---:|---|"]
-    for run in sorted(finals, key=lambda run: (run.tags.get("trial.of", ""), int(run.tags.get("seed", 0)))):
-        value = with_error(run.metrics.get(OBJECTIVE, math.nan), run.metrics.get(OBJECTIVE_ERR, math.nan))
-        outcome = value if run.status == "FINISHED" else escaped(run.failure or run.status)
-        lines.append(f"| {run.tags.get('trial.of')} | {run.tags.get('seed')} | {outcome} | `{run.run_id}` |")
-    return "\n".join(lines)
-
-
-def _trial(searched: Searched, run: Found) -> summary.Trial:
-    """A trial from its run; values in the types of the task's settings."""
-    kinds = {
-        item.name: type(getattr(searched.settings, item.name))
-        for item in dataclasses.fields(searched.settings)
-    }
-    values = {
-        name: (run.settings[name] == "True") if kinds[name] is bool else kinds[name](run.settings[name])
-        for name in searched.space.varied
-        if name in run.settings
-    }
-    number = {name: run.metrics.get(name, math.nan) for name in (OBJECTIVE, OBJECTIVE_ERR, PARAMETERS)}
-    return summary.Trial(
-        run.tags[TRIAL], values, number[OBJECTIVE], number[OBJECTIVE_ERR],
-        run.metrics.get(f"{SUBJECT}/ns_per_event", math.nan), number[PARAMETERS], run.seconds, run.status,
-        run.failure, run.run_id,
-    )  # fmt: skip

@@ -31,7 +31,8 @@ FACING_MLFLOW = {
 DOORS = {"projects.__main__", "registry.__main__"}
 #: Together with the doors the only modules of projects that see tracking's mlflow side and the registry.
 COMPOSERS = DOORS | {
-    "projects.contest", "projects.mlproject", "projects.run", "projects.search.trial", "projects.search.tune",
+    "projects.contest", "projects.mlproject", "projects.run", "projects.search.outcome",
+    "projects.search.trial", "projects.search.tune",
 }  # fmt: skip
 
 

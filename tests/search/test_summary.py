@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from projects.search.summary import FEWEST, Trial, figures, frame, front, importance, markdown, ranked
+from projects.search.pictures import figures
+from projects.search.summary import FEWEST, Trial, frame, front, importance, markdown, ranked
 from projects.space import Choice, Range, Space
 
 SPACE = Space({"rate": Range(1e-4, 1e-1, log=True), "depth": Range(1, 5), "kind": Choice(("relu", "elu"))})
