@@ -48,7 +48,7 @@ def _history(done: Sequence[Trial], trials: Sequence[Trial]) -> Figure:
 
 def _parallel(done: Sequence[Trial], space: Space) -> Figure:
     """One line a trial over one axis a setting; the better the darker."""
-    figure = Figure(figsize=(max(8, 1.6 * (len(space.varied) + 1)), 5), layout="constrained")
+    figure = Figure(figsize=(9.2, 5), layout="constrained")
     axes = figure.add_subplot()
     places = coordinates(done, space)
     logs = np.log([trial.objective for trial in done])
@@ -94,7 +94,7 @@ def _importance(weights: Mapping[str, tuple[float, float]], score: float, trials
 
 
 def _pareto(done: Sequence[Trial]) -> Figure:
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    figure = Figure(figsize=(9.2, 4.5), layout="constrained")
     for axes, cost, label in zip(
         figure.subplots(1, 2, sharey=True), ("ns_per_event", "parameters"), ("ns an event", "weights"),
         strict=True,
