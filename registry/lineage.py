@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from registry.versions import Version
+from tracking.recall import settings_in
 from tracking.runs import CannotRecord, one_line
 
 __all__ = [
@@ -65,7 +66,7 @@ def run_settings(run_id: str) -> dict[str, str]:
         params = MlflowClient().get_run(run_id).data.params
     except MlflowException:
         return {}
-    return {name.removeprefix("cfg."): value for name, value in params.items() if name.startswith("cfg.")}
+    return settings_in(params)
 
 
 def run_tags(run_id: str) -> Mapping[str, str]:

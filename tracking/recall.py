@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from tracking.evidence import Evidence, from_json
 from tracking.runs import FAILURE, CannotRecord, one_line, resumable
 
-__all__ = ["Found", "look", "nested", "recall", "settings_of"]
+__all__ = ["Found", "look", "nested", "recall", "settings_in", "settings_of"]
 
 #: Runs asked for at a time.
 _PAGE = 1000
@@ -48,7 +48,8 @@ class Found:
     tags: Mapping[str, str]
 
 
-def _settings(params: Mapping[str, str]) -> dict[str, str]:
+def settings_in(params: Mapping[str, str]) -> dict[str, str]:
+    """The resolved settings among the parameters of a run."""
     return {name.removeprefix("cfg."): value for name, value in params.items() if name.startswith("cfg.")}
 
 
@@ -59,7 +60,7 @@ def _found(run: Run) -> Found:
         run.info.status,
         run.data.tags.get(FAILURE, ""),
         (end - begin) / 1e3 if begin and end else math.nan,
-        _settings(run.data.params),
+        settings_in(run.data.params),
         run.data.metrics,
         run.data.tags,
     )
@@ -103,7 +104,7 @@ def settings_of(run_id: str, task: str) -> dict[str, str]:
     CannotRecord
         If the store does not answer or there is no such run.
     """
-    return _settings(resumable(run_id, task).data.params)
+    return settings_in(resumable(run_id, task).data.params)
 
 
 def recall(run_id: str) -> Evidence:

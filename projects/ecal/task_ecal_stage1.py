@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from projects.ecal import single_task
-from projects.ecal.bound import bound
 from projects.ecal.detector import SCHEMA
 from projects.ecal.photons import QUANTITIES
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.scenes import limit, simulator
+from projects.ecal.simulation import Scene
 from projects.settings import setting
 from projects.task import Estimator, Predictions, Sample, Task
 from tracking.residuals import Residuals
@@ -33,14 +33,6 @@ def _scene(settings: Settings) -> Scene:
     )
 
 
-def _simulate(settings: Settings, events: int, seed: int) -> Sample:
-    return simulate(_scene(settings), events, seed)
-
-
-def _limit(settings: Settings, sample: Sample) -> Predictions:
-    return bound(_scene(settings), sample)
-
-
 def _estimators(settings: Settings) -> Sequence[Estimator]:
     return single_task.estimators(settings, "normal", scaling="event")
 
@@ -62,13 +54,13 @@ TASK = Task(
     schema=SCHEMA,
     settings=Settings,
     presets=single_task.presets(batch=50),
-    simulate=_simulate,
+    simulate=simulator(_scene),
     estimators=_estimators,
     residuals=_residuals,
     quantities=QUANTITIES[:2],
     binnings=single_task.BINNINGS,
     carried=single_task.carried,
-    limit=_limit,
+    limit=limit(_scene),
     spaces=single_task.spaces(),
     rule=single_task.rule("x", "y"),
 )

@@ -9,10 +9,10 @@ import awkward as ak
 import numpy as np
 
 from projects.ecal import single_task
-from projects.ecal.bound import bound
 from projects.ecal.detector import SCHEMA, SHASHLIK
 from projects.ecal.photons import QUANTITIES
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.scenes import limit, simulator
+from projects.ecal.simulation import Scene
 from projects.settings import setting
 from projects.task import BadInput, Estimator, Predictions, Sample, Task
 from tracking.residuals import Residuals
@@ -45,14 +45,6 @@ def _scene(settings: Settings) -> Scene:
         noise=settings.noise,
         threshold=settings.threshold,
     )
-
-
-def _simulate(settings: Settings, events: int, seed: int) -> Sample:
-    return simulate(_scene(settings), events, seed)
-
-
-def _limit(settings: Settings, sample: Sample) -> Predictions:
-    return bound(_scene(settings), sample)
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
@@ -89,13 +81,13 @@ TASK = Task(
     schema=SCHEMA,
     settings=Settings,
     presets=single_task.presets(batch=64),
-    simulate=_simulate,
+    simulate=simulator(_scene),
     estimators=_estimators,
     residuals=_residuals,
     quantities=QUANTITIES,
     binnings=single_task.BINNINGS,
     carried=single_task.carried,
-    limit=_limit,
+    limit=limit(_scene),
     pictures=single_task.pictures,
     extra_metrics=single_task.extra_metrics,
     spaces=single_task.spaces(),

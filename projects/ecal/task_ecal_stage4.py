@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from projects.ecal import photons
 from projects.ecal.baselines import baselines
-from projects.ecal.bound import bound
 from projects.ecal.detector import SCHEMA
 from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.scenes import limit, simulator
+from projects.ecal.simulation import Scene
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import Estimator, Predictions, Sample, Task
@@ -68,14 +68,6 @@ def _scene(settings: Settings) -> Scene:
     )
 
 
-def _simulate(settings: Settings, events: int, seed: int) -> Sample:
-    return simulate(_scene(settings), events, seed)
-
-
-def _limit(settings: Settings, sample: Sample) -> Predictions:
-    return bound(_scene(settings), sample)
-
-
 def _estimators(settings: Settings) -> Sequence[Estimator]:
     chosen = {
         item.name: getattr(settings, item.name)
@@ -122,13 +114,13 @@ TASK = Task(
         name: {**values, **({"train_events": 4000, "test_events": 4000} if name == "smoke" else {})}
         for name, values in PRESETS.items()
     },
-    simulate=_simulate,
+    simulate=simulator(_scene),
     estimators=_estimators,
     residuals=partial(photons.residuals, photons=2),
     quantities=photons.QUANTITIES,
     binnings=photons.BINNINGS,
     carried=partial(photons.carried, photons=2),
-    limit=_limit,
+    limit=limit(_scene),
     pictures=_pictures,
     extra_metrics=_extra_metrics,
     spaces={

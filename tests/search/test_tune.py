@@ -114,9 +114,7 @@ def test_search_from_beginning_to_end(store: str) -> None:
         assert run.metrics["parameters"] > 0
         assert run.metrics["network/ns_per_event"] > 0
         assert "network/mass/sigma" in run.metrics
-        assert "training/tiny/loss" in run.metrics or any(
-            name.startswith("training/") for name in run.metrics
-        )
+        assert any(name.startswith("training/") for name in run.metrics)
     searched = [run for run in found if run.tags["trial.kind"] == "search"]
     # Validated on the same events, which are none of those that a run is judged on.
     assert len({run.tags["data.sha256"] for run in searched}) == 1
