@@ -293,6 +293,8 @@ class Task:
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
     rule : Rule
         When a candidate becomes champion; without one nothing does.
+    frozen_events : int
+        Size of a frozen sample where nobody asks for another: enough for the rule's margins to be decided.
     spaces : mapping of str to Space
         What `tune` can vary, by name; without one called ``default`` there is nothing to search.
     """
@@ -318,4 +320,5 @@ class Task:
     )
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
     rule: Rule | None = None
+    frozen_events: int = 20_000
     spaces: Mapping[str, Space] = field(default_factory=dict)
