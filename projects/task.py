@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from projects.space import Space
+from projects.variants import Study
 from tracking.residuals import Binning, Quantity, Residuals
 from tracking.rule import Rule
 
@@ -295,6 +296,8 @@ class Task:
         When a candidate becomes champion; without one nothing does.
     spaces : mapping of str to Space
         What `tune` can vary, by name; without one called ``default`` there is nothing to search.
+    study : Study
+        Variants of the network that `study` compares; without one there is nothing to study.
     """
 
     name: str
@@ -319,3 +322,4 @@ class Task:
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
     rule: Rule | None = None
     spaces: Mapping[str, Space] = field(default_factory=dict)
+    study: Study | None = None
