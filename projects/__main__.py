@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from projects.commands import declared, searching
+from projects.commands import declared, searching, studying
 from projects.task import BadInput
 
 __all__ = ["main"]
@@ -82,7 +82,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
 
 
-for command in (*searching.COMMANDS, *declared.COMMANDS):
+for command in (*searching.COMMANDS, *studying.COMMANDS, *declared.COMMANDS):
     main.add_command(command)
 
 

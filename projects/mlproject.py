@@ -10,6 +10,7 @@ import click
 from projects import catalog
 from projects.commands.declared import COMMANDS
 from projects.search.settings import SearchSettings
+from projects.study.settings import StudySettings
 
 __all__ = ["render"]
 
@@ -58,6 +59,8 @@ def render() -> str:
     lines += [_fields(task.name, task.title, task.settings, f"run {task.name}") for task in tasks]
     title = "Search hyper-parameters; beside these it takes every parameter of the task"
     lines.append(_fields("tune", title, SearchSettings, "tune {task}", "      task: {type: string}\n"))
+    title = "Compare variants of a network; beside these it takes every parameter of the task"
+    lines.append(_fields("study", title, StudySettings, "study {task}", "      task: {type: string}\n"))
     lines += [_entry(command) for command in COMMANDS]
     return "".join(lines)
 

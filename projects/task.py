@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from projects.space import Space
+from projects.variants import Study
 from tracking.residuals import Binning, Quantity, Residuals
 from tracking.rule import Rule
 
@@ -297,6 +298,8 @@ class Task:
         Size of a frozen sample where nobody asks for another: enough for the rule's margins to be decided.
     spaces : mapping of str to Space
         What `tune` can vary, by name; without one called ``default`` there is nothing to search.
+    study : Study
+        Variants of the network that `study` compares; without one there is nothing to study.
     """
 
     name: str
@@ -322,3 +325,4 @@ class Task:
     rule: Rule | None = None
     frozen_events: int = 20_000
     spaces: Mapping[str, Space] = field(default_factory=dict)
+    study: Study | None = None

@@ -116,6 +116,7 @@ def train(
     bench: Bench,
     augment: Callable[[Any, Any, Any], tuple[Any, Any]] | None = None,
     weights: NDArray[Any] | None = None,
+    after: Callable[[], None] | None = None,
 ) -> dict[str, list[float]]:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -137,6 +138,8 @@ def train(
         ``augment(inputs, truth, seed)`` changes a batch of tensors; ``seed`` is a stateless seed, shape (2,).
     weights : ndarray, optional
         Weight of each training event.
+    after : callable, optional
+        Called after each epoch, before a checkpoint is written; it may change weights.
 
     Returns
     -------
@@ -165,7 +168,7 @@ def train(
     if not state.finished and state.epoch < plan.epochs:
         columns = data if weights is None else (*data, weights)
         batches = _batches(columns, batch, steps, state.epoch, plan.epochs, bench.seed, augment)
-        watch = _Watch(state, plan, validation, max(batch, 1024))
+        watch = _Watch(state, plan, validation, max(batch, 1024), after)
         try:
             twin.fit(
                 batches,
@@ -278,8 +281,16 @@ class _State:
 class _Watch(keras.callbacks.Callback):
     """Validation, curves, checkpoints, early stopping and the progress bar."""
 
-    def __init__(self, state: _State, plan: Plan, validation: tuple[Arrays, Arrays], batch: int) -> None:
+    def __init__(
+        self,
+        state: _State,
+        plan: Plan,
+        validation: tuple[Arrays, Arrays],
+        batch: int,
+        after: Callable[[], None] | None,
+    ) -> None:
         super().__init__()
+        self.after = after
         self.state, self.plan, self.validation, self.batch = state, plan, validation, batch
         self.bar = tqdm(total=plan.epochs, initial=state.epoch, desc=f"training {state.stage}", unit="epoch")
 
@@ -299,6 +310,8 @@ class _Watch(keras.callbacks.Callback):
         self._must_be_finite(facts["val_loss"] + 0.0 * weights_sum)
         state = self.state
         state.advance(facts)
+        if self.after is not None:
+            self.after()
         state.bench.curve(state.stage, facts, state.epoch)
         self.bar.update()
         self.bar.set_postfix(loss=f"{facts['loss']:.4g}", validation=f"{facts['val_loss']:.4g}")

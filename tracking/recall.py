@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import mlflow
 from mlflow.entities import Run
@@ -13,9 +15,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from tracking.evidence import Evidence, from_json
+from tracking.predictions import PredictionTable, read
 from tracking.runs import FAILURE, CannotRecord, one_line, resumable
 
-__all__ = ["Found", "look", "nested", "recall", "settings_in", "settings_of"]
+__all__ = ["ANSWERS", "Found", "answers", "look", "nested", "recall", "settings_in", "settings_of"]
+
+#: Where `tracking.report.write` puts the predictions on the test events of a run.
+ANSWERS = "evidence/predictions.parquet"
 
 #: Runs asked for at a time.
 _PAGE = 1000
@@ -96,15 +102,15 @@ def nested(parent: str, **tags: str) -> list[Found]:
             return [_found(run) for run in sorted(found, key=lambda run: run.info.start_time)]
 
 
-def settings_of(run_id: str, task: str) -> dict[str, str]:
-    """The resolved settings, as they were logged, of a run of `task` that can be resumed.
+def settings_of(run_id: str, task: str, reopen: bool = False) -> dict[str, str]:
+    """The resolved settings, as they were logged, of a run of `task` that can be resumed, or reopened.
 
     Raises
     ------
     CannotRecord
         If the store does not answer or there is no such run.
     """
-    return settings_in(resumable(run_id, task).data.params)
+    return settings_in(resumable(run_id, task, reopen).data.params)
 
 
 def recall(run_id: str) -> Evidence:
@@ -122,3 +128,25 @@ def recall(run_id: str) -> Evidence:
         raise CannotRecord(
             f"no evidence of run {run_id!r} in {mlflow.get_tracking_uri()} ({one_line(error)})"
         ) from error
+
+
+def answers(run_id: str, path: str = ANSWERS) -> PredictionTable:
+    """Predictions that a run recorded, event by event.
+
+    Parameters
+    ----------
+    path : str
+        The artifact: those on the run's test events, or others from `tracking.recorder.Recorder.answers`.
+
+    Raises
+    ------
+    CannotRecord
+        If there are none that can be read.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            return read(Path(MlflowClient().download_artifacts(run_id, path, scratch)))
+        except (MlflowException, OSError, ValueError) as error:
+            raise CannotRecord(
+                f"no predictions {path} of run {run_id!r} in {mlflow.get_tracking_uri()} ({one_line(error)})"
+            ) from error

@@ -18,7 +18,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from tracking import checkpoints, report
+from tracking import checkpoints, predictions, report
 from tracking.curves import Curves, Point
 from tracking.datasets import Recorded
 from tracking.evidence import Evidence
@@ -40,6 +40,7 @@ def recording(
     settings: Mapping[str, Any],
     resume: str | None = None,
     parent: str | None = None,
+    reopen: bool = False,
 ) -> Iterator[Recorder]:
     """Everything inside belongs to one mlflow run.
 
@@ -55,13 +56,15 @@ def recording(
         Id of a run to continue.
     parent : str, optional
         Id of the run below which a new one is nested.
+    reopen : bool
+        Whether a finished run can be continued too, as one below which more runs are to be nested.
 
     Raises
     ------
     CannotRecord
         If the store does not answer, or the run cannot be resumed, or not with these settings.
     """
-    with active(task, resume, parent) as run:
+    with active(task, resume, parent, reopen) as run:
         recorder = Recorder(run.info.run_id)
         try:
             recorder._begin(task, seed, settings, run.data.params)
@@ -226,6 +229,13 @@ class Recorder:
                 ) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def answers(self, table: PredictionTable, path: str) -> None:
+        """Keep predictions on a sample as the artifact `path`, beside those on the run's own test events."""
+        with tempfile.TemporaryDirectory() as scratch:
+            local = Path(scratch) / Path(path).name
+            predictions.write(table, local)
+            self._client.log_artifact(self.run_id, str(local), str(Path(path).parent))
 
     def keep(self, folder: Path, where: str) -> None:
         """Keep what is in a folder as artifacts; nothing that matters, so a store that fails is let off."""

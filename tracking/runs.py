@@ -59,14 +59,16 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def active(task: str, resume: str | None = None, parent: str | None = None) -> Iterator[Run]:
+def active(
+    task: str, resume: str | None = None, parent: str | None = None, reopen: bool = False
+) -> Iterator[Run]:
     """A run that is active in mlflow inside the context.
 
-    It is the run `resume`; else a new one below the run `parent`; else the one that ``mlflow run`` made for
-    this process (MLFLOW_RUN_ID); else a new one in the experiment named by MLFLOW_EXPERIMENT_NAME or after
-    the task. It ends as FINISHED, or as
-    FAILED with the reason in the tag ``failure`` for any exception, Ctrl-C, SIGTERM and SIGHUP included. Of
-    a process that was killed outright the next run of the experiment on the same machine takes care.
+    It is the run `resume`, which must not be finished unless `reopen` says so; else a new one below the run
+    `parent`; else the one that ``mlflow run`` made for this process (MLFLOW_RUN_ID); else a new one in the
+    experiment named by MLFLOW_EXPERIMENT_NAME or after the task. It ends as FINISHED, or as FAILED with the
+    reason in the tag ``failure`` for any exception, Ctrl-C, SIGTERM and SIGHUP included. Of a process that
+    was killed outright the next run of the experiment on the same machine takes care.
 
     A run is always continued under its own id. The one that ``mlflow run`` makes all the same for a process
     that resumes another says in its description where to look, and ends as that other one does.
@@ -81,7 +83,7 @@ def active(task: str, resume: str | None = None, parent: str | None = None) -> I
     run_id = resume or given
     try:
         if resume:
-            experiment_id = resumable(resume, task).info.experiment_id
+            experiment_id = resumable(resume, task, reopen).info.experiment_id
         elif parent:
             experiment_id = client.get_run(parent).info.experiment_id
         elif given:
@@ -95,6 +97,8 @@ def active(task: str, resume: str | None = None, parent: str | None = None) -> I
             run_id=run_id,
             experiment_id=None if run_id else experiment_id,
             parent_run_id=None if run_id else parent,
+            # One process may have both: the run that is active is then the one above.
+            nested=parent is not None,
         )
     except (MlflowException, OSError) as error:
         raise CannotRecord(
@@ -178,8 +182,8 @@ def _experiment(client: MlflowClient, name: str) -> str:
     return found.experiment_id
 
 
-def resumable(run_id: str, task: str) -> Run:
-    """A run of `task` that can be continued, for it was interrupted or failed.
+def resumable(run_id: str, task: str, reopen: bool = False) -> Run:
+    """A run of `task` that can be continued, for it was interrupted or failed, or may be reopened.
 
     Raises
     ------
@@ -198,7 +202,7 @@ def resumable(run_id: str, task: str) -> Run:
         raise CannotRecord(f"run {run_id} is of task {known!r}, not {task!r}: give the id of a run of {task}")
     if run.info.lifecycle_stage != "active":
         raise CannotRecord(f"run {run_id} is deleted: 'mlflow runs restore --run-id {run_id}' brings it back")
-    if run.info.status == "FINISHED":
+    if run.info.status == "FINISHED" and not reopen:
         raise CannotRecord(f"run {run_id} is finished: only one that failed or was killed can be resumed")
     process = run.data.tags.get(PROCESS, "")
     if run.info.status == "RUNNING" and lives(process):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from projects.ecal.baselines import cell_arrays, truth_array
+from projects.ecal.baselines import ProfileFit, cell_arrays, shipped, truth_array
 from projects.ecal.detector import PITCH
+from projects.ecal.switches import Switches
 from projects.ecal.windowed import Windowed, simulated, windowed
 from projects.task import BadInput, Bench, Portable, Predictions, Sample
 
@@ -64,13 +65,15 @@ class NetworkSettings:
         Whether the network knows where in the calorimeter the window is, and thus the angle of a photon from
         the target.
     scaling : {"event", "sample", "fixed"}
-        How the study's network of single photons scales the cells, see `projects.ecal.seed_networks.single`.
+        How the stage's network of the study scales the cells, see `projects.ecal.seed_networks.network`.
     width, depth : int
         Units of a hidden layer of the correction, and how many such layers.
     activation : str
         Their activation.
     dropout : float
         Share of their units left out in training.
+    switches : Switches
+        What is tried on the study's network.
     """
 
     network: str = "default"
@@ -93,9 +96,16 @@ class NetworkSettings:
     depth: int = 3
     activation: str = "relu"
     dropout: float = 0.0
+    switches: Switches = field(default_factory=Switches)
 
     def placing(self, sample: Sample, rng: np.random.Generator) -> Windowed:
         """Usable events of a sample in their windows, for the training."""
+        if self.switches.events == "lednev":
+            found = ProfileFit("lednev", shipped("lednev", self.photons, self.incidence), self.photons)
+            split = found.predict(sample)["photons"] == self.photons
+            if not split.any():
+                raise BadInput(f"the Lednev fit splits none of {len(sample)} events: leave events: out")
+            sample = sample.select(split)
         truth = truth_array(sample, self.photons)
         return windowed(
             cell_arrays(sample), truth, self.window, self.threshold, self.placement, rng, self.cluster,
@@ -178,29 +188,36 @@ class NetworkEstimator:
 
     def _fit_seed(self, train: Sample, pool: Windowed, own: Windowed, bench: Bench) -> Any:
         """A network of the study, trained as there."""
-        from projects.ecal import networks, seed_networks
+        from projects.ecal import seed_networks
         from projects.ecal.pair_graph import seed_graph
         from projects.training import Plan
         from projects.training import train as run
 
-        settings = self.settings
+        settings, switches = self.settings, self.settings.switches
         plan = Plan(settings.epochs, settings.batch, settings.rate, constant=True,
                     patience=settings.patience or None)  # fmt: skip
-        watching = own.cut(0, _WATCHING)
-        loss: Callable[[Any, Any], Any] = networks.seed_loss
+        scaling = settings.scaling if switches.scaling == "stage" else switches.scaling
+        # Where photons come in parallel the position says nothing.
+        position = settings.position and settings.incidence == "target"
         if settings.photons == 2:
-            network = networks.seed_network(settings.window)
-        else:
-            network = seed_networks.single(settings.scaling, settings.window, pool.cells, settings.position)
-            loss = seed_networks.mean_squares
-        taught, watched = ((part.inputs(network), part.truth) for part in (pool, watching))
-        run("seed", network, loss, taught, watched, plan, bench)
+            position = switches.position
+        network = trained = seed_networks.network(
+            settings.photons, settings.window, scaling, pool.cells, position, switches
+        )
+        remember = None
+        if switches.order == "epoch":
+            trained, remember = seed_networks.remembering(network)
+        taught, watched = (
+            (part.inputs(network), seed_networks.ordered(part.truth, switches.order))
+            for part in (pool, own.cut(0, _WATCHING))
+        )
+        loss = seed_networks.loss(settings.photons, switches)
+        run("seed", trained, loss, taught, watched, plan, bench, after=remember)
         return seed_graph(network)
 
     def _fit_refined(self, train: Sample, pool: Windowed, own: Windowed, bench: Bench) -> Any:
         """Starts, fit, correction, and the correction adapted to the training sample."""
         from projects.ecal import networks, pair_graph
-        from projects.ecal.baselines import shipped
         from projects.ecal.refinement import Readout
         from projects.ecal.tuning import tuned_profile
         from projects.training import Plan, predict

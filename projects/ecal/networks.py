@@ -1,4 +1,4 @@
-"""Networks and losses of the two-photon task: where the pair is, what the fit gets wrong, and the seed's net.
+"""Networks and losses of the two-photon task: where the pair is, and what the fit gets wrong.
 
 Pairs have no order, so every loss on pairs takes the better of the two assignments.
 """
@@ -18,8 +18,6 @@ __all__ = [
     "correction_loss",
     "correction_network",
     "mirrored",
-    "seed_loss",
-    "seed_network",
     "start_loss",
     "start_network",
 ]
@@ -93,23 +91,6 @@ def correction_loss(truth: Tensor, answer: Tensor) -> Tensor:
     """Negative log likelihood of Student's t with the network's own location and scale."""
     pull2 = ops.square((truth - answer[:, :3]) * ops.exp(-answer[:, 3:]))
     return ops.sum(answer[:, 3:] + (FREEDOM + 1) / 2 * ops.log1p(pull2 / FREEDOM), axis=-1)
-
-
-def seed_network(size: int) -> keras.Model:
-    """The dense network of the original study: cells (n, size, size) to x1 y1 E1 x2 y2 E2 (cm, GeV)."""
-    cells = keras.Input((size, size), name="cells")
-    hidden = layers.Normalization(mean=2.5, variance=13.4)(layers.Reshape((size * size,))(cells))
-    for width in (128, 256, 512, 256, 128, 64):
-        hidden = layers.Dense(width, activation="relu")(hidden)
-    return keras.Model(cells, layers.Dense(6)(hidden), name="seed")
-
-
-def seed_loss(truth: Tensor, pair: Tensor) -> Tensor:
-    """The study's flip-invariant weighted loss: squares in units of 0.5 cm and 2.5 GeV, the better order."""
-    scale = np.tile(np.array([1 / 0.5, 1 / 0.5, 1 / 2.5], dtype=np.float32), 2)
-    straight = ops.sum(ops.square((truth - pair) * scale), axis=-1)
-    flipped = ops.sum(ops.square((truth - ops.roll(pair, 3, axis=-1)) * scale), axis=-1)
-    return ops.minimum(straight, flipped)
 
 
 def mirrored(size: int, pitch: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from projects.ecal import photons
 from projects.ecal.baselines import baselines
 from projects.ecal.estimator import NetworkEstimator, NetworkSettings
+from projects.ecal.switches import HELP, switched
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import Estimator, Predictions, Sample
@@ -57,6 +58,7 @@ class SingleSettings(RunSettings):
         "relu", "activation of the hidden layers", allowed=("relu", "gelu", "silu", "elu", "selu", "tanh")
     )
     dropout: float = setting(0.0, "share of the units left out in training", least=0, most=0.9)
+    switches: str = setting("", HELP)
 
 
 def presets(batch: int) -> Mapping[str, Mapping[str, Any]]:
@@ -81,10 +83,11 @@ def estimators(settings: SingleSettings, incidence: str, scaling: str) -> Sequen
     settings : SingleSettings
     incidence : {"normal", "target"}
     scaling : str
-        Of the study's network, see `projects.ecal.seed_networks.single`.
+        Of the study's network, see `projects.ecal.seed_networks.network`.
     """
     named = {item.name for item in fields(NetworkSettings)} & {item.name for item in fields(settings)}
     chosen = {name: getattr(settings, name) for name in named}
+    chosen["switches"] = switched(settings.switches, settings.network, 1, incidence)
     network = NetworkSettings(photons=1, window=WINDOW, incidence=incidence, scaling=scaling, **chosen)
     return [*baselines(1, incidence), NetworkEstimator(network)]
 

@@ -10,6 +10,7 @@ from projects.ecal.detector import SCHEMA
 from projects.ecal.photons import QUANTITIES
 from projects.ecal.scenes import limit, simulator
 from projects.ecal.simulation import Scene
+from projects.ecal.studies import STAGE1
 from projects.settings import setting
 from projects.task import Estimator, Predictions, Sample, Task
 from tracking.residuals import Residuals
@@ -62,5 +63,6 @@ TASK = Task(
     carried=single_task.carried,
     limit=limit(_scene),
     spaces=single_task.spaces(),
+    study=STAGE1,
     rule=single_task.rule("x", "y"),
 )

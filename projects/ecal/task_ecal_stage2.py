@@ -10,6 +10,7 @@ from projects.ecal.detector import SCHEMA
 from projects.ecal.photons import QUANTITIES
 from projects.ecal.scenes import limit, simulator
 from projects.ecal.simulation import Scene
+from projects.ecal.studies import STAGE2
 from projects.settings import setting
 from projects.task import Estimator, Task
 
@@ -57,5 +58,6 @@ TASK = Task(
     pictures=single_task.pictures,
     extra_metrics=single_task.extra_metrics,
     spaces=single_task.spaces(),
+    study=STAGE2,
     rule=single_task.rule("x", "y", "energy"),
 )

@@ -13,6 +13,7 @@ from projects.ecal.detector import SCHEMA, SHASHLIK
 from projects.ecal.photons import QUANTITIES
 from projects.ecal.scenes import limit, simulator
 from projects.ecal.simulation import Scene
+from projects.ecal.studies import STAGE3
 from projects.settings import setting
 from projects.task import BadInput, Estimator, Predictions, Sample, Task
 from tracking.residuals import Residuals
@@ -91,5 +92,6 @@ TASK = Task(
     pictures=single_task.pictures,
     extra_metrics=single_task.extra_metrics,
     spaces=single_task.spaces(),
+    study=STAGE3,
     rule=single_task.rule("x", "y", "energy"),
 )

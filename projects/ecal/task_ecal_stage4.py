@@ -14,6 +14,8 @@ from projects.ecal.detector import SCHEMA
 from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
 from projects.ecal.scenes import limit, simulator
 from projects.ecal.simulation import Scene
+from projects.ecal.studies import PAIRS
+from projects.ecal.switches import HELP, switched
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import Estimator, Predictions, Sample, Task
@@ -54,6 +56,7 @@ class Settings(RunSettings):
         NetworkSettings.hypotheses, "places where the network starts the fit", least=1, most=16
     )
     placement: str = setting("centred", "how the window is placed in training", allowed=("centred", "random"))
+    switches: str = setting("", HELP)
 
 
 def _scene(settings: Settings) -> Scene:
@@ -74,6 +77,7 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
         for item in fields(NetworkSettings)
         if hasattr(settings, item.name)
     }
+    chosen["switches"] = switched(settings.switches, settings.network, 2, settings.incidence)
     return [*baselines(2, settings.incidence), NetworkEstimator(NetworkSettings(**chosen))]
 
 
@@ -145,6 +149,7 @@ TASK = Task(
             events="network_events",
         ),
     },
+    study=PAIRS,
     rule=Rule(
         primary=("x", "y", "energy"),
         rivals=("coral", "lednev", "coral-tuned", "lednev-tuned"),

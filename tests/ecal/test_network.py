@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from projects.ecal import networks
+from projects.ecal import networks, seed_networks
 from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
 from projects.ecal.photons import residuals
 from projects.ecal.simulation import Scene, simulate
@@ -102,13 +102,13 @@ def test_losses_do_not_care_for_the_order_of_a_pair() -> None:
     truth, found = rng.normal(size=(2, 20, 6)).astype(np.float32) * 5
     flipped = np.roll(found, 3, axis=1)
     np.testing.assert_allclose(
-        networks.seed_loss(truth, found), networks.seed_loss(truth, flipped), rtol=1e-5
+        seed_networks.loss(2)(truth, found), seed_networks.loss(2)(truth, flipped), rtol=1e-5
     )
     loss = networks.start_loss()
     np.testing.assert_allclose(
         loss(truth, found[:, None]), loss(truth, np.stack([flipped], axis=1)), rtol=1e-5
     )
-    assert float(np.max(np.abs(networks.seed_loss(truth, np.roll(truth, 3, axis=1))))) < 1e-9
+    assert float(np.max(np.abs(seed_networks.loss(2)(truth, np.roll(truth, 3, axis=1))))) < 1e-9
 
 
 def test_the_best_hypothesis_rules_the_loss_of_the_starts() -> None:

@@ -32,7 +32,7 @@ DOORS = {"projects.__main__", "registry.__main__"}
 #: Together with the doors the only modules of projects that see tracking's mlflow side and the registry.
 COMPOSERS = DOORS | {
     "projects.contest", "projects.mlproject", "projects.run", "projects.search.outcome",
-    "projects.search.trial", "projects.search.tune",
+    "projects.search.trial", "projects.search.tune", "projects.study.conduct", "projects.study.training",
 }  # fmt: skip
 
 
