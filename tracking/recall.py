@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from tracking.evidence import Evidence, from_json
+from tracking.evidence import AnyEvidence, from_json
 from tracking.predictions import PredictionTable, read
 from tracking.runs import FAILURE, CannotRecord, one_line, resumable
 
@@ -113,7 +113,7 @@ def settings_of(run_id: str, task: str, reopen: bool = False) -> dict[str, str]:
     return settings_in(resumable(run_id, task, reopen).data.params)
 
 
-def recall(run_id: str) -> Evidence:
+def recall(run_id: str) -> AnyEvidence:
     """The evidence of a run.
 
     Raises

@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from tracking import checkpoints, predictions, report
 from tracking.curves import Curves, Point
 from tracking.datasets import Recorded
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.predictions import PredictionTable
 from tracking.provenance import commit
 from tracking.runs import CannotRecord, active, one_line, silence
@@ -189,7 +189,7 @@ class Recorder:
 
     def record(
         self,
-        evidence: Evidence,
+        evidence: AnyEvidence,
         figures: Mapping[str, Figure],
         answers: PredictionTable | None = None,
         findings: Mapping[str, str] | None = None,
@@ -200,7 +200,7 @@ class Recorder:
 
         Parameters
         ----------
-        evidence : Evidence
+        evidence : AnyEvidence
             The result.
         figures : mapping of str to Figure
             By file name without ending, in the order in which the description shows them.
