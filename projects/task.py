@@ -76,10 +76,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """Columns of a ROOT tree that a task reads and writes."""
+    """Columns of a ROOT tree that a task reads and writes.
+
+    Parameters
+    ----------
+    tree : str
+        Name of the tree.
+    columns : tuple of Column
+    named : callable
+        ``named(file) -> mapping of str to float``: what the name of a file says of all its events. It fills
+        columns that the file has no branches for.
+    """
 
     tree: str
     columns: tuple[Column, ...]
+    named: Callable[[str], Mapping[str, float]] = field(default=lambda file: {}, compare=False)
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
