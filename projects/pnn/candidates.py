@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from projects.pnn.detector import TAG, Jets, Leptons
 from projects.pnn.kinematics import Vectors, angles, distance, mass
 
-__all__ = ["FEWEST_JETS", "LOOSE", "Z_MASS", "candidates", "kept", "preselected"]
+__all__ = ["FEWEST_JETS", "LOOSE", "Z_MASS", "candidates", "kept"]
 
 Z_MASS = 91.1876
 #: An event is kept in a file with two leptons, three jets, and one of them loosely tagged.
@@ -80,11 +80,3 @@ def _pair(jets: Jets, order: NDArray[np.integer]) -> tuple[Vectors, Vectors]:
     harder = angles(first)[0] >= angles(second)[0]
     return np.where(harder, first, second), np.where(harder, second, first)
 
-
-def preselected(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
-    """The preselection of the original study, of any mapping with these columns."""
-    passed = (columns["ngood_bjets"] > 0) & (columns["lep_category"] == 2) & (columns["Zlep_cand_mass"] > 15)
-    passed &= (columns["leading_lep_pt"] > 20) & (columns["trailing_lep_pt"] > 10)
-    for name in ("leading_Hbb_pt", "trailing_Hbb_pt", "leading_jet_pt", "trailing_jet_pt"):
-        passed &= columns[name] > 20
-    return passed

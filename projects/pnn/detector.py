@@ -119,15 +119,21 @@ def _smeared(partons: Vectors, flavour: NDArray[np.integer], rng: np.random.Gene
 
 def _merged(vectors: Vectors, flavour: NDArray[np.integer]) -> tuple[Vectors, NDArray[np.integer]]:
     """Partons nearer than the radius are one jet; it looks like the heaviest flavour in it."""
-    vectors, flavour = vectors.copy(), flavour.copy()
     number = flavour.shape[1]
-    for one in range(number):
-        for other in range(one + 1, number):
-            pair = vectors[:, :, [one, other]]
-            pt, eta, phi = angles(pair)
-            close = distance(eta[:, 0], phi[:, 0], eta[:, 1], phi[:, 1]) < RADIUS
-            close &= (pt > 0).all(axis=1)
-            vectors[:, close, one] += vectors[:, close, other]
-            vectors[:, close, other] = 0.0
-            flavour[close, one] = np.maximum(flavour[close, one], flavour[close, other])
+    pairs = [(one, other) for one in range(number) for other in range(one + 1, number)]
+    pt, eta, phi = angles(vectors)
+    # Only events in which anything is close are gone through pair by pair, for a merged jet is another jet.
+    first, second = np.array(pairs).T
+    near = distance(eta[:, first], phi[:, first], eta[:, second], phi[:, second]) < RADIUS
+    rows = np.flatnonzero((near & (pt[:, first] > 0) & (pt[:, second] > 0)).any(axis=1))
+    some, kind = vectors[:, rows], flavour[rows]
+    for one, other in pairs:
+        pt, eta, phi = angles(some[:, :, [one, other]])
+        close = distance(eta[:, 0], phi[:, 0], eta[:, 1], phi[:, 1]) < RADIUS
+        close &= (pt > 0).all(axis=1)
+        some[:, close, one] += some[:, close, other]
+        some[:, close, other] = 0.0
+        kind[close, one] = np.maximum(kind[close, one], kind[close, other])
+    vectors, flavour = vectors.copy(), flavour.copy()
+    vectors[:, rows], flavour[rows] = some, kind
     return vectors, flavour

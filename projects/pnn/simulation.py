@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.pnn.background import PROCESSES, background
-from projects.pnn.candidates import candidates, kept, preselected
+from projects.pnn.candidates import candidates, kept
 from projects.pnn.detector import jets, leptons
 from projects.pnn.kinematics import Vectors
 from projects.pnn.schema import MASSES, SCHEMA, SIGNAL
+from projects.pnn.selection import preselected
 from projects.pnn.signal import EXPECTED, signal
 from projects.task import Sample
 
