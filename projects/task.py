@@ -28,6 +28,7 @@ __all__ = [
     "Column",
     "Estimator",
     "Finding",
+    "Nested",
     "Portable",
     "Predictions",
     "Sample",
@@ -263,6 +264,29 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Nested:
+    """One of several models that an estimator consists of: it gets a run of its own inside the estimator's.
+
+    An estimator that has some offers them as ``nested``.
+
+    Parameters
+    ----------
+    name : str
+        Of the run.
+    settings : mapping of str to value
+        What it does not share with the others.
+    metrics : mapping of str to float
+    curves : mapping of str to sequence of float
+        One value a step, from 1 on.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
 class Task:
     """A physics task. One module of `projects` defines one as ``TASK``.
 
@@ -302,6 +326,11 @@ class Task:
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
+    crossed : bool
+        Whether every estimator learns from two halves of the events and answers each event by what it learned
+        from the other half. Then all events of a run train and all are judged.
+    files : callable
+        ``files(sample) -> mapping of str to rows``: how `simulate` spreads events over files in a folder.
     rule : Rule
         When a candidate becomes champion; without one nothing does.
     spaces : mapping of str to Space
@@ -328,5 +357,7 @@ class Task:
         default=lambda sample, predictions: {}
     )
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
+    crossed: bool = False
+    files: Callable[[Sample], Mapping[str, NDArray[Any]]] | None = None
     rule: Rule | None = None
     spaces: Mapping[str, Space] = field(default_factory=dict)

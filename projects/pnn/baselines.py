@@ -10,6 +10,7 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from projects.pnn.halves import Half
 from projects.pnn.predictor import matrix, tree_responses, window_responses
@@ -42,8 +43,8 @@ class WindowsLearned:
 class Windows:
     """A window around the mass of X, alone or with one around that of H -> bb.
 
-    Its middle is the median of the signal, its half width that which holds 68.3 %; between the masses seen both
-    are interpolated in the logarithm of the mass.
+    Its middle is the median of the signal, its half width that which holds 68.3 %; between the masses seen
+    both are interpolated in the logarithm of the mass.
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ class Windows:
         for name in self.variables:
             values = half.hh_mass if name == "HH_cand_mass" else half.features[:, FEATURES.index(name)]
             shares = [
-                np.quantile(values[half.signal & (half.masses == mass)], [0.1585, 0.5, 0.8415]) for mass in seen
+                np.quantile(values[half.signal & (half.masses == mass)], [0.1585, 0.5, 0.8415])
+                for mass in seen
             ]
             low, middle, high = np.array(shares).T
             at = np.log(MASSES), np.log(seen)
@@ -124,7 +126,9 @@ class Trees:
             random_state=bench.seed % 2**32,
         )  # fmt: skip
         inputs = np.concatenate([half.features, half.masses[:, None]], axis=1).astype(np.float64)
-        model.fit(inputs, half.signal, sample_weight=half.weights / half.weights.mean())
+        # Its threads wait by spinning: on a machine with other work two take many times as long as one.
+        with threadpool_limits(limits=1, user_api="openmp"):
+            model.fit(inputs, half.signal, sample_weight=half.weights / half.weights.mean())
         return _TreesLearned(_arrays(model))
 
 
@@ -142,6 +146,11 @@ def _arrays(model: Any) -> dict[str, NDArray[Any]]:
     for index, tree in enumerate(nodes):
         inner = tree["is_leaf"] == 0
         found["feature"][index, : len(tree)][inner] = tree["feature_idx"][inner]
-        for name, field in (("threshold", "num_threshold"), ("left", "left"), ("right", "right"), ("value", "value")):
+        for name, field in (
+            ("threshold", "num_threshold"),
+            ("left", "left"),
+            ("right", "right"),
+            ("value", "value"),
+        ):
             found[name][index, : len(tree)] = tree[field]
     return found | {"start": np.array(float(np.ravel(model._baseline_prediction)[0]))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,12 +24,12 @@ def kept(leptons: Leptons, jets: Jets) -> NDArray[np.bool_]:
     return both & (there.sum(axis=1) >= FEWEST_JETS) & (jets.tag.max(axis=1) > LOOSE)
 
 
-def candidates(leptons: Leptons, jets: Jets) -> dict[str, NDArray[np.generic]]:
+def candidates(leptons: Leptons, jets: Jets) -> dict[str, NDArray[Any]]:
     """Columns of the schema for events that are `kept`.
 
-    The two jets that look most like b jets are those of the Higgs boson; of the others the pair whose mass is
-    nearest to that of the Z is the hadronic Z. With three jets only, the third and the worse of the two b jets
-    are that pair: the candidates share a jet, as those of the original study do.
+    The two jets that look most like b jets are those of the Higgs boson; of the others the pair whose mass
+    is nearest to that of the Z is the hadronic Z. With three jets only, the third and the worse of the two b
+    jets are that pair: the candidates share a jet, as those of the original study do.
     """
     events = np.arange(len(jets.tag))
     order = np.argsort(-jets.tag, axis=1)
@@ -37,7 +39,7 @@ def candidates(leptons: Leptons, jets: Jets) -> dict[str, NDArray[np.generic]]:
     objects = {"l1": l1, "l2": l2, "j1": j[0], "j2": j[1], "b1": b[0], "b2": b[1]}
     directions = {name: angles(vectors) for name, vectors in objects.items()}
     higgs, leptonic, hadronic = b[0] + b[1], l1 + l2, j[0] + j[1]
-    columns: dict[str, NDArray[np.generic]] = {
+    columns: dict[str, NDArray[Any]] = {
         "Higgsbb_cand_pt": angles(higgs)[0],
         "Zjet_cand_pt": angles(hadronic)[0],
         "leading_Hbb_pt": directions["b1"][0],
@@ -50,9 +52,8 @@ def candidates(leptons: Leptons, jets: Jets) -> dict[str, NDArray[np.generic]]:
         "Zjet_cand_mass": mass(hadronic),
         "Zlep_cand_pt": angles(leptonic)[0],
     }
-    for one, other in (
-        *((lepton, jet) for lepton in ("l1", "l2") for jet in ("j1", "j2", "b1", "b2")), ("j1", "j2"), ("b1", "b2")
-    ):  # fmt: skip
+    pairs = [(lepton, jet) for lepton in ("l1", "l2") for jet in ("j1", "j2", "b1", "b2")]
+    for one, other in (*pairs, ("j1", "j2"), ("b1", "b2")):
         columns[f"dR_{one}{other}"] = distance(*directions[one][1:], *directions[other][1:])
     columns["ngood_bjets"] = (jets.tag > TAG).sum(axis=1)
     columns["leading_lep_pt"], columns["trailing_lep_pt"] = directions["l1"][0], directions["l2"][0]
@@ -79,4 +80,3 @@ def _pair(jets: Jets, order: NDArray[np.integer]) -> tuple[Vectors, Vectors]:
     first, second = (jets.vectors[:, events, index] for index in chosen)
     harder = angles(first)[0] >= angles(second)[0]
     return np.where(harder, first, second), np.where(harder, second, first)
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from projects import training
 from projects.pnn.cycle import Cycle, Suggestion
-from projects.pnn.halves import Half
+from projects.pnn.halves import Half, folds, scales
 from projects.pnn.networks import served
 from projects.pnn.predictor import matrix, network_responses
 from projects.pnn.schema import FEATURES, MASSES
 from projects.pnn.together import Events, Member, Trained, find_rates, train
-from projects.task import Bench
+from projects.task import Bench, Nested
 
-__all__ = ["Committee", "Ensemble", "Singles", "folds"]
+__all__ = ["Committee", "Ensemble", "Singles"]
 
 REQUIREMENTS = (f"keras=={keras.__version__}", f"tensorflow=={tf.__version__}")
 
@@ -64,20 +64,22 @@ class Committee:
         """Everything is in the file."""
         return {}
 
-
-def folds(half: Half, number: int, rng: np.random.Generator) -> NDArray[np.integer]:
-    """The fold of every event; each class and mass is spread evenly over all of them."""
-    shuffled = rng.permutation(len(half))
-    order = shuffled[np.lexsort((half.masses[shuffled], half.signal[shuffled]))]
-    found = np.empty(len(half), dtype=int)
-    found[order] = np.arange(len(half)) % number
-    return found
-
-
-def _scales(inputs: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means and standard deviations, of this half alone."""
-    deviation = inputs.std(axis=0, dtype=np.float64)
-    return inputs.mean(axis=0, dtype=np.float64), np.where(deviation > 0, deviation, 1.0)
+    def nested(self, parity: str) -> list[Nested]:
+        """The members as runs of their own."""
+        trained = self.trained
+        return [
+            Nested(
+                f"{parity} {index}",
+                {"half": parity, "member": index, "events": self.events},
+                {
+                    "loss": float(trained.least[index]),
+                    "weight": float(self.average[index]),
+                    "best_sub_epoch": float(trained.best[index] + 1),
+                },
+                {"training/loss": trained.training[index], "training/val_loss": trained.losses[index]},
+            )
+            for index in range(len(self.average))
+        ]
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Ensemble:
     """
 
     members: int = 10
-    cycle: Cycle = Cycle()
+    cycle: Cycle = field(default_factory=Cycle)
     width: int = 25
     depth: int = 3
     parameterised: bool = True
@@ -118,7 +120,7 @@ class Ensemble:
         inputs = half.features
         if self.parameterised:
             inputs = np.concatenate([inputs, half.masses[:, None]], axis=1)
-        mean, deviation = _scales(inputs)
+        mean, deviation = scales(inputs)
         events = Events(((inputs - mean) / deviation).astype(np.float32), half.signal, half.weights)
         fold = folds(half, self.number, np.random.default_rng((bench.seed, 1)))
         members = [
@@ -150,7 +152,7 @@ class Singles:
         Of the hidden layers.
     """
 
-    cycle: Cycle = Cycle()
+    cycle: Cycle = field(default_factory=Cycle)
     width: int = 25
     depth: int = 3
     kind: str = "networks"
@@ -160,7 +162,7 @@ class Singles:
     def learn(self, half: Half, stage: str, bench: Bench) -> Committee:
         """See `projects.pnn.crossed.Method`."""
         training.prepare(bench.seed)
-        mean, deviation = _scales(half.features)
+        mean, deviation = scales(half.features)
         # Signal of a mass and background have the same sum.
         weights = np.where(half.signal, half.weights, 1.0 / np.count_nonzero(~half.signal))
         scaled = ((half.features - mean) / deviation).astype(np.float32)

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects import portable
-from projects.pnn import predictor, selection
+from projects.pnn import foldfile, predictor, selection
 from projects.pnn.halves import Half, halves
 from projects.pnn.schema import FEATURES, MASSES, SCHEMA
 from projects.pnn.selection import PRESELECTION
-from projects.task import BadInput, Bench, Portable, Predictions, Sample
+from projects.task import BadInput, Bench, Nested, Portable, Predictions, Sample
 
 __all__ = ["Crossed", "Learned", "Method"]
 
@@ -64,6 +64,8 @@ class Crossed:
     method : Method
     held_out : tuple of int
         Masses of which it does not see signal.
+    folds : str
+        Folder into which `fit` writes the events as fold files of LUMIN; none if empty.
     parts : sequence of Learned
         From even and from odd events; none before `fit`.
     """
@@ -71,13 +73,17 @@ class Crossed:
     name: str
     method: Method
     held_out: tuple[int, ...] = ()
+    folds: str = ""
     parts: Sequence[Learned] = ()
 
     def fit(self, train: Sample, bench: Bench) -> Crossed:
         """A copy that has learned from both halves of `train`."""
         self._complete(train)
         parts = []
-        for half, parity in zip(halves(train, self.held_out, bench.seed), predictor.PARITIES, strict=True):
+        both = halves(train, self.held_out, bench.seed)
+        if self.folds:
+            foldfile.export(both, Path(self.folds), bench.seed)
+        for half, parity in zip(both, predictor.PARITIES, strict=True):
             parts.append(self.method.learn(half, f"{self.name}-{parity}", bench))
         return replace(self, parts=tuple(parts))
 
@@ -107,6 +113,15 @@ class Crossed:
         )
 
     @property
+    def nested(self) -> Sequence[Nested]:
+        """The members of its networks, by half."""
+        return [
+            one
+            for part, parity in zip(self.parts, predictor.PARITIES, strict=True)
+            for one in getattr(part, "nested", lambda parity: [])(parity)
+        ]
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Columns that its predictions need, in the order of the schema."""
         needed = {"event", *FEATURES, *PRESELECTION, "lep_category", *self.method.columns}
@@ -116,6 +131,6 @@ class Crossed:
         for name in self.method.columns:
             if name not in sample:
                 raise BadInput(
-                    f"{sample.source}: {self.name} needs the column {name!r}: fill it (columns={name}:BRANCH) or "
-                    "leave it out (cuts=false)"
+                    f"{sample.source}: {self.name} needs the column {name!r}: fill it (columns={name}:BRANCH) "
+                    "or leave it out (cuts=false)"
                 )

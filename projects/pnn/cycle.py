@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ class Cycle:
     rise : float
         Share of the training in which the rate rises.
     patience : int
-        Epochs without a better validation loss after which a member's training has ended.
+        Epochs without a better validation loss of any member after which the training ends.
     parts : int
         Sub-epochs an epoch; after each the members are validated.
     """
@@ -47,7 +48,7 @@ class Cycle:
 
 def one_cycle(cycle: Cycle, steps: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Rate and momentum in each of `steps` steps."""
-    rise = max(int(round(cycle.rise * steps)), 1)
+    rise = max(round(cycle.rise * steps), 1)
     up = 0.5 - 0.5 * np.cos(np.pi * np.arange(rise) / rise)
     down = 0.5 + 0.5 * np.cos(np.pi * np.arange(steps - rise) / max(steps - rise, 1))
     height = np.concatenate([up, down])
@@ -105,47 +106,50 @@ def suggested(rates: NDArray[np.floating], losses: NDArray[np.floating]) -> Sugg
     return Suggestion(rates, mean, smooth.std(axis=0), low, high)
 
 
-def finder_figure(found: Suggestion, used: tuple[float, float]) -> Figure:
-    """Loss against rate, the suggested bounds and those in use."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    ax = figure.subplots()
-    tidy(ax)
-    shown = found.losses < 2.0 * found.losses[0]
-    ax.plot(found.rates[shown], found.losses[shown], color="C0", label="median of the members")
-    low, high = (found.losses + sign * found.spread for sign in (-1, 1))
-    ax.fill_between(found.rates[shown], low[shown], high[shown], color="C0", alpha=0.2, lw=0)
-    ax.axvspan(found.low, found.high, color="C1", alpha=0.2, lw=0, label="suggested")
-    for index, rate in enumerate(used):
-        ax.axvline(rate, color="C3", ls="--", lw=1, label="in use" if not index else None)
-    ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
-    ax.set_ylim(0.98 * found.losses.min(), 1.05 * found.losses[0])
-    ax.legend()
+def finder_figure(found: Mapping[str, Suggestion], used: tuple[float, float]) -> Figure:
+    """Loss against rate for each half, with the bounds suggested and those in use (0: the suggested ones)."""
+    figure = Figure(figsize=(5.2 * len(found), 4.2), layout="constrained")
+    for ax, (name, one) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
+        tidy(ax)
+        shown = one.losses < 2.0 * one.losses[0]
+        ax.plot(one.rates[shown], one.losses[shown], color="C0", label="median of the members")
+        low, high = (one.losses + sign * one.spread for sign in (-1, 1))
+        ax.fill_between(one.rates[shown], low[shown], high[shown], color="C0", alpha=0.2, lw=0)
+        ax.axvspan(one.low, one.high, color="C1", alpha=0.2, lw=0, label="suggested")
+        for index, rate in enumerate((used[0] or one.low, used[1] or one.high)):
+            ax.axvline(rate, color="C3", ls="--", lw=1, label="in use" if not index else None)
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss", title=f"{name} events")
+        ax.set_ylim(0.95 * one.losses.min(), 1.2 * one.losses[0])
+        ax.legend()
     return figure
 
 
 def cycle_figure(
-    losses: NDArray[np.floating], training: NDArray[np.floating], parts: int, best: NDArray[np.integer]
+    halves: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.integer]]], parts: int
 ) -> Figure:
     """Validation loss of every member against sub-epochs, and the mean training loss.
 
     Parameters
     ----------
-    losses, training : ndarray, shape (members, sub-epochs)
+    halves : mapping of str to (losses, training, best)
+        By half: losses of shape (members, sub-epochs), and for each member the sub-epoch whose weights it
+        keeps.
     parts : int
         Sub-epochs an epoch.
-    best : ndarray of int, shape (members,)
-        The sub-epoch whose weights a member keeps.
     """
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    ax = figure.subplots()
-    tidy(ax)
-    steps = np.arange(1, losses.shape[1] + 1)
-    for index, one in enumerate(losses):
-        ax.plot(steps, one, lw=0.8, color=f"C{index % 10}", label="validation, each member" if not index else None)
-        ax.plot(best[index] + 1, one[best[index]], "o", ms=4, color=f"C{index % 10}")
-    ax.plot(steps, training.mean(axis=0), color="black", ls="--", lw=1.2, label="training, mean")
-    ax.set(xlabel=f"sub-epoch ({parts} an epoch)", ylabel="loss")
-    settled = losses[:, min(2, losses.shape[1] - 1) :]
-    ax.set_ylim(0.99 * min(settled.min(), training[:, -1].mean()), 1.01 * settled.max())
-    ax.legend()
+    figure = Figure(figsize=(5.2 * len(halves), 4.2), layout="constrained")
+    for ax, (name, (losses, training, best)) in zip(
+        figure.subplots(1, len(halves), squeeze=False)[0], halves.items(), strict=True
+    ):
+        tidy(ax)
+        steps = np.arange(1, losses.shape[1] + 1)
+        for index, one in enumerate(losses):
+            colour, text = f"C{index % 10}", "validation, each member" if not index else None
+            ax.plot(steps, one, lw=0.8, color=colour, label=text)
+            ax.plot(best[index] + 1, one[best[index]], "o", ms=4, color=colour)
+        ax.plot(steps, training.mean(axis=0), color="black", ls="--", lw=1.2, label="training, mean")
+        ax.set(xlabel=f"sub-epoch ({parts} an epoch)", ylabel="loss", title=f"{name} events")
+        settled = losses[:, min(2, losses.shape[1] - 1) :]
+        ax.set_ylim(0.98 * min(settled.min(), training[:, -1].mean()), 1.02 * settled.max())
+        ax.legend()
     return figure

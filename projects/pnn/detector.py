@@ -70,7 +70,13 @@ def leptons(true: Vectors, electron: NDArray[np.bool_], rng: np.random.Generator
     return Leptons(np.take_along_axis(vectors, order[None], axis=2))
 
 
-def jets(partons: Vectors, flavour: NDArray[np.integer], near: Leptons, rng: np.random.Generator) -> Jets:
+def jets(
+    partons: Vectors,
+    flavour: NDArray[np.integer],
+    near: Leptons,
+    rng: np.random.Generator,
+    massive: bool = False,
+) -> Jets:
     """Jets of partons: smeared, merged where they are close, tagged, in the order of their momentum.
 
     Parameters
@@ -82,8 +88,10 @@ def jets(partons: Vectors, flavour: NDArray[np.integer], near: Leptons, rng: np.
     near : Leptons
         Jets near a lepton are dropped: it is counted already.
     rng : numpy.random.Generator
+    massive : bool
+        Whether these are jets of particles with a mass of their own; a parton gets one.
     """
-    vectors, flavour = _merged(_smeared(partons, flavour, rng), flavour)
+    vectors, flavour = _merged(_smeared(partons, flavour, rng, massive), flavour)
     pt, eta, phi = angles(vectors)
     seen = (pt > JET_PT) & (np.abs(eta) < ETA)
     lepton_pt, lepton_eta, lepton_phi = angles(near.vectors)
@@ -98,8 +106,10 @@ def jets(partons: Vectors, flavour: NDArray[np.integer], near: Leptons, rng: np.
     return Jets(vectors, np.take_along_axis(np.where(seen, tag, -np.inf), order, axis=1))
 
 
-def _smeared(partons: Vectors, flavour: NDArray[np.integer], rng: np.random.Generator) -> Vectors:
-    """Measured jets of partons: response with a tail for neutrinos in b jets, direction, a mass of its own."""
+def _smeared(
+    partons: Vectors, flavour: NDArray[np.integer], rng: np.random.Generator, massive: bool
+) -> Vectors:
+    """Jets of partons as measured: response with a tail for neutrinos in b jets, direction, a mass."""
     pt, eta, phi = angles(partons)
     true = mass(partons)
     there = pt > 0
@@ -113,7 +123,7 @@ def _smeared(partons: Vectors, flavour: NDArray[np.integer], rng: np.random.Gene
     spread = 0.02 + 0.6 / np.maximum(pt, 5.0)
     eta = eta + spread * rng.standard_normal(pt.shape)
     phi = phi + spread * rng.standard_normal(pt.shape)
-    own = pt * 0.11 * np.exp(0.45 * rng.standard_normal(pt.shape))
+    own = 0.0 if massive else pt * 0.11 * np.exp(0.45 * rng.standard_normal(pt.shape))
     return from_angles(pt, np.clip(eta, -7, 7), phi, np.hypot(own, true)) * there
 
 

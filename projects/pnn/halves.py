@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from projects.pnn.schema import FEATURES, MASSES, is_signal
+from projects.pnn.schema import FEATURES, is_signal
 from projects.pnn.selection import preselected
 from projects.task import BadInput, Sample
 
-__all__ = ["Half", "balanced", "features", "halves", "parse_masses", "selected"]
+__all__ = ["Half", "balanced", "features", "folds", "halves", "scales", "selected"]
 
 #: Fewer events of a class than this in a half are no training.
 FEWEST = 20
@@ -50,27 +50,6 @@ class Half:
 
     def __len__(self) -> int:
         return len(self.signal)
-
-
-def parse_masses(text: str) -> tuple[int, ...]:
-    """``"900"`` or ``"400,900"`` as masses of the task.
-
-    Raises
-    ------
-    BadInput
-        For anything else, and where fewer than two masses are left to learn from.
-    """
-    words = [word for word in text.replace(",", " ").split() if word != "none"]
-    for word in words:
-        if word not in {str(mass) for mass in MASSES}:
-            raise BadInput(
-                f"held_out={text!r}: {word!r} is not one of {', '.join(map(str, MASSES))}; separate masses by "
-                "commas, or say none"
-            )
-    found = tuple(sorted({int(word) for word in words}))
-    if len(MASSES) - len(found) < 2:
-        raise BadInput(f"held_out={text!r} leaves fewer than two masses to learn from; hold out fewer")
-    return found
 
 
 def selected(sample: Sample) -> NDArray[np.bool_]:
@@ -119,8 +98,8 @@ def halves(sample: Sample, held_out: Sequence[int], seed: int) -> tuple[Half, Ha
         few = min(ours.sum(), (~ours).sum())
         if few < FEWEST:
             raise BadInput(
-                f"{sample.source}: {ours.sum()} signal and {(~ours).sum()} background events with {name} numbers "
-                f"pass the preselection; {FEWEST} of each are needed: give more files or train_events"
+                f"{sample.source}: {ours.sum()} signal and {(~ours).sum()} background events with {name} "
+                f"numbers pass the preselection; {FEWEST} of each are needed: give more files or train_events"
             )
         masses = true[chosen].astype(np.float32)
         rng = np.random.default_rng((seed, parity))
@@ -128,3 +107,18 @@ def halves(sample: Sample, held_out: Sequence[int], seed: int) -> tuple[Half, Ha
         weights = balanced(ours, masses)
         found.append(Half(matrix[chosen], ours, masses, weights, original[chosen], hh_mass[chosen]))
     return found[0], found[1]
+
+
+def folds(half: Half, number: int, rng: np.random.Generator) -> NDArray[np.integer]:
+    """The fold of every event; each class and mass is spread evenly over all of them."""
+    shuffled = rng.permutation(len(half))
+    order = shuffled[np.lexsort((half.masses[shuffled], half.signal[shuffled]))]
+    found = np.empty(len(half), dtype=int)
+    found[order] = np.arange(len(half)) % number
+    return found
+
+
+def scales(inputs: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The input pipeline: means and standard deviations, those of one half alone."""
+    deviation = inputs.std(axis=0, dtype=np.float64)
+    return inputs.mean(axis=0, dtype=np.float64), np.where(deviation > 0, deviation, 1.0)

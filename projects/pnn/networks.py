@@ -14,7 +14,10 @@ import tensorflow as tf
 from keras import layers, ops
 from numpy.typing import NDArray
 
-__all__ = ["Stack", "drawn", "forward", "served"]
+__all__ = ["PIPELINE", "Stack", "behind_pipeline", "drawn", "forward", "served"]
+
+#: Name of the layer that scales the inputs of a served network.
+PIPELINE = "input_pipeline"
 
 #: Kernels and biases in turn, of every layer: shapes (members, inputs, units) and (members, 1, units).
 Stack = list[NDArray[np.float32]]
@@ -66,7 +69,9 @@ def served(
     """
     members = len(stack[0])
     vector = keras.Input((len(mean),), name="inputs")
-    scaled = (vector - np.asarray(mean, np.float32)) / np.asarray(deviation, np.float32)
+    scaled = layers.Normalization(
+        mean=np.asarray(mean, np.float32), variance=np.asarray(deviation, np.float32) ** 2, name=PIPELINE
+    )(vector)
     seen = layers.RepeatVector(members)(scaled)
     for index in range(0, len(stack) - 2, 2):
         values = _dense(stack[index], stack[index + 1], "swish", seen)
@@ -75,6 +80,12 @@ def served(
     if average is not None:
         responses = ops.sum(responses * np.asarray(average, np.float32), axis=1, keepdims=True)
     return keras.Model(vector, responses)
+
+
+def behind_pipeline(model: keras.Model) -> keras.Model:
+    """The part of a served network behind its input pipeline: it takes inputs that are scaled already."""
+    scaled = model.get_layer(PIPELINE).output
+    return keras.Model(scaled, model.output)
 
 
 def _dense(kernel: NDArray[np.float32], bias: NDArray[np.float32], activation: str, seen: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -109,34 +110,40 @@ def tree_responses(
     Parameters
     ----------
     trees : mapping of str to ndarray
-        ``feature``, ``threshold``, ``left``, ``right``, ``value``, shape (trees, nodes); a leaf has the feature
-        -1. ``start``: the sum before the first tree.
+        ``feature``, ``threshold``, ``left``, ``right``, ``value``, shape (trees, nodes); a leaf has the
+        feature -1. ``start``: the sum before the first tree.
     features : ndarray, shape (events, features)
     masses : sequence of float
     """
+    names = ("feature", "threshold", "left", "right", "value")
+    arrays = (trees[name] for name in names)
+    logits = _walk()(*arrays, features.astype(np.float64), np.asarray(masses, dtype=np.float64))
+    return 1.0 / (1.0 + np.exp(-(logits + float(trees["start"]))))
+
+
+@cache
+def _walk() -> Any:
+    """The compiled walk through all trees; it is compiled when it is first asked for."""
     import numba
 
-    @numba.njit(cache=False, fastmath=False)
-    def summed(feature, threshold, left, right, value, rows, wanted):
-        found = np.zeros((len(rows), len(wanted)))
+    @numba.njit
+    def summed(feature, threshold, left, right, value, rows, masses):
+        found = np.zeros((len(rows), len(masses)))
         last = rows.shape[1]
         for event in range(len(rows)):
-            for place in range(len(wanted)):
+            for place in range(len(masses)):
                 total = 0.0
                 for tree in range(len(feature)):
                     node = 0
                     while feature[tree, node] >= 0:
                         asked = feature[tree, node]
-                        x = wanted[place] if asked == last else rows[event, asked]
+                        x = masses[place] if asked == last else rows[event, asked]
                         node = left[tree, node] if x <= threshold[tree, node] else right[tree, node]
                     total += value[tree, node]
                 found[event, place] = total
         return found
 
-    names = ("feature", "threshold", "left", "right", "value")
-    arrays = (trees[name] for name in names)
-    logits = summed(*arrays, features.astype(np.float64), np.asarray(masses, dtype=np.float64))
-    return 1.0 / (1.0 + np.exp(-(logits + float(trees["start"]))))
+    return summed
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:
@@ -145,7 +152,7 @@ def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, ND
     Parameters
     ----------
     files : mapping of str to str
-        Paths of ``facts.json``, which says the kind of method, its masses and columns, and what else it reads.
+        Paths of ``facts.json``, which says the kind of method, its masses and columns, and of what it reads.
     """
     facts = json.loads(Path(files["facts.json"]).read_text())
     parts = [_opened(files, facts, parity) for parity in PARITIES]

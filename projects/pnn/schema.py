@@ -10,23 +10,27 @@ from numpy.typing import NDArray
 from projects.task import Column, Sample, Schema
 
 __all__ = [
-    "BACKGROUNDS", "FEATURES", "MASSES", "SCHEMA", "SIGNAL", "hypotheses", "is_signal", "label",
+    "BACKGROUNDS", "FEATURES", "HELD_OUT", "MASSES", "SCHEMA", "SIGNAL", "hypotheses", "is_signal", "label",
     "named", "outputs",
 ]  # fmt: skip
 
-#: Masses of X in GeV that are simulated; the original study trained on all but 900.
+#: Masses of X in GeV that are simulated.
 MASSES = (
     260, 270, 300, 350, 400, 450, 500, 550, 600, 650, 750, 800, 900, 1000, 1250, 1500, 1750, 2000, 2500, 3000,
 )  # fmt: skip
+
+#: Masses of which nothing is learned, as in the original study: they show whether a network interpolates.
+HELD_OUT = (900,)
 
 #: Code of the process that an event comes from, and the beginning of its file's name in the original study.
 SIGNAL, BACKGROUNDS = 0, {1: "DYJetsToLL_M-10to50", 2: "DYToLL_0J", 3: "DYToLL_1J", 4: "DYToLL_2J"}
 
 #: What the networks see beside the mass, in the order of the original study.
 FEATURES = (
-    "Higgsbb_cand_pt", "Zjet_cand_pt", "leading_Hbb_pt", "trailing_Hbb_pt", "leading_jet_pt", "trailing_jet_pt",
-    "Higgsbb_cand_mass", "HiggsZZ_cand_mass", "Zlep_cand_mass", "Zjet_cand_mass", "Zlep_cand_pt",
-    "dR_l1j1", "dR_l1j2", "dR_l1b1", "dR_l1b2", "dR_l2j1", "dR_l2j2", "dR_l2b1", "dR_l2b2", "dR_j1j2", "dR_b1b2",
+    "Higgsbb_cand_pt", "Zjet_cand_pt", "leading_Hbb_pt", "trailing_Hbb_pt", "leading_jet_pt",
+    "trailing_jet_pt", "Higgsbb_cand_mass", "HiggsZZ_cand_mass", "Zlep_cand_mass", "Zjet_cand_mass", "Zlep_cand_pt",
+    "dR_l1j1", "dR_l1j2", "dR_l1b1", "dR_l1b2", "dR_l2j1", "dR_l2j2", "dR_l2b1", "dR_l2b2", "dR_j1j2",
+    "dR_b1b2",
 )  # fmt: skip
 
 _MEANING = {
@@ -81,7 +85,9 @@ SCHEMA = Schema(
         Column("HH_cand_mass", "GeV", "float", "mass of all; what a window is cut on", optional=True),
         Column("res_mass", "GeV", "float", "true mass of X, 0 for background", role="truth"),
         Column("process", "", "int", "0 signal, 1 to 4 Z + jets: low mass, 0, 1, 2 partons", role="truth"),
-        Column("weight_central", "", "float", "events expected in the data for each of the file", role="truth"),
+        Column(
+            "weight_central", "", "float", "events expected in the data for each of the file", role="truth"
+        ),
     ),
     named,
 )

@@ -87,4 +87,3 @@ def _z_masses(number: int, rng: np.random.Generator) -> tuple[NDArray[np.float64
     off = np.interp(rng.random(number), cumulative / cumulative[-1], grid)
     # The table is made for a Z on its peak; another one leaves another range.
     return on, np.minimum(off * (HIGGS_MASS - on) / (HIGGS_MASS - Z_MASS), HIGGS_MASS - on - 0.01)
-

@@ -1,8 +1,8 @@
 """Trains many small networks at once: one step moves all members, each on events and in an order of its own.
 
 On a processor such networks are too small to keep it busy one by one; stacked they are one product of
-matrices a layer. Every random choice follows from (seed, member, epoch), so a training that was killed goes on
-from its checkpoint as if nothing had happened.
+matrices a layer. Every random choice follows from (seed, member, epoch), so a training that was killed goes
+on from its checkpoint as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -150,7 +150,10 @@ class _Machine:
 
     def validate(self, watch: NDArray[np.int32]) -> NDArray[np.float64]:
         """Mean loss of each member on the events it is validated on, indices of shape (members, events)."""
-        parts = [self.judged(watch[:, start : start + _BATCH]).numpy() for start in range(0, watch.shape[1], _BATCH)]
+        parts = [
+            self.judged(watch[:, start : start + _BATCH]).numpy()
+            for start in range(0, watch.shape[1], _BATCH)
+        ]
         return np.sum(parts, axis=0, dtype=np.float64) / watch.shape[1]
 
     def values(self) -> Stack:
@@ -206,8 +209,8 @@ def train(
                 state.advance(found, machine.validate(watch))
                 if not np.isfinite(state.losses[-1] + found).all():
                     raise Diverged(
-                        f"training {stage!r}: the loss of member {int(np.argmin(np.isfinite(found)))} is no number "
-                        f"in epoch {epoch + 1}; lower the rate (now up to {cycle.high:g})"
+                        f"training {stage!r}: the loss of member {int(np.argmin(np.isfinite(found)))} is no "
+                        f"number in epoch {epoch + 1}; lower the rate (now up to {cycle.high:g})"
                     )
             state.epoch = epoch + 1
             facts = {"loss": float(np.mean(state.training[-1])), "val_loss": float(np.mean(state.losses[-1]))}
@@ -235,10 +238,12 @@ def find_rates(
     bounds: tuple[float, float] = (1e-7, 10.0),
     steps: int = 200,
 ) -> Suggestion:
-    """Losses of all members in a sweep of the rate, as long as an epoch or `steps` steps if that is shorter."""
+    """Losses of all members in a sweep of the rate as long as an epoch, from 50 to `steps` steps."""
     number, batch = _steps(members, cycle)
     number = min(max(number, 50), steps)
-    machine = _Machine(drawn(len(members), events.inputs.shape[1], *shape, np.random.default_rng(seed)), events, members)
+    machine = _Machine(
+        drawn(len(members), events.inputs.shape[1], *shape, np.random.default_rng(seed)), events, members
+    )
     rates = sweep(*bounds, number)
     rows = np.stack([_orders(members, batch, seed, step) for step in range(number)])
     losses = machine.steps(rows, rates, np.full(number, cycle.momentum[1], np.float32)).numpy()
