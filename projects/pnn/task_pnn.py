@@ -62,7 +62,7 @@ class Settings(RunSettings):
         True, "train networks of a single mass, and some that know no mass, to compare"
     )
     cuts: bool = setting(True, "compare with windows on masses, which need the column HH_cand_mass")
-    trees: int = setting(200, "boosted trees that know the mass, to compare; 0: none", least=0)
+    trees: int = setting(100, "boosted trees that know the mass, to compare; 0: none", least=0)
     folds: str = setting("", "folder for the events as fold files of LUMIN; none if empty")
 
 
@@ -158,9 +158,9 @@ TASK = Task(
     name="pnn",
     title="X -> HH -> bb ZZ: a network parameterised by the mass against single masses, trees and cuts",
     description=(
-        "Signal of twenty masses of X and Z + jets, told apart by one ensemble of networks that takes the mass as "
-        "an input. 900 GeV is never learned and shows whether it interpolates. Each half of the events is judged "
-        "by what was learned from the other."
+        "Signal of twenty masses of X and Z + jets, told apart by one ensemble of networks that takes the mass "
+        "as an input. 900 GeV is never learned and shows whether it interpolates. Each half of the events is "
+        "judged by what was learned from the other."
     ),
     schema=SCHEMA,
     settings=Settings,
@@ -175,7 +175,7 @@ TASK = Task(
             "trees": 50,
         },
         "seed": {"train_events": 1_544_292, "test_events": 1_544_292},
-    },  # fmt: skip
+    },
     simulate=simulate,
     estimators=estimators,
     scores=scores,
