@@ -1,4 +1,4 @@
-"""Registered versions in front of the frozen sample: predictions, residuals, speed and size of each."""
+"""Registered versions in front of the frozen sample: predictions, outcome, speed and size of each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from projects import rootio
+from projects.judgement import Outcome
 from projects.task import Predictions, Sample, Task
 from registry import frozen, modelfiles, versions
 from registry.frozen import Frozen
 from registry.gate import Contestant
 from registry.versions import Version
 from tracking.models import Predict, load
-from tracking.residuals import Residuals
 from tracking.runs import CannotRecord
 
 __all__ = ["Entrant", "enter", "frozen_sample", "predict_all"]
@@ -45,9 +45,9 @@ class Entrant:
     contestant: Contestant
 
     @property
-    def residuals(self) -> Residuals:
-        """Residuals on the sample."""
-        return self.contestant.residuals
+    def outcome(self) -> Outcome:
+        """What it is worth on the sample, event by event."""
+        return self.contestant.outcome
 
 
 def frozen_sample(task: Task, kept: Frozen) -> Sample:
@@ -101,7 +101,7 @@ def enter(task: Task, version: Version, name: str, sample: Sample) -> Entrant:
     metrics = task.extra_metrics(sample, {name: predictions})
     contestant = Contestant(
         name,
-        task.residuals(sample, predictions),
+        task.outcome(sample, predictions),
         {key.removeprefix(prefix): value for key, value in metrics.items()},
         speed,
         modelfiles.megabytes(folder),

@@ -18,9 +18,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from projects.judgement import Judgement, OfResiduals, OfScores, Outcome
 from projects.space import Space
 from tracking.residuals import Binning, Quantity, Residuals
-from tracking.rule import Rule
+from tracking.rule import Terms
+from tracking.scores import Criteria, Scores
 
 __all__ = [
     "BadInput",
@@ -263,6 +265,10 @@ class Finding:
     figure: Figure
 
 
+def _undeclared(sample: Sample, predictions: Predictions) -> Residuals:
+    raise TypeError("the task declares no residuals")
+
+
 @dataclass(frozen=True)
 class Nested:
     """One of several models that an estimator consists of: it gets a run of its own inside the estimator's.
@@ -290,6 +296,9 @@ class Nested:
 class Task:
     """A physics task. One module of `projects` defines one as ``TASK``.
 
+    It declares either `residuals` with `quantities` and `binnings`, and is judged by its resolution, or
+    `scores` with `criteria`, and is judged as a classification. Everything else is the same for both.
+
     Parameters
     ----------
     name : str
@@ -313,6 +322,10 @@ class Task:
         What is judged; the first is the primary one.
     binnings : tuple of Binning
         Where the resolution is studied.
+    scores : callable
+        ``scores(sample, predictions) -> Scores``, in place of `residuals`.
+    criteria : Criteria
+        What of a classification is looked at.
     carried : callable
         ``carried(sample) -> mapping of str to Predictions``: results of other programs that came with the
         file, judged beside our own estimators.
@@ -331,7 +344,7 @@ class Task:
         from the other half. Then all events of a run train and all are judged.
     files : callable
         ``files(sample) -> mapping of str to rows``: how `simulate` spreads events over files in a folder.
-    rule : Rule
+    rule : Rule or ScoreRule
         When a candidate becomes champion; without one nothing does.
     spaces : mapping of str to Space
         What `tune` can vary, by name; without one called ``default`` there is nothing to search.
@@ -345,9 +358,11 @@ class Task:
     presets: Mapping[str, Mapping[str, Any]]
     simulate: Callable[[Any, int, int], Sample]
     estimators: Callable[[Any], Sequence[Estimator]]
-    residuals: Callable[[Sample, Predictions], Residuals]
-    quantities: tuple[Quantity, ...]
-    binnings: tuple[Binning, ...]
+    residuals: Callable[[Sample, Predictions], Residuals] = _undeclared
+    quantities: tuple[Quantity, ...] = ()
+    binnings: tuple[Binning, ...] = ()
+    scores: Callable[[Sample, Predictions], Scores] | None = None
+    criteria: Criteria = field(default_factory=Criteria)
     carried: Callable[[Sample], Mapping[str, Predictions]] = lambda sample: {}
     limit: Callable[[Any, Sample], Predictions] | None = None
     pictures: Callable[[Sample, Mapping[str, Predictions]], Mapping[str, Figure]] = field(
@@ -359,5 +374,23 @@ class Task:
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
     crossed: bool = False
     files: Callable[[Sample], Mapping[str, NDArray[Any]]] | None = None
-    rule: Rule | None = None
+    rule: Terms | None = None
     spaces: Mapping[str, Space] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.scores is None) == (self.residuals is _undeclared):
+            raise TypeError(f"task {self.name!r} declares either residuals or scores")
+
+    @property
+    def judgement(self) -> Judgement:
+        """How its outcomes become evidence."""
+        return OfResiduals(self.quantities, self.binnings) if self.scores is None else OfScores(self.criteria)
+
+    def outcome(self, sample: Sample, predictions: Predictions) -> Outcome:
+        """What predictions are worth, event by event."""
+        return (self.scores or self.residuals)(sample, predictions)
+
+    @property
+    def primary(self) -> tuple[str, ...]:
+        """What a better candidate is better in; empty without a rule."""
+        return self.rule.primary if self.rule else ()

@@ -35,9 +35,8 @@ def summary(verdict: Verdict, picture: str = "", longest: int = 5000) -> str:
     """The same in at most `longest` characters: what decided in full, of the other claims how many held."""
     decisive = [c for c in verdict.claims if c.kind == "better" or c.status != SHOWN]
     others = len(verdict.claims) - len(decisive)
-    rest = (
-        f"{others} further claims hold (widths, tails, failures, efficiency, bias, limits)." if others else ""
-    )
+    kinds = ", ".join(dict.fromkeys(c.kind for c in verdict.claims if c not in decisive))
+    rest = f"{others} further claims hold ({kinds})." if others else ""
     while True:
         blocks = [*_head(verdict), _picture(picture), _table(decisive), rest, *_foot(verdict)]
         text = "\n\n".join(block for block in blocks if block)
@@ -54,7 +53,7 @@ def terminal(verdict: Verdict) -> str:
     if not math.isnan(verdict.events_needed):
         lines.append(f"  events needed to decide: {verdict.events_needed:.2g}, there are {verdict.events}")
     for spread in verdict.spreads:
-        lines.append(f"  {spread.trainings} seeds: σ of {spread.quantity} scatters by {spread.relative:.2%}")
+        lines.append(f"  {spread.trainings} seeds: {spread.quantity} scatters by {spread.relative:.2%}")
     if verdict.trials:
         lines.append(f"  chosen from {verdict.trials} trials of a search, on validation events")
     lines.append(f"  look {verdict.looks} at this frozen sample; verdict {verdict.sha256}")
@@ -113,7 +112,7 @@ def _foot(verdict: Verdict) -> list[str]:
     blocks = []
     if verdict.spreads:
         told = ", ".join(f"{s.quantity} {100 * s.relative:.2g} % ({s.trainings})" for s in verdict.spreads)
-        blocks.append(f"Spread of σ between trainings that differ in the seed alone: {escaped(told)}.")
+        blocks.append(f"Spread between trainings that differ in the seed alone: {escaped(told)}.")
     chosen = f"; chosen from {verdict.trials} trials on validation events" if verdict.trials else ""
     against = f"champion {escaped(verdict.champion)}" if verdict.champion else "no champion before"
     blocks.append(

@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from tracking import checkpoints, report
 from tracking.curves import Curves, Point
 from tracking.datasets import Recorded
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.predictions import PredictionTable
 from tracking.provenance import commit
 from tracking.runs import CannotRecord, active, one_line, silence
@@ -186,7 +186,7 @@ class Recorder:
 
     def record(
         self,
-        evidence: Evidence,
+        evidence: AnyEvidence,
         figures: Mapping[str, Figure],
         answers: PredictionTable | None = None,
         findings: Mapping[str, str] | None = None,
@@ -197,7 +197,7 @@ class Recorder:
 
         Parameters
         ----------
-        evidence : Evidence
+        evidence : AnyEvidence
             The result.
         figures : mapping of str to Figure
             By file name without ending, in the order in which the description shows them.

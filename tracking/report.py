@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tracking import predictions, tables
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.predictions import PredictionTable
 
 __all__ = ["RESOLUTION", "description", "joined", "write"]
@@ -19,7 +19,7 @@ RESOLUTION = 90
 
 def write(
     folder: Path,
-    evidence: Evidence,
+    evidence: AnyEvidence,
     figures: Mapping[str, Figure],
     answers: PredictionTable | None = None,
     findings: Mapping[str, str] | None = None,
@@ -30,7 +30,7 @@ def write(
     ----------
     folder : pathlib.Path
         Where; made if need be.
-    evidence : Evidence
+    evidence : AnyEvidence
         The result.
     figures : mapping of str to Figure
         By file name without ending.
@@ -52,7 +52,7 @@ def write(
 
 
 def description(
-    evidence: Evidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
+    evidence: AnyEvidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
 ) -> str:
     """Markdown of at most `longest` characters: headline tables, findings, figures while there is room."""
     blocks = tables.headline(evidence) + list(findings)

@@ -46,8 +46,6 @@ class Criteria:
         Whether that axis is drawn logarithmically.
     efficiencies : tuple of float
         Signal efficiencies at which the background rejection is given; at the first one sculpting is studied.
-    background_error : float
-        ``b_r`` of the approximate median significance, in events.
     sculpted : tuple of Binning
         Variables in `Scores.variables` whose background spectrum a cut should not distort.
     published : tuple of Published
@@ -58,7 +56,6 @@ class Criteria:
     unit: str = ""
     log: bool = False
     efficiencies: tuple[float, ...] = (0.5, 0.8)
-    background_error: float = 10.0
     sculpted: tuple[Binning, ...] = ()
     published: tuple[Published, ...] = ()
 
@@ -67,8 +64,6 @@ class Criteria:
             raise ValueError(
                 f"criteria: efficiencies={self.efficiencies}; at least one is needed, all between 0 and 1"
             )
-        if not self.background_error >= 0:
-            raise ValueError(f"criteria: background_error={self.background_error} must be at least 0")
 
 
 @dataclass(frozen=True)
@@ -98,12 +93,14 @@ class Scores:
         Hypotheses that the training did not see.
     variables : mapping of str to ndarray, shape (events,)
         What a cut on the response may sculpt, e.g. a mass; finite for background.
+    background_error : float
+        ``b_r`` of the approximate median significance, in events.
 
     Raises
     ------
     ValueError
         If shapes do not fit, a signal event is asked about other than one hypothesis, a background event not
-        about all, weights are negative or not finite, or a hypothesis has no signal or there is no background.
+        about all, weights are negative or not finite, a hypothesis has no signal or there is no background.
     """
 
     response: NDArray[np.floating]
@@ -115,6 +112,7 @@ class Scores:
     values: NDArray[np.floating]
     held_out: NDArray[np.bool_]
     variables: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    background_error: float = 10.0
 
     def __post_init__(self) -> None:
         events, hypotheses = len(self.signal), len(self.hypotheses)
@@ -139,11 +137,13 @@ class Scores:
         number = self.asked.sum(axis=1)
         if np.any(number[self.signal] != 1) or np.any(number[~self.signal] != hypotheses):
             raise ValueError(
-                "scores: a signal event is asked about its own hypothesis and a background event about every one"
+                "scores: a signal event is asked about its own hypothesis, a background event about every one"
             )
         for name, values in (("weights", self.weights), ("physical", self.physical)):
             if not np.all(np.isfinite(values)) or np.any(values < 0):
                 raise ValueError(f"scores: {name} must be finite and at least 0")
+        if not self.background_error >= 0:
+            raise ValueError(f"scores: background_error={self.background_error} must be at least 0")
         empty = [name for name, one in zip(self.hypotheses, self.asked.T, strict=True)
                  if not self.weights[one & self.signal].sum() > 0]  # fmt: skip
         if empty or not self.weights[~self.signal].sum() > 0:

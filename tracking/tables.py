@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from tracking.evidence import Evidence
-from tracking.numbers import MISSING, interval, percent, plain, with_error
-from tracking.residuals import Binning, Quantity
+from tracking import classification_tables, resolution_tables
+from tracking.blocks import Block, Content, Table
+from tracking.evidence import AnyEvidence
+from tracking.numbers import interval, plain, with_error
 
 __all__ = ["escaped", "headline", "markdown", "sentence", "terminal"]
 
@@ -15,7 +17,11 @@ _SPECIAL = str.maketrans(
 )
 _DASHES = str.maketrans({"\n": " ", "\r": " "})
 
-Table = tuple[Sequence[str], list[Sequence[str]]]
+#: What is told of each kind of evidence.
+_CONTENT: Mapping[str, Callable[[Any], Content]] = {
+    "resolution": resolution_tables.content,
+    "classification": classification_tables.content,
+}
 
 
 def escaped(text: str) -> str:
@@ -23,103 +29,52 @@ def escaped(text: str) -> str:
     return text.translate(_DASHES).translate(_SPECIAL)
 
 
-def sentence(evidence: Evidence) -> str:
-    """The result in one line: the subject's widths, failures, and how it compares with the best other."""
-    subject = evidence.subject
-    parts = []
-    for quantity in evidence.quantities:
-        found = evidence.row(subject, quantity.name)
-        unit = f" {quantity.unit}" if quantity.unit else ""
-        text = f"σ({quantity.name}) = {with_error(found.sigma, found.sigma_err)}{unit}"
-        rival = evidence.best_other(quantity.name)
-        if rival:
-            ratio = evidence.compared(rival, quantity.name, "sigma")[0]
-            text += f", {interval(ratio.ratio, ratio.ratio_low, ratio.ratio_high)} of {rival}"
-        parts.append(text)
-    count = evidence.count(subject)
-    parts.append(f"failures {percent(count.failures.value, count.failures.low, count.failures.high)}")
-    parts.append(f"efficiency {percent(count.efficiency.value, count.efficiency.low, count.efficiency.high)}")
-    return f"{subject}: " + "; ".join(parts)
+def sentence(evidence: AnyEvidence) -> str:
+    """The result in one line: what the subject reached, and how it compares with the best other."""
+    return _content(evidence).sentence
 
 
-def terminal(evidence: Evidence) -> str:
+def terminal(evidence: AnyEvidence) -> str:
     """Headline tables as aligned text."""
     facts = evidence.facts
+    tables = [table for block in _content(evidence).headline for table in block.tables]
     blocks = [f"{facts.task}: {facts.events} events of {facts.source}"]
-    blocks += [
-        _aligned(table)
-        for table in (_resolution(evidence), _answers(evidence), _ratios(evidence), _extra(evidence))
-    ]
+    blocks += [_aligned(table) for table in (*tables, _extra(evidence))]
     return "\n\n".join(block for block in blocks if block)
 
 
-def headline(evidence: Evidence) -> list[str]:
-    """Blocks of markdown, the most important first: the result in one line, resolution, answers, ratios."""
-    facts = evidence.facts
-    objects = "" if facts.objects == 1 else f" with {facts.objects} objects each"
-    blocks = [
-        f"**{escaped(sentence(evidence))}**",
-        _piped(_resolution(evidence)),
-        _piped(_answers(evidence)),
-    ]
-    ratios = _ratios(evidence)
-    if ratios[1]:
-        blocks += [
-            f"### {escaped(evidence.subject)} relative to the others",
-            _piped(ratios),
-            "Ratios below 1 favour the first for widths and failures. Intervals: "
-            f"{100 * evidence.comparisons[0].level:.0f} %, paired bootstrap by events.",
-        ]
+def headline(evidence: AnyEvidence) -> list[str]:
+    """Blocks of markdown, the most important first: the result in one line, then the headline tables."""
+    facts, content = evidence.facts, _content(evidence)
+    blocks = [f"**{escaped(content.sentence)}**", *_written(content.headline)]
     if evidence.extra:
         blocks.append(_piped(_extra(evidence)))
     blocks.append(
-        f"Judged on {facts.events} events{objects}: {escaped(facts.source)}, sha256 {facts.sha256[:12]}, "
-        f"seed {facts.seed}. σ and μ: Gaussian fit of the core within ±2σ; q68: half of the central 68.3 %; "
-        "failures and efficiency: shares of all objects."
+        f"Judged on {facts.events} events{content.objects}: {escaped(facts.source)}, "
+        f"sha256 {facts.sha256[:12]}, seed {facts.seed}. {content.legend}"
     )
     return blocks
 
 
-def markdown(evidence: Evidence) -> str:
-    """All tables: the headline, then bin by bin, then what could not be fitted and why."""
-    blocks = headline(evidence)
-    for binning in evidence.binnings:
-        blocks.append(f"### In bins of {escaped(binning.name)}")
-        blocks += [_piped(_binned(evidence, quantity, binning)) for quantity in evidence.quantities]
-        blocks.append(_piped(_binned_failures(evidence, binning)))
-    notes = [
-        f"- {escaped(f'{row.estimator}, {row.quantity}')}: {escaped(row.result.reason)}"
-        for row in evidence.rows
-        if row.result.reason and not row.binning
-    ]
-    return "\n\n".join(blocks + (["### Not fitted", "\n".join(notes)] if notes else [])) + "\n"
+def markdown(evidence: AnyEvidence) -> str:
+    """All tables: the headline, then the details."""
+    return "\n\n".join([*headline(evidence), *_written(_content(evidence).details)]) + "\n"
 
 
-def _named(quantity: Quantity) -> str:
-    return f"{quantity.name} ({quantity.unit})" if quantity.unit else quantity.name
+def _content(evidence: AnyEvidence) -> Content:
+    return _CONTENT[evidence.kind](evidence)
 
 
-def _resolution(evidence: Evidence) -> Table:
-    rows: list[Sequence[str]] = []
-    for quantity in evidence.quantities:
-        for name in evidence.estimators:
-            r = evidence.row(name, quantity.name)
-            rows.append(
-                (
-                    _named(quantity),
-                    name,
-                    with_error(r.mu, r.mu_err),
-                    with_error(r.sigma, r.sigma_err),
-                    with_error(r.q68, r.q68_err),
-                    plain(r.rms, 3),
-                    f"{plain(r.chi2, 3)} / {r.ndf}" if r.ndf > 0 else MISSING,
-                    percent(r.tail, r.tail - r.tail_err, r.tail + r.tail_err),
-                )
-            )
-    return ("quantity", "estimator", "μ", "σ", "q68", "rms", "χ²/ndf", "beyond 3σ"), rows
+def _written(blocks: Sequence[Block]) -> Iterator[str]:
+    for block in blocks:
+        if block.title:
+            yield f"### {escaped(block.title)}"
+        yield from (_piped(table) for table in block.tables)
+        if block.note:
+            yield block.note
 
 
-def _extra(evidence: Evidence) -> Table:
+def _extra(evidence: AnyEvidence) -> Table:
     """The task's own numbers; ``<name>_err`` and a pair of limits stand beside the value they belong to."""
     values = evidence.extra
     rows: list[Sequence[str]] = []
@@ -135,60 +90,6 @@ def _extra(evidence: Evidence) -> Table:
             text = plain(value, 5)
         rows.append((name, text))
     return ("number", "value"), rows
-
-
-def _answers(evidence: Evidence) -> Table:
-    rows: list[Sequence[str]] = []
-    for name in evidence.estimators:
-        count = evidence.count(name)
-        shares = (percent(f.value, f.low, f.high) for f in (count.efficiency, count.failures))
-        time = evidence.ns_per_event.get(name, float("nan")) / 1000
-        rows.append((name, *shares, f"{plain(time, 3)} µs" if time == time else MISSING))
-    return ("estimator", "efficiency", "failures", "time per event"), rows
-
-
-def _ratios(evidence: Evidence) -> Table:
-    columns = [(q.name, statistic) for q in evidence.quantities for statistic in ("sigma", "q68")]
-    columns.append(("", "failures"))
-    signs = {"sigma": "σ", "q68": "q68", "failures": "failures"}
-    rows: list[Sequence[str]] = []
-    for name in evidence.estimators:
-        if name != evidence.subject:
-            found = [evidence.compared(name, *column)[0] for column in columns]
-            rows.append(
-                (
-                    f"{evidence.subject} / {name}",
-                    *(interval(c.ratio, c.ratio_low, c.ratio_high) for c in found),
-                )
-            )
-    return ("ratio", *(f"{signs[statistic]} {quantity}".strip() for quantity, statistic in columns)), rows
-
-
-def _binned(evidence: Evidence, quantity: Quantity, binning: Binning) -> Table:
-    columns = [evidence.bins(name, quantity.name, binning.name) for name in evidence.estimators]
-    rows = [
-        (_edges(binning, bin_), *(with_error(row.result.sigma, row.result.sigma_err) for row in across))
-        for bin_, *across in zip(_pairs(binning), *columns, strict=True)
-    ]
-    return (f"σ of {_named(quantity)}", *evidence.estimators), list(rows)
-
-
-def _binned_failures(evidence: Evidence, binning: Binning) -> Table:
-    columns = [evidence.bin_counts(name, binning.name) for name in evidence.estimators]
-    rows = [
-        (_edges(binning, bin_), *(percent(c.failures.value, c.failures.low, c.failures.high) for c in across))
-        for bin_, *across in zip(_pairs(binning), *columns, strict=True)
-    ]
-    return ("failures", *evidence.estimators), list(rows)
-
-
-def _pairs(binning: Binning) -> Iterator[tuple[float, float]]:
-    return zip(binning.edges[:-1], binning.edges[1:], strict=True)
-
-
-def _edges(binning: Binning, edges: tuple[float, float]) -> str:
-    low, high = (f"{edge:.4g}".replace("-", "−") for edge in edges)
-    return f"{low} – {high} {binning.unit}".strip()
 
 
 def _piped(table: Table) -> str:

@@ -15,7 +15,6 @@ from projects.task import BadInput, Bench, Task
 from registry import store
 from registry.champions import Registry
 from registry.frozen import identities
-from tracking.figures import figures
 from tracking.models import log_model
 from tracking.recorder import recording
 
@@ -57,9 +56,8 @@ def register(
             scratch = Path(folder)
             judged = judge(task, settings, events, Bench(seed=events.seed, scratch=scratch), say=say)
             evidence = evidence_of(task, settings, events.test, judged, next(iter(judged.estimators)))
-            recorder.record(
-                evidence, figures(evidence, judged.residuals), answers_of(task, events.test, judged)
-            )
+            pictures = task.judgement.figures(evidence, judged.outcomes)
+            recorder.record(evidence, pictures, answers_of(task, events.test, judged))
             few = events.test.select(EXAMPLE)
             for estimator in judged.estimators.values():
                 uri = log_model(

@@ -10,9 +10,7 @@ from projects.contest import enter, frozen_sample
 from projects.task import BadInput, Task
 from registry import versions
 from registry.champions import Registry
-from tracking.evidence import Evidence, Facts
-from tracking.figures import figures
-from tracking.judge import build
+from tracking.evidence import AnyEvidence, Facts
 from tracking.provenance import versions as packages
 from tracking.report import RESOLUTION
 
@@ -22,7 +20,7 @@ __all__ = ["compare"]
 def compare(
     registry: Registry, task: Task, references: Sequence[str], folder: Path | None = None,
     say: Callable[[str], object] = print,
-) -> Evidence:  # fmt: skip
+) -> AnyEvidence:  # fmt: skip
     """Evidence of several versions on the frozen sample; the first is compared with all others.
 
     Parameters
@@ -54,18 +52,18 @@ def compare(
         say(f"{name}: asked about {len(sample)} frozen events")
     facts = Facts(
         task.name, kept.sha256, f"frozen sample {kept.version}: {kept.source}", len(sample),
-        next(iter(found.values())).residuals.shape[1], freeze.SEED, packages(),
+        next(iter(found.values())).outcome.shape[1], freeze.SEED, packages(),
     )  # fmt: skip
-    evidence = build(
-        {name: one.residuals for name, one in found.items()}, task.quantities, task.binnings,
-        facts=facts, seed=freeze.SEED, subject=next(iter(found)),
+    outcomes = {name: one.outcome for name, one in found.items()}
+    evidence = task.judgement.evidence(
+        outcomes, facts=facts, seed=freeze.SEED, subject=next(iter(found)),
         ns_per_event={name: one.contestant.ns_per_event for name, one in found.items()},
         extra=task.extra_metrics(sample, {name: one.predictions for name, one in found.items()}),
     )  # fmt: skip
     registry.note(task.name, "look", None, {"decision": "compare", "versions": list(chosen)})
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in figures(evidence, {name: one.residuals for name, one in found.items()}).items():
+        for name, figure in task.judgement.figures(evidence, outcomes).items():
             figure.savefig(folder / f"{name}.png", dpi=RESOLUTION)
         (folder / "evidence.json").write_text(evidence.to_json())
     return evidence

@@ -16,6 +16,7 @@ from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import BadInput, Estimator, Finding, Predictions, Sample, Task
 from tracking.residuals import Binning
+from tracking.rule import ScoreRule
 from tracking.scores import Criteria, Published, Scores
 
 __all__ = ["SEED_AUC", "SEED_SINGLE_AUC", "TASK", "Settings", "scores"]
@@ -152,8 +153,6 @@ def files(sample: Sample) -> Mapping[str, NDArray[np.bool_]]:
     return {name: rows for name, rows in named.items() if rows.any()}
 
 
-_M_HH = (250.0, 300.0, 350.0, 400.0, 450.0, 500.0, 600.0, 700.0, 800.0, 1000.0, 1300.0, 2000.0)
-
 TASK = Task(
     name="pnn",
     title="X -> HH -> bb ZZ: a network parameterised by the mass against single masses, trees and cuts",
@@ -190,6 +189,7 @@ TASK = Task(
         ),
     ),
     findings=findings,
+    rule=ScoreRule(primary=("auc", "ams"), rivals=("window-2d", "trees"), peak=1),
     crossed=True,
     files=files,
     spaces={
