@@ -131,6 +131,6 @@ class Crossed:
         for name in self.method.columns:
             if name not in sample:
                 raise BadInput(
-                    f"{sample.source}: {self.name} needs the column {name!r}: fill it (columns={name}:BRANCH) "
-                    "or leave it out (cuts=false)"
+                    f"{sample.source}: {self.name} needs the column {name!r}: fill it "
+                    f"(columns={name}:BRANCH) or leave it out (cuts=false)"
                 )

@@ -37,7 +37,7 @@ class Cycle:
     """
 
     epochs: int = 15
-    batch: int = 1024
+    batch: int = 256
     low: float = 1e-3
     high: float = 1e-2
     momentum: tuple[float, float] = (0.85, 0.95)

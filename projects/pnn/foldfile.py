@@ -103,7 +103,7 @@ def training(content: FoldFile, members: int) -> tuple[Events, list[Member]]:
 
 
 def export(halves: tuple[Half, Half], folder: Path, seed: int) -> list[Path]:
-    """Write both halves as the original study did: ``train_0``, ``test_0`` of even events, ``_1`` of odd ones.
+    """Write both halves as the original study: ``train_0``, ``test_0`` of even events, ``_1`` of odd ones.
 
     Of a half, ``train`` is scaled by its own input pipeline and ``test`` by that of the other, whose networks
     are asked about it.

@@ -48,7 +48,7 @@ def answers(
         rows = np.flatnonzero(passed & asked)
         if len(rows):
             found[rows] = part({name: np.asarray(column)[rows] for name, column in columns.items()})
-    return {f"m{mass:g}": found[:, index] for index, mass in enumerate(facts["masses"])}
+    return {f"m{mass:g}": found[:, index].copy() for index, mass in enumerate(facts["masses"])}
 
 
 def matrix(columns: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float32]:

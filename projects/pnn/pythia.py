@@ -52,7 +52,7 @@ def simulate(events: int, seed: int, selected: bool) -> Sample:
         import pythia8mc as pythia8
     except ImportError as error:
         raise BadInput(
-            f"engine='pythia' needs the package {error.name}: install it with \"pip install -e '.[pythia]'\", or "
+            f"engine='pythia' needs the package {error.name}: install it by pip install -e '.[pythia]', or "
             "take engine=fast"
         ) from error
 

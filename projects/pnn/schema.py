@@ -28,7 +28,8 @@ SIGNAL, BACKGROUNDS = 0, {1: "DYJetsToLL_M-10to50", 2: "DYToLL_0J", 3: "DYToLL_1
 #: What the networks see beside the mass, in the order of the original study.
 FEATURES = (
     "Higgsbb_cand_pt", "Zjet_cand_pt", "leading_Hbb_pt", "trailing_Hbb_pt", "leading_jet_pt",
-    "trailing_jet_pt", "Higgsbb_cand_mass", "HiggsZZ_cand_mass", "Zlep_cand_mass", "Zjet_cand_mass", "Zlep_cand_pt",
+    "trailing_jet_pt", "Higgsbb_cand_mass", "HiggsZZ_cand_mass", "Zlep_cand_mass", "Zjet_cand_mass",
+    "Zlep_cand_pt",
     "dR_l1j1", "dR_l1j2", "dR_l1b1", "dR_l1b2", "dR_l2j1", "dR_l2j2", "dR_l2b1", "dR_l2b2", "dR_j1j2",
     "dR_b1b2",
 )  # fmt: skip

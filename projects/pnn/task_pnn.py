@@ -43,15 +43,15 @@ SEED_SINGLE_AUC = dict(
 class Settings(RunSettings):
     """Parameters of the task; those of the training are the original study's."""
 
-    train_events: int = setting(200_000, "events that are simulated, or read from data at most", least=400)
-    test_events: int = setting(200_000, "how many of them are judged", least=200)
+    train_events: int = setting(150_000, "events that are simulated, or read from data at most", least=400)
+    test_events: int = setting(150_000, "how many of them are judged", least=200)
     engine: str = setting(
         "fast", "what makes the events; pythia needs the extra of that name", allowed=("fast", "pythia")
     )
     selected: bool = setting(True, "simulate only events that pass the preselection")
     members: int = setting(10, "networks of each half's ensemble", least=1, most=100)
     epochs: int = setting(15, "longest training", least=1)
-    batch: int = setting(1024, "events in a step", least=16)
+    batch: int = setting(256, "events in a step", least=16)
     width: int = setting(25, "units of a hidden layer", least=1, most=500)
     depth: int = setting(3, "hidden layers; each sees all before it", least=1, most=10)
     low_rate: float = setting(
@@ -157,8 +157,8 @@ TASK = Task(
     name="pnn",
     title="X -> HH -> bb ZZ: a network parameterised by the mass against single masses, trees and cuts",
     description=(
-        "Signal of twenty masses of X and Z + jets, told apart by one ensemble of networks that takes the mass "
-        "as an input. 900 GeV is never learned and shows whether it interpolates. Each half of the events is "
+        "Signal of twenty masses of X and Z + jets, told apart by one ensemble of networks that takes the "
+        "mass as an input. 900 GeV is never learned and shows whether it interpolates. Each half of the events is "
         "judged by what was learned from the other."
     ),
     schema=SCHEMA,
@@ -170,10 +170,10 @@ TASK = Task(
             "test_events": 12_000,
             "members": 3,
             "epochs": 5,
-            "batch": 256,
+            "batch": 128,
             "trees": 50,
         },
-        "seed": {"train_events": 1_544_292, "test_events": 1_544_292},
+        "seed": {"train_events": 1_544_292, "test_events": 1_544_292, "batch": 1024},
     },
     simulate=simulate,
     estimators=estimators,
