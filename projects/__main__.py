@@ -119,26 +119,40 @@ def run(task: str, parameters: tuple[str, ...]) -> None:
 
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("task")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("raw", metavar="FILE")
 @click.option("--events", default=20_000, show_default=True, help="How many events to make.")
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
-def simulate(task: str, file: Path, events: int, parameters: tuple[str, ...]) -> None:
-    """Simulate events of TASK into the ROOT file FILE. PARAMETERS: --name value, see 'tasks'."""
+def simulate(task: str, raw: str, events: int, parameters: tuple[str, ...]) -> None:
+    """Simulate events of TASK into the ROOT file FILE. PARAMETERS: --name value, see 'tasks'.
+
+    Where FILE is a folder (or ends with a slash), a task that keeps its processes apart writes one file
+    for each.
+    """
     from projects import catalog, rootio
     from projects.settings import parse, resolve
 
+    file = Path(raw)
     if events < 1:
         raise BadInput(f"--events {events} is out of range; it must be at least 1")
     chosen = catalog.load(task)
     settings = resolve(chosen.settings, chosen.presets, parse(parameters))
+    several = file.is_dir() or raw.endswith(("/", os.sep))
+    if several and chosen.files is None:
+        raise BadInput(
+            f"{file} is a folder, and {task} writes one file: name it, for example {file / 'events.root'}"
+        )
     sample = chosen.simulate(settings, events, settings.seed)
-    try:
-        rootio.write(sample, file)
-    except OSError as error:
-        if error.errno in FULL:
-            raise
-        raise BadInput(f"cannot write {file}: {error.strerror}; choose another place") from error
-    click.echo(f"{file}: {len(sample)} events, sha256 {sample.sha256}")
+    parts = {file: sample}
+    if several and chosen.files is not None:
+        parts = {file / f"{name}.root": sample.select(rows) for name, rows in chosen.files(sample).items()}
+    for path, part in parts.items():
+        try:
+            rootio.write(part, path)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            raise BadInput(f"cannot write {path}: {error.strerror}; choose another place") from error
+        click.echo(f"{path}: {len(part)} events, sha256 {part.sha256}")
 
 
 @main.command()

@@ -30,7 +30,8 @@ class Events:
     train : Sample
         For what is tuned: profiles, calibrations, early stopping.
     test : Sample
-        On which all estimators are judged.
+        On which all estimators are judged. Of a task whose estimators are crossed they are training events,
+        each of them unknown to what answers it.
     seed : int
         For everything random in the fits.
     """
@@ -54,7 +55,7 @@ def gather(task: Task, settings: RunSettings) -> Events:
     """Training and test events: from the user's files, or simulated.
 
     A file is shuffled and halved. Simulated events come from seeds derived from the run's, so that no
-    event is simulated twice.
+    event is simulated twice. A crossed task halves by itself and gets all events for both.
 
     Raises
     ------
@@ -66,6 +67,8 @@ def gather(task: Task, settings: RunSettings) -> Events:
     )
     if not settings.data:
         train = task.simulate(settings, settings.train_events, train_seed)
+        if task.crossed:
+            return Events(train, train.select(slice(0, settings.test_events)), fit_seed)
         test = task.simulate(settings, settings.test_events, test_seed)
         return Events(train, test, fit_seed)
     events = rootio.read(
@@ -77,6 +80,9 @@ def gather(task: Task, settings: RunSettings) -> Events:
             "to tune on one half and to judge on the other"
         )
     order = np.random.default_rng(split_seed).permutation(len(events))
+    if task.crossed:
+        train = events.select(np.sort(order[: settings.train_events]))
+        return Events(train, train.select(slice(0, settings.test_events)), fit_seed)
     half = len(events) // 2
     first, second = np.sort(order[:half]), np.sort(order[half:])
     return Events(

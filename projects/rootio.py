@@ -198,7 +198,8 @@ def chunks(
     progress : bool
         Whether a bar counts the files.
     given : mapping of str to str, optional
-        What fills columns that the files have under other names, see `mapping`.
+        What fills columns that the files have under other names, see `mapping`. It wins over what the name
+        of a file says, `projects.task.Schema.named`.
 
     Raises
     ------
@@ -216,8 +217,12 @@ def chunks(
                         f"{file} has no tree {schema.tree!r}; it has: {', '.join(opened.keys()) or 'nothing'}"
                     )
                 tree = opened[schema.tree]
-                if given:
-                    for columns in _filled(tree, schema, given, events, file):
+                filled = {
+                    name: f"{value!r}" for name, value in schema.named(file).items() if name not in tree
+                }
+                filled |= given or {}
+                if filled:
+                    for columns in _filled(tree, schema, filled, events, file):
                         yield sample(schema, columns, file)
                     continue
                 names = _check_branches(tree, schema, file)

@@ -147,6 +147,8 @@ def perform(
     for table in found.values():
         print(f"\n{table}")
     recorder.record(evidence, pictures, answers_of(task, events.test, judged), found)
+    for member in getattr(judged.estimators[SUBJECT], "nested", ()):
+        recorder.nest(member.name, member.settings, member.metrics, member.curves)
     if not register:
         return None, judged
     return _register(task, recorder, folder / "model", events.test, judged, evidence), judged

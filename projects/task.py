@@ -31,6 +31,7 @@ __all__ = [
     "Column",
     "Estimator",
     "Finding",
+    "Nested",
     "Portable",
     "Predictions",
     "Sample",
@@ -79,10 +80,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """Columns of a ROOT tree that a task reads and writes."""
+    """Columns of a ROOT tree that a task reads and writes.
+
+    Parameters
+    ----------
+    tree : str
+        Name of the tree.
+    columns : tuple of Column
+    named : callable
+        ``named(file) -> mapping of str to float``: what the name of a file says of all its events. It fills
+        columns that the file has no branches for.
+    """
 
     tree: str
     columns: tuple[Column, ...]
+    named: Callable[[str], Mapping[str, float]] = field(default=lambda file: {}, compare=False)
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
@@ -259,6 +271,29 @@ def _undeclared(sample: Sample, predictions: Predictions) -> Residuals:
 
 
 @dataclass(frozen=True)
+class Nested:
+    """One of several models that an estimator consists of: it gets a run of its own inside the estimator's.
+
+    An estimator that has some offers them as ``nested``.
+
+    Parameters
+    ----------
+    name : str
+        Of the run.
+    settings : mapping of str to value
+        What it does not share with the others.
+    metrics : mapping of str to float
+    curves : mapping of str to sequence of float
+        One value a step, from 1 on.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
 class Task:
     """A physics task. One module of `projects` defines one as ``TASK``.
 
@@ -305,6 +340,11 @@ class Task:
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
+    crossed : bool
+        Whether every estimator learns from two halves of the events and answers each event by what it learned
+        from the other half. Then all events of a run train and all are judged.
+    files : callable
+        ``files(sample) -> mapping of str to rows``: how `simulate` spreads events over files in a folder.
     rule : Rule or ScoreRule
         When a candidate becomes champion; without one nothing does.
     frozen_events : int
@@ -337,6 +377,8 @@ class Task:
         default=lambda sample, predictions: {}
     )
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
+    crossed: bool = False
+    files: Callable[[Sample], Mapping[str, NDArray[Any]]] | None = None
     rule: Terms | None = None
     frozen_events: int = 20_000
     spaces: Mapping[str, Space] = field(default_factory=dict)

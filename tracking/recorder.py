@@ -269,6 +269,49 @@ class Recorder:
         last = f"More: artifacts {', '.join(f'`{name}`' for name in files)}."
         self.tag("mlflow.note.content", report.joined(blocks, list(figures), self.run_id, LONGEST_TAG, last))
 
+    def nest(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[float]],
+    ) -> str:
+        """A finished run inside of this one, for one of several models that it consists of.
+
+        Parameters
+        ----------
+        name : str
+            Of the run.
+        settings, metrics : mapping
+            Its parameters and results.
+        curves : mapping of str to sequence of float
+            Metrics with one value a step, from 1 on.
+
+        Returns
+        -------
+        str
+            Its id.
+        """
+        experiment = self._client.get_run(self.run_id).info.experiment_id
+        made = self._client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id}, run_name=name)
+        now = int(1000 * time.time())
+        points = [Metric(key, float(value), now, 0) for key, value in metrics.items() if math.isfinite(value)]
+        points += [
+            Metric(key, float(value), now, step)
+            for key, values in curves.items()
+            for step, value in enumerate(values, start=1)
+            if math.isfinite(value)
+        ]
+        params = [Param(key, str(value)) for key, value in settings.items()]
+        for start in range(0, max(len(points), 1), MOST_METRICS):
+            self._client.log_batch(
+                made.info.run_id,
+                metrics=points[start : start + MOST_METRICS],
+                params=params if not start else [],
+            )
+        self._client.set_terminated(made.info.run_id)
+        return made.info.run_id
+
     def _keep(self, folder: Path) -> str:
         for place in (Path.cwd(), Path(tempfile.gettempdir())):
             kept = place / f"unrecorded-{self.run_id}"

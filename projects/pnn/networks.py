@@ -1,0 +1,97 @@
+"""Many small networks at once: the same layers stacked along a leading axis of members.
+
+Each member is densely connected: every layer sees the inputs and the outputs of all layers before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+from numpy.typing import NDArray
+
+__all__ = ["PIPELINE", "Stack", "behind_pipeline", "drawn", "forward", "served"]
+
+#: Name of the layer that scales the inputs of a served network.
+PIPELINE = "input_pipeline"
+
+#: Kernels and biases in turn, of every layer: shapes (members, inputs, units) and (members, 1, units).
+Stack = list[NDArray[np.float32]]
+
+
+def drawn(members: int, inputs: int, width: int, depth: int, rng: np.random.Generator) -> Stack:
+    """Weights to start from: He's normal kernels for the hidden layers, Glorot's for the output, no bias."""
+    stack: Stack = []
+    for layer in range(depth + 1):
+        rows, units = inputs + layer * width, width if layer < depth else 1
+        scale = np.sqrt(2.0 / rows if layer < depth else 2.0 / (rows + units))
+        stack.append((scale * rng.standard_normal((members, rows, units))).astype(np.float32))
+        stack.append(np.zeros((members, 1, units), np.float32))
+    return stack
+
+
+def forward(stack: Sequence[Any], inputs: Any) -> Any:
+    """Logits, shape (members, events), of inputs of shape (members, events, inputs): TensorFlow's tensors."""
+    seen = inputs
+    *hidden, kernel, bias = stack
+    for one, other in zip(hidden[::2], hidden[1::2], strict=True):
+        values = tf.matmul(seen, one) + other
+        seen = tf.concat([seen, values * tf.sigmoid(values)], axis=-1)
+    return (tf.matmul(seen, kernel) + bias)[..., 0]
+
+
+def served(
+    stack: Stack,
+    mean: NDArray[np.floating],
+    deviation: NDArray[np.floating],
+    average: NDArray[np.floating] | None,
+) -> keras.Model:
+    """The same as a Keras model of built-in layers whose input pipeline travels inside.
+
+    Parameters
+    ----------
+    stack : Stack
+        Of trained weights.
+    mean, deviation : ndarray, shape (inputs,)
+        Scales of the inputs.
+    average : ndarray, shape (members,), or None
+        Weights with which the members' responses are averaged, of sum 1; None: each is an output.
+
+    Returns
+    -------
+    keras.Model
+        From inputs as they are in a file, shape (events, inputs), to responses between 0 and 1, shape
+        (events, 1), or (events, members) without an average.
+    """
+    members = len(stack[0])
+    vector = keras.Input((len(mean),), name="inputs")
+    scaled = layers.Normalization(
+        mean=np.asarray(mean, np.float32), variance=np.asarray(deviation, np.float32) ** 2, name=PIPELINE
+    )(vector)
+    seen = layers.RepeatVector(members)(scaled)
+    for index in range(0, len(stack) - 2, 2):
+        values = _dense(stack[index], stack[index + 1], "swish", seen)
+        seen = layers.Concatenate()([seen, values])
+    responses = ops.squeeze(_dense(stack[-2], stack[-1], "sigmoid", seen), axis=-1)
+    if average is not None:
+        responses = ops.sum(responses * np.asarray(average, np.float32), axis=1, keepdims=True)
+    return keras.Model(vector, responses)
+
+
+def behind_pipeline(model: keras.Model) -> keras.Model:
+    """The part of a served network behind its input pipeline: it takes inputs that are scaled already."""
+    scaled = model.get_layer(PIPELINE).output
+    return keras.Model(scaled, model.output)
+
+
+def _dense(kernel: NDArray[np.float32], bias: NDArray[np.float32], activation: str, seen: Any) -> Any:
+    layer = layers.EinsumDense(
+        "emi,miu->emu", output_shape=bias.shape[::2], bias_axes="mu", activation=activation
+    )
+    found = layer(seen)
+    layer.set_weights([kernel, bias[:, 0]])
+    return found

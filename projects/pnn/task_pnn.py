@@ -1,0 +1,207 @@
+"""The search for X -> HH -> bb ZZ* by a network that takes the mass of X as an input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.pnn import simulation
+from projects.pnn.halves import selected
+from projects.pnn.schema import BACKGROUNDS, HELD_OUT, MASSES, SCHEMA, is_signal, label
+from projects.settings import RunSettings, setting
+from projects.space import Choice, Range, Space
+from projects.task import BadInput, Estimator, Finding, Predictions, Sample, Task
+from tracking.residuals import Binning
+from tracking.rule import ScoreRule
+from tracking.scores import Criteria, Published, Scores
+
+__all__ = ["SEED_AUC", "SEED_SINGLE_AUC", "TASK", "Settings", "scores"]
+
+#: Areas under the curve of the original study, for its ensemble and its networks of a single mass.
+_PUBLISHED = tuple(mass for mass in MASSES if mass not in HELD_OUT and mass <= 1000)
+SEED_AUC = dict(
+    zip(
+        _PUBLISHED,
+        (0.94, 0.93, 0.92, 0.93, 0.95, 0.96, 0.97, 0.97, 0.98, 0.98, 0.99, 0.99, 0.99),
+        strict=True,
+    )
+) | {mass: 1.0 for mass in MASSES if mass > 1000}
+SEED_SINGLE_AUC = dict(
+    zip(
+        _PUBLISHED,
+        (0.93, 0.89, 0.88, 0.90, 0.91, 0.92, 0.93, 0.95, 0.96, 0.97, 0.97, 0.98, 0.98),
+        strict=True,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Settings(RunSettings):
+    """Parameters of the task; those of the training are the original study's."""
+
+    train_events: int = setting(150_000, "events that are simulated, or read from data at most", least=400)
+    test_events: int = setting(150_000, "how many of them are judged", least=200)
+    engine: str = setting(
+        "fast", "what makes the events; pythia needs the extra of that name", allowed=("fast", "pythia")
+    )
+    selected: bool = setting(True, "simulate only events that pass the preselection")
+    members: int = setting(10, "networks of each half's ensemble", least=1, most=100)
+    epochs: int = setting(15, "longest training", least=1)
+    batch: int = setting(256, "events in a step", least=16)
+    width: int = setting(25, "units of a hidden layer", least=1, most=500)
+    depth: int = setting(3, "hidden layers; each sees all before it", least=1, most=10)
+    low_rate: float = setting(
+        1e-3, "rate at which the cycle begins; 0: what the finder suggests", least=0, most=1
+    )
+    high_rate: float = setting(1e-2, "rate to which it rises; 0: what the finder suggests", least=0, most=1)
+    patience: int = setting(5, "epochs without a better loss of any member before a training ends", least=1)
+    comparisons: bool = setting(
+        True, "train networks of a single mass, and some that know no mass, to compare"
+    )
+    cuts: bool = setting(True, "compare with windows on masses, which need the column HH_cand_mass")
+    trees: int = setting(100, "boosted trees that know the mass, to compare; 0: none", least=0)
+    folds: str = setting("", "folder for the events as fold files of LUMIN; none if empty")
+
+
+def simulate(settings: Settings, events: int, seed: int) -> Sample:
+    """Signal of all masses and Z + jets, by our own simulation or by Pythia."""
+    if settings.engine == "pythia":
+        from projects.pnn import pythia
+
+        return pythia.simulate(events, seed, settings.selected)
+    return simulation.simulate(events, seed, settings.selected)
+
+
+def estimators(settings: Settings) -> Sequence[Estimator]:
+    """Windows, boosted trees, networks without and of a single mass, and the parameterised ensemble."""
+    from projects.pnn.baselines import Trees, Windows
+    from projects.pnn.committee import Ensemble, Singles
+    from projects.pnn.crossed import Crossed
+    from projects.pnn.cycle import Cycle
+
+    cycle = Cycle(
+        settings.epochs, settings.batch, settings.low_rate, settings.high_rate, patience=settings.patience
+    )
+    # Networks to compare with do without a finder, so with rates of their own where it would be asked.
+    plain = Cycle(settings.epochs, settings.batch, settings.low_rate or 1e-3, settings.high_rate or 1e-2,
+                  patience=settings.patience)  # fmt: skip
+    shape = {"width": settings.width, "depth": settings.depth}
+    chosen: list[Estimator] = []
+    if settings.cuts:
+        chosen.append(Crossed("window", Windows(("HH_cand_mass",)), HELD_OUT))
+        chosen.append(Crossed("window-2d", Windows(("HH_cand_mass", "Higgsbb_cand_mass")), HELD_OUT))
+    if settings.trees:
+        chosen.append(Crossed("trees", Trees(settings.trees), HELD_OUT))
+    if settings.comparisons:
+        few = min(settings.members, 3)
+        chosen.append(Crossed("no-mass", Ensemble(few, plain, parameterised=False, **shape), HELD_OUT))
+        # They learn the mass that is held out: what could be known of it.
+        chosen.append(Crossed("single-mass", Singles(plain, **shape)))
+    network = Ensemble(settings.members, cycle, find=True, **shape)
+    return [*chosen, Crossed("network", network, HELD_OUT, settings.folds)]
+
+
+def scores(sample: Sample, predictions: Predictions) -> Scores:
+    """Responses to preselected events, under the masses of which the sample has signal.
+
+    Raises
+    ------
+    BadInput
+        When no signal of a known mass, or no background, passes the preselection.
+    """
+    signal, true = is_signal(sample), np.asarray(sample["res_mass"])
+    rows = selected(sample) & (~signal | np.isin(true, MASSES))
+    signal, true = signal[rows], true[rows]
+    masses = np.array([mass for mass in MASSES if (signal & (true == mass)).any()], dtype=float)
+    if not len(masses) or signal.all():
+        what = "background" if len(masses) else f"signal of a known mass ({', '.join(map(str, MASSES))})"
+        raise BadInput(f"{sample.source}: no {what} passes the preselection; add a file with some")
+    variables = {"m_bb": sample["Higgsbb_cand_mass"][rows], "m_zz": sample["HiggsZZ_cand_mass"][rows]}
+    if "HH_cand_mass" in sample:
+        variables["m_hh"] = sample["HH_cand_mass"][rows]
+    return Scores(
+        response=np.stack([np.asarray(predictions[label(mass)])[rows] for mass in masses], axis=1),
+        asked=~signal[:, None] | (true[:, None] == masses),
+        signal=signal,
+        weights=np.ones(len(signal)),
+        physical=np.asarray(sample["weight_central"], dtype=float)[rows],
+        hypotheses=tuple(label(mass) for mass in masses),
+        values=masses,
+        held_out=np.isin(masses, HELD_OUT),
+        variables=variables,
+    )
+
+
+def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
+    """What the finder of the rate saw, and how the members were trained."""
+    from projects.pnn.training_findings import findings as found
+
+    return found(fitted["network"])
+
+
+def files(sample: Sample) -> Mapping[str, NDArray[np.bool_]]:
+    """One file a mass and a background, with names that the original study's files begin with."""
+    process, mass = np.asarray(sample["process"]), np.asarray(sample["res_mass"])
+    named: dict[str, Any] = {
+        f"GluGluToRadionToHHTo2B2ZTo2L2J_M-{one}_narrow": is_signal(sample) & (mass == one) for one in MASSES
+    }
+    named |= {name: process == code for code, name in BACKGROUNDS.items()}
+    return {name: rows for name, rows in named.items() if rows.any()}
+
+
+TASK = Task(
+    name="pnn",
+    title="X -> HH -> bb ZZ: a network parameterised by the mass against single masses, trees and cuts",
+    description=(
+        "Signal of twenty masses of X and Z + jets, told apart by one ensemble of networks that takes the "
+        "mass as an input. 900 GeV is never learned and shows whether it interpolates. Each half of the events is "
+        "judged by what was learned from the other."
+    ),
+    schema=SCHEMA,
+    settings=Settings,
+    presets={
+        "default": {},
+        "smoke": {
+            "train_events": 12_000,
+            "test_events": 12_000,
+            "members": 3,
+            "epochs": 5,
+            "batch": 128,
+            "trees": 50,
+        },
+        "seed": {"train_events": 1_544_292, "test_events": 1_544_292, "batch": 1024},
+    },
+    simulate=simulate,
+    estimators=estimators,
+    scores=scores,
+    criteria=Criteria(
+        label="$m_X$",
+        unit="GeV",
+        log=True,
+        sculpted=(Binning("m_bb", "GeV", "$m_{bb}$", tuple(np.linspace(20.0, 240.0, 12))),),
+        published=(
+            Published("original study", {label(mass): auc for mass, auc in SEED_AUC.items()}),
+            Published("its single masses", {label(mass): auc for mass, auc in SEED_SINGLE_AUC.items()}),
+        ),
+    ),
+    findings=findings,
+    rule=ScoreRule(primary=("auc", "ams"), rivals=("window-2d", "trees"), peak=1),
+    crossed=True,
+    files=files,
+    spaces={
+        "default": Space(
+            {
+                "width": Range(10, 60, step=5),
+                "depth": Range(1, 4),
+                "high_rate": Range(1e-3, 5e-2, log=True),
+                "batch": Choice((256, 512, 1024, 2048)),
+            },
+            fixed={"comparisons": False, "trees": 0, "cuts": False},
+            epochs="epochs",
+        )
+    },
+)

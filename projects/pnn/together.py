@@ -1,0 +1,335 @@
+"""Trains many small networks at once: one step moves all members, each on events and in an order of its own.
+
+On a processor such networks are too small to keep it busy one by one; stacked they are one product of
+matrices a layer. Every random choice follows from (seed, member, epoch), so a training that was killed goes
+on from its checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from projects.pnn.cycle import Cycle, Suggestion, one_cycle, suggested, sweep
+from projects.pnn.networks import Stack, drawn, forward
+from projects.task import Bench
+from projects.training import CHECKPOINT_EVERY, Diverged
+
+__all__ = ["Events", "Member", "Trained", "find_rates", "train"]
+
+#: Adam's decay of the second moment and smallest denominator, those of the original study.
+_SECOND, _EPSILON = 0.999, 1e-8
+#: Events in one call of a validation.
+_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class Events:
+    """What all members learn from.
+
+    Parameters
+    ----------
+    inputs : ndarray, shape (events, inputs)
+        Scaled.
+    truth : ndarray of bool, shape (events,)
+    weights : ndarray, shape (events,)
+        Brought to mean 1 by each member for its own events.
+    """
+
+    inputs: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Member:
+    """The events of one member: indices of those it learns from, and of those it is validated on.
+
+    Parameters
+    ----------
+    train, watch : ndarray of int
+    """
+
+    train: NDArray[np.integer]
+    watch: NDArray[np.integer]
+
+
+@dataclass
+class Trained:
+    """Members after their training.
+
+    Parameters
+    ----------
+    stack : Stack
+        Each member's weights of its best sub-epoch.
+    losses : ndarray, shape (members, sub-epochs)
+        Of the validation.
+    training : ndarray, shape (members, sub-epochs)
+        Mean loss in the steps of a sub-epoch.
+    best : ndarray of int, shape (members,)
+        The sub-epochs whose weights were kept.
+    """
+
+    stack: Stack
+    losses: NDArray[np.float64]
+    training: NDArray[np.float64]
+    best: NDArray[np.integer]
+    seconds: float = 0.0
+
+    @property
+    def least(self) -> NDArray[np.float64]:
+        """The least validation loss of each member."""
+        return self.losses[np.arange(len(self.best)), self.best]
+
+
+class _Machine:
+    """Variables of all members and the compiled functions that move and judge them."""
+
+    def __init__(self, stack: Stack, events: Events, members: Sequence[Member]) -> None:
+        self.weights = [tf.Variable(array) for array in stack]
+        self.first = [tf.Variable(np.zeros_like(array)) for array in stack]
+        self.second = [tf.Variable(np.zeros_like(array)) for array in stack]
+        self.done = tf.Variable(np.float32(0.0))
+        #: Product of the momenta so far, for the correction of the first moment.
+        self.product = tf.Variable(np.float32(1.0))
+        self.inputs = tf.constant(events.inputs, tf.float32)
+        self.truth = tf.constant(events.truth, tf.float32)
+        self.events_weights = tf.constant(events.weights, tf.float32)
+        # Weights have mean 1 among each member's own events.
+        norms = [1.0 / events.weights[member.train].mean() for member in members]
+        self.norms = tf.constant(np.array(norms)[:, None], tf.float32)
+
+    def losses(self, weights: Sequence[Any], rows: Any) -> Any:
+        """Mean weighted cross entropy of each member on events of its own, shape (members,)."""
+        logits = forward(weights, tf.gather(self.inputs, rows))
+        each = tf.nn.sigmoid_cross_entropy_with_logits(tf.gather(self.truth, rows), logits)
+        return tf.reduce_mean(each * tf.gather(self.events_weights, rows) * self.norms, axis=1)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, None, None), tf.int32),
+            tf.TensorSpec((None,), tf.float32),
+            tf.TensorSpec((None,), tf.float32),
+        ]
+    )
+    def steps(self, rows: Any, rates: Any, momenta: Any) -> Any:
+        """As many steps of Adam as there are rates; losses of shape (steps, members)."""
+        found = tf.TensorArray(tf.float32, size=tf.shape(rates)[0])
+        for step in tf.range(tf.shape(rates)[0]):
+            with tf.GradientTape() as tape:
+                losses = self.losses(self.weights, rows[step])
+                total = tf.reduce_sum(losses)
+            gradients = tape.gradient(total, self.weights)
+            momentum = momenta[step]
+            self.done.assign_add(1.0)
+            self.product.assign(self.product * momentum)
+            scale = rates[step] * tf.sqrt(1.0 - tf.pow(_SECOND, self.done)) / (1.0 - self.product)
+            for weight, first, second, gradient in zip(
+                self.weights, self.first, self.second, gradients, strict=True
+            ):
+                first.assign(momentum * first + (1.0 - momentum) * gradient)
+                second.assign(_SECOND * second + (1.0 - _SECOND) * gradient * gradient)
+                weight.assign_sub(scale * first / (tf.sqrt(second) + _EPSILON))
+            found = found.write(step, losses)
+        return found.stack()
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    def judged(self, rows: Any) -> Any:
+        """Losses of each member, times the number of events."""
+        return self.losses(self.weights, rows) * tf.cast(tf.shape(rows)[1], tf.float32)
+
+    def validate(self, watch: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Mean loss of each member on the events it is validated on, indices of shape (members, events)."""
+        parts = [
+            self.judged(watch[:, start : start + _BATCH]).numpy()
+            for start in range(0, watch.shape[1], _BATCH)
+        ]
+        return np.sum(parts, axis=0, dtype=np.float64) / watch.shape[1]
+
+    def values(self) -> Stack:
+        """All weights as arrays."""
+        return [weight.numpy() for weight in self.weights]
+
+
+def train(
+    stage: str,
+    events: Events,
+    members: Sequence[Member],
+    shape: tuple[int, int],
+    cycle: Cycle,
+    bench: Bench,
+) -> Trained:
+    """Train all members through one cycle.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the curves and of the checkpoint.
+    events : Events
+    members : sequence of Member
+        An epoch has the steps of the member with the fewest events; of a larger one other events each time.
+    shape : (width, depth)
+        Of the hidden layers.
+    cycle : Cycle
+    bench : Bench
+
+    Raises
+    ------
+    Diverged
+        When the loss of a member is no longer a number.
+    """
+    begin = time.monotonic()
+    steps, batch = _steps(members, cycle)
+    size = len(members), events.inputs.shape[1]
+    start = drawn(*size, *shape, np.random.default_rng((bench.seed, len(stage))))
+    machine = _Machine(start, events, members)
+    rates, momenta = one_cycle(cycle, steps * cycle.epochs)
+    parts = min(cycle.parts, steps)
+    state = _State(bench.scratch / f"{stage}.npz", machine)
+    state.resume()
+    watch = _table([member.watch for member in members])
+    last = 0 if state.finished else cycle.epochs
+    with tqdm(total=cycle.epochs, initial=state.epoch, desc=f"training {stage}", unit="epoch") as bar:
+        for epoch in range(state.epoch, last):
+            rows = _orders(members, batch * steps, bench.seed, epoch).reshape(len(members), steps, batch)
+            rows = rows.transpose(1, 0, 2)
+            for part in np.array_split(np.arange(steps), parts):
+                at = epoch * steps + part
+                found = machine.steps(rows[part], rates[at], momenta[at]).numpy().mean(axis=0)
+                state.advance(found, machine.validate(watch))
+                if not np.isfinite(state.losses[-1] + found).all():
+                    raise Diverged(
+                        f"training {stage!r}: the loss of member {int(np.argmin(np.isfinite(found)))} is no "
+                        f"number in epoch {epoch + 1}; lower the rate (now up to {cycle.high:g})"
+                    )
+            state.epoch = epoch + 1
+            facts = {"loss": float(np.mean(state.training[-1])), "val_loss": float(np.mean(state.losses[-1]))}
+            bench.curve(stage, facts | {"rate": float(rates[at[-1]])}, state.epoch)
+            bar.update()
+            bar.set_postfix(loss=f"{facts['loss']:.4g}", validation=f"{facts['val_loss']:.4g}")
+            if len(state.losses) - 1 - state.best.max() >= cycle.patience * parts:
+                break
+            if time.monotonic() - state.written > CHECKPOINT_EVERY:
+                state.write(bench.checkpointed)
+    if not state.finished:
+        state.seconds += time.monotonic() - begin
+        state.finished = True
+        state.write(bench.checkpointed)
+    losses, training = (np.array(one).T for one in (state.losses, state.training))
+    return Trained(state.kept, losses, training, state.best, state.seconds)
+
+
+def find_rates(
+    events: Events,
+    members: Sequence[Member],
+    shape: tuple[int, int],
+    cycle: Cycle,
+    seed: int,
+    bounds: tuple[float, float] = (1e-7, 10.0),
+    steps: int = 200,
+) -> Suggestion:
+    """Losses of all members in a sweep of the rate as long as an epoch, from 50 to `steps` steps."""
+    number, batch = _steps(members, cycle)
+    number = min(max(number, 50), steps)
+    machine = _Machine(
+        drawn(len(members), events.inputs.shape[1], *shape, np.random.default_rng(seed)), events, members
+    )
+    rates = sweep(*bounds, number)
+    rows = np.stack([_orders(members, batch, seed, step) for step in range(number)])
+    losses = machine.steps(rows, rates, np.full(number, cycle.momentum[1], np.float32)).numpy()
+    return suggested(rates, losses.T)
+
+
+def _steps(members: Sequence[Member], cycle: Cycle) -> tuple[int, int]:
+    """Steps an epoch, and events a step."""
+    fewest = min(len(member.train) for member in members)
+    batch = min(cycle.batch, fewest)
+    return fewest // batch, batch
+
+
+def _orders(members: Sequence[Member], number: int, seed: int, epoch: int) -> NDArray[np.int32]:
+    """For each member its first `number` events in an order of its own, shape (members, number)."""
+    rows = [
+        np.random.default_rng((seed, index, epoch)).permutation(member.train)[:number]
+        for index, member in enumerate(members)
+    ]
+    return np.stack(rows).astype(np.int32)
+
+
+def _table(rows: Sequence[NDArray[np.integer]]) -> NDArray[np.int32]:
+    """Indices of one length, that of the shortest."""
+    fewest = min(map(len, rows))
+    return np.stack([one[:fewest] for one in rows]).astype(np.int32)
+
+
+@dataclass
+class _State:
+    """Everything that a resumed training needs, on disk and back."""
+
+    path: Path
+    machine: _Machine
+    epoch: int = 0
+    finished: bool = False
+    seconds: float = 0.0
+    losses: list[NDArray[np.float64]] = field(default_factory=list)
+    training: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.kept: Stack = self.machine.values()
+        members = len(self.kept[0])
+        self.least = np.full(members, np.inf)
+        self.best = np.zeros(members, dtype=int)
+        self.written = time.monotonic()
+
+    def advance(self, training: NDArray[np.floating], losses: NDArray[np.floating]) -> None:
+        """Count a sub-epoch and keep the weights of the members that are better than before."""
+        self.training.append(np.asarray(training, dtype=np.float64))
+        self.losses.append(losses)
+        better = losses < self.least
+        self.least = np.where(better, losses, self.least)
+        self.best = np.where(better, len(self.losses) - 1, self.best)
+        for kept, now in zip(self.kept, self.machine.values(), strict=True):
+            kept[better] = now[better]
+
+    def _variables(self) -> list[Any]:
+        machine = self.machine
+        return [*machine.weights, *machine.first, *machine.second, machine.done, machine.product]
+
+    def write(self, announce: Callable[[Path], None]) -> None:
+        """Write in one move, so that a kill leaves the old checkpoint or the new one."""
+        facts = {"epoch": self.epoch, "finished": self.finished, "seconds": self.seconds}
+        arrays = {f"variable_{i}": variable.numpy() for i, variable in enumerate(self._variables())}
+        arrays |= {f"kept_{i}": array for i, array in enumerate(self.kept)}
+        arrays |= {name: np.array(getattr(self, name)) for name in ("losses", "training", "least", "best")}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".draft")
+        with draft.open("wb") as stream:
+            np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, self.path)
+        self.written = time.monotonic()
+        announce(self.path)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if not self.path.exists():
+            return
+        with np.load(self.path) as file:
+            for name, value in json.loads(str(file["facts"])).items():
+                setattr(self, name, value)
+            for index, variable in enumerate(self._variables()):
+                variable.assign(file[f"variable_{index}"])
+            self.kept = [file[f"kept_{index}"] for index in range(len(self.kept))]
+            self.losses, self.training = list(file["losses"]), list(file["training"])
+            self.least, self.best = file["least"], file["best"]
