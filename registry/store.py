@@ -8,11 +8,11 @@ from pathlib import Path
 
 import mlflow
 from mlflow.entities import Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from registry import modelfiles
+from registry import modelfiles, versions
 from tracking.evidence import AnyEvidence
+from tracking.indexing import index, registered
 from tracking.recorder import Recorder
 from tracking.runs import active
 from tracking.tables import headline
@@ -50,9 +50,10 @@ def register(
         The version.
     """
     client = MlflowClient()
-    _model(client, task)
+    versions.ensure(task)
     for version in client.search_model_versions(f"name='{task}' and run_id='{run_id}'"):
         if version.tags.get("estimator") == estimator:
+            registered(run_id, estimator, int(version.version))
             return int(version.version)
     files = Path(mlflow.artifacts.download_artifacts(model_uri))
     tags = {
@@ -70,6 +71,7 @@ def register(
         description=_description(evidence),
         model_id=mlflow.models.get_model_info(model_uri).model_id,
     )
+    registered(run_id, estimator, int(made.version))
     return int(made.version)
 
 
@@ -122,7 +124,8 @@ def adopt(task: str, arrival: Arrival) -> int:
         Recorder(run_id).metrics(arrival.evidence.metrics())
         for where, folder in arrival.folders.items():
             client.log_artifacts(run_id, str(folder), where)
-        _model(client, task)
+        index(run_id, arrival.evidence)
+        versions.ensure(task)
         made = client.create_model_version(
             name=task,
             source=f"{run.info.artifact_uri}/model",
@@ -130,16 +133,8 @@ def adopt(task: str, arrival: Arrival) -> int:
             tags=dict(arrival.tags),
             description=arrival.description.replace("{run}", run_id)[:LONGEST_DESCRIPTION],
         )
+        registered(run_id, arrival.tags["estimator"], int(made.version))
     return int(made.version)
-
-
-def _model(client: MlflowClient, task: str) -> None:
-    """The registered model of a task, made when it does not exist."""
-    try:
-        client.create_registered_model(task, description=f"Estimators of the task {task}.")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
 
 
 def _description(evidence: AnyEvidence) -> str:

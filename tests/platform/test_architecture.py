@@ -17,14 +17,20 @@ PACKAGES = ("projects", "registry", "tracking")
 FACING_MLFLOW = {
     "registry.frozen",
     "registry.lineage",
+    "registry.server.access",
+    "registry.server.app",
+    "registry.server.gatedstore",
+    "registry.server.routes",
     "registry.store",
     "registry.versions",
     "tracking.datasets",
     "tracking.environment",
     "tracking.experiment",
+    "tracking.indexing",
     "tracking.models",
     "tracking.recall",
     "tracking.recorder",
+    "tracking.rest",
     "tracking.runs",
 }
 #: The doors are imported by nobody.
