@@ -237,7 +237,8 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a fit found out besides its predictions, for example how candidates it chose from compare.
+    """What is known of fitted estimators besides their answers to the test events, for example how candidates
+    that a fit chose from compare, or what they say of events of another kind.
 
     Parameters
     ----------
@@ -245,10 +246,13 @@ class Finding:
         Markdown.
     figure : matplotlib.figure.Figure
         The same to look at.
+    numbers : mapping of str to float
+        Metrics, ``<estimator>/<what>``.
     """
 
     table: str
     figure: Figure
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -290,7 +294,7 @@ class Task:
     extra_metrics : callable
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
-        ``findings(fitted estimators by name) -> mapping of str to Finding``.
+        ``findings(settings, fitted estimators by name) -> mapping of str to Finding``.
     rule : Rule
         When a candidate becomes champion; without one nothing does.
     spaces : mapping of str to Space
@@ -316,6 +320,6 @@ class Task:
     extra_metrics: Callable[[Sample, Mapping[str, Predictions]], Mapping[str, float]] = field(
         default=lambda sample, predictions: {}
     )
-    findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
+    findings: Callable[[Any, Mapping[str, Estimator]], Mapping[str, Finding]] = lambda settings, fitted: {}
     rule: Rule | None = None
     spaces: Mapping[str, Space] = field(default_factory=dict)

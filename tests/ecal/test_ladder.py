@@ -107,6 +107,27 @@ def test_every_step_is_a_setting_of_its_task(ladder: ModuleType) -> None:
 
     for step in ladder.STEPS.values():
         task = catalog.load(step.task)
-        for preset in ("default", "seed"):
+        for preset in {"default", "seed"} & set(step.parts):
             assert resolve(task.settings, task.presets, {**step.given, "preset": preset}).preset == preset
+        assert not step.on or LIMIT in ladder.STEPS[step.on].parts
     assert LIMIT not in ladder.STEPS["3-2-blind"].parts
+
+
+def test_a_step_judged_on_events_of_another_has_its_limit(ladder: ModuleType, tmp_path: Path) -> None:
+    for name, one in (
+        ("4-whole-default", evidence({"coral": 1.2, "network": 0.33})),
+        ("4-target-bound", evidence({LIMIT: 0.3}, subject=LIMIT)),
+    ):
+        (tmp_path / f"{name}.json").write_text(one.to_json())
+    lines = ladder.resolutions(ladder.kept(tmp_path))
+    (first,) = (line for line in lines if line.startswith("| 4*, on the same pairs | x (cm) |"))
+    cells = [cell.strip() for cell in first.strip("|").split("|")]
+    assert float(cells[9].split(" ")[0]) > 0
+    assert float(cells[10].split(" ")[0]) == pytest.approx(1.1, rel=0.1)
+
+
+def test_steps_on_the_same_events_must_be(ladder: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "4-whole-default.json").write_text(evidence({"network": 0.3}).to_json())
+    (tmp_path / "4-target-bound.json").write_text(evidence({LIMIT: 0.3}, "b", LIMIT).to_json())
+    with pytest.raises(SystemExit, match="step 4-whole: it was judged on other events than step 4-target"):
+        ladder.kept(tmp_path)
