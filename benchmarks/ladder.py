@@ -3,7 +3,8 @@
 ``python -m benchmarks.ladder run FOLDER [STEP ...]`` trains and judges what FOLDER does not hold yet;
 ``python -m benchmarks.ladder take FOLDER STEP PART RUN_ID`` takes a finished run of the step's settings from
 the tracking server instead; ``python -m benchmarks.ladder table FOLDER docs/ecal.md`` writes the tables into
-the page. A part is ``default`` (our network and all fits), ``seed`` (the study's network) or ``bound``.
+the page, where steps that FOLDER does not hold stay as they are. A part is ``default`` (our network and all
+fits), ``seed`` (the study's network) or ``bound``.
 ``python -m benchmarks.ladder clusters`` prints how many clusters fit into 5 x 5 cells.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from projects.run import SUBJECT, evidence_of
 from projects.settings import resolve
 from projects.task import Bench, Sample
 from tracking.evidence import LIMIT, Evidence, from_json
-from tracking.numbers import with_error
+from tracking.numbers import percent, with_error
 from tracking.recall import recall
 from tracking.residuals import Residuals
 from tracking.resolution import Resolution, resolution
@@ -177,8 +178,7 @@ def _ratio(above: Resolution | None, below: Resolution | None) -> str:
     """Ratio of two widths with the error of independent ones: those of a draw from the limit are."""
     if above is None or below is None:
         return "–"
-    ratio = above.sigma / below.sigma
-    return with_error(ratio, ratio * math.hypot(above.sigma_err / above.sigma, below.sigma_err / below.sigma))
+    return _quotient(above.sigma, above.sigma_err, below.sigma, below.sigma_err)
 
 
 def _rows(held: Mapping[str, Evidence], fits: tuple[str, ...]) -> Iterator[tuple[Evidence, str, str]]:
@@ -263,6 +263,70 @@ def terms(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
     return lines
 
 
+def whole(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
+    """Markdown: stage 4* beside stage 4, the fits and the limit on the same pairs; nothing without it."""
+    held = {key: found.get(key, {}) for key in ("4-target", "4-whole")}
+    if "default" not in held["4-whole"]:
+        return []
+    ours = held["4-whole"]["default"]
+    rows = [(name, ours, name) for name in COLUMNS]
+    rows += [
+        (title, evidence, name)
+        for title, evidence, name in (
+            ("stage 4", held["4-target"].get("default"), SUBJECT),
+            ("stage 4*", ours, SUBJECT),
+            ("information limit", held["4-target"].get(LIMIT), LIMIT),
+        )
+        if evidence is not None
+    ]
+    lines = [
+        "| | σ x (cm) | σ y (cm) | σ E/E | q68 x (cm) | q68 y (cm) | q68 E/E | failures | found |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for title, evidence, name in rows:
+        widths = [evidence.row(name, quantity.name) for quantity in evidence.quantities]
+        count = evidence.count(name)
+        cells = [with_error(width.sigma, width.sigma_err) for width in widths]
+        cells += [with_error(width.q68, width.q68_err) for width in widths]
+        cells += [percent(one.value, one.low, one.high) for one in (count.failures, count.efficiency)]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    for title, other, name in rows:
+        if title in ("stage 4", "information limit"):
+            pairs = [(ours.row(SUBJECT, one.name), other.row(name, one.name)) for one in ours.quantities]
+            cells = [_ratio(above, below) for above, below in pairs]
+            cells += [_quotient(a.q68, a.q68_err, b.q68, b.q68_err) for a, b in pairs]
+            lines.append(f"| stage 4* / {title} | {' | '.join(cells)} | | |")
+    return lines
+
+
+def _quotient(above: float, error: float, below: float, other: float) -> str:
+    return with_error(above / below, above / below * math.hypot(error / above, other / below))
+
+
+def counting(folder: Path) -> list[str]:
+    """Markdown: what the step that counts photons found about it."""
+    path = folder / "4-whole-counting.md"
+    return path.read_text("utf-8").splitlines() if path.exists() else []
+
+
+def _merged(old: list[str], new: list[str]) -> list[str]:
+    """The rows of a new table, and those of steps that only the old one has, in the order of the ladder."""
+    if old[:2] != new[:2]:
+        return new
+    groups = {**_by_step(old), **_by_step(new)}
+    return new[:2] + [line for step in STEPS.values() for line in groups.get(step.title, [])]
+
+
+def _by_step(table: list[str]) -> dict[str, list[str]]:
+    """Rows by the title of their step, which stands in its first row alone."""
+    groups: dict[str, list[str]] = {}
+    title = ""
+    for line in table[2:]:
+        title = line.split("|")[1].strip() or title
+        groups.setdefault(title, []).append(line)
+    return groups
+
+
 def _term(value: float, error: float) -> str:
     return with_error(value, error) if value > 0 else f"0 (< {error:.2g})"
 
@@ -270,12 +334,20 @@ def _term(value: float, error: float) -> str:
 def table(folder: Path, page: Path) -> None:
     """Write the tables between the marks of the page."""
     found, text = kept(folder), page.read_text("utf-8")
-    tables = {"ladder": resolutions, "relative": relative, "failures": failures, "terms": terms}
-    for mark, lines in tables.items():
-        begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
-        head, rest = text.split(begin)
-        text = head + begin + "\n".join(lines(found)) + "\n" + end + rest.split(end)[1]
+    by_step = {"ladder": resolutions, "relative": relative, "failures": failures, "terms": terms}
+    for mark, made in by_step.items():
+        text = _between(text, mark, lambda old, make=made: _merged(old, make(found)))  # type: ignore[misc]
+    for mark, lines in (("whole", whole(found)), ("counting", counting(folder))):
+        text = _between(text, mark, lambda old, lines=lines: lines or old)  # type: ignore[misc]
     page.write_text(text, encoding="utf-8")
+
+
+def _between(text: str, mark: str, change: Callable[[list[str]], list[str]]) -> str:
+    """A page with the lines between two marks changed."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+    head, rest = text.split(begin)
+    old, tail = rest.split(end)
+    return head + begin + "\n".join(change(old.splitlines())) + "\n" + end + tail
 
 
 def clusters(events: int = 20_000) -> list[str]:
