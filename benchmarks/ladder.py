@@ -3,7 +3,8 @@
 ``python -m benchmarks.ladder run FOLDER [STEP ...]`` trains and judges what FOLDER does not hold yet;
 ``python -m benchmarks.ladder take FOLDER STEP PART RUN_ID`` takes a finished run of the step's settings from
 the tracking server instead; ``python -m benchmarks.ladder table FOLDER docs/ecal.md`` writes the tables into
-the page. A part is ``default`` (our network and all fits), ``seed`` (the study's network) or ``bound``.
+the page, where steps that FOLDER does not hold stay as they are. A part is ``default`` (our network and all
+fits), ``seed`` (the study's network) or ``bound``.
 ``python -m benchmarks.ladder clusters`` prints how many clusters fit into 5 x 5 cells.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from projects.run import SUBJECT, evidence_of
 from projects.settings import resolve
 from projects.task import Bench, Sample
 from tracking.evidence import LIMIT, Evidence, from_json
-from tracking.numbers import with_error
+from tracking.numbers import percent, with_error
 from tracking.recall import recall
 from tracking.residuals import Residuals
 from tracking.resolution import Resolution, resolution
@@ -43,18 +44,16 @@ COLUMNS = ("coral", "lednev", "coral-tuned", "lednev-tuned")
 class Step:
     """A row of the table: a task with its settings, and what the study states, by quantity.
 
-    The limit is that of who knows where the cells are.
+    The limit is that of who knows where the cells are. What is trained as one step can be judged on the test
+    events of another (`on`), with which it then shares the limit.
     """
 
     title: str
     task: str
     given: Mapping[str, str] = field(default_factory=dict)
     study: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """What the step is made of."""
-        return PARTS[:2] if self.given.get("position") == "false" else PARTS
+    parts: tuple[str, ...] = PARTS
+    on: str = ""
 
 
 STEPS = {
@@ -66,10 +65,18 @@ STEPS = {
     ),
     "3-2-blind": Step(
         "3, up to 27 mrad, position not known", "ecal_stage3", {"dataset": "2", "position": "false"},
-        {"x": "0.037*"},
+        {"x": "0.037*"}, PARTS[:2],
     ),
     "3-2": Step("3, up to 27 mrad", "ecal_stage3", {"dataset": "2"}, {"x": "0.020*"}),
     "4": Step("4", "ecal_stage4", study={"x": "0.42", "y": "0.33", "energy": "0.035"}),
+    # Half of the training events: the cores are the same within their errors.
+    "4-target": Step(
+        "4, from the target", "ecal_stage4", {"incidence": "target", "network_events": "300000"},
+        parts=("default", LIMIT),
+    ),
+    "4-whole": Step(
+        "4*, on the same pairs", "ecal_stage4_whole", parts=("default",), on="4-target"
+    ),
 }  # fmt: skip
 
 
@@ -92,6 +99,11 @@ def run(folder: Path, chosen: list[str]) -> None:
             preset = "seed" if part == "seed" else "default"
             settings = resolve(task.settings, task.presets, {**step.given, "preset": preset})
             events = gather(task, settings)
+            if step.on:
+                other = STEPS[step.on]
+                kind = catalog.load(other.task)
+                test = gather(kind, resolve(kind.settings, kind.presets, other.given)).test
+                events = replace(events, test=test)
             with tempfile.TemporaryDirectory() as scratch:
                 simulate = partial(task.simulate, settings)
                 print(f"step {key}, {part}")
@@ -103,6 +115,10 @@ def run(folder: Path, chosen: list[str]) -> None:
                 extra = {**evidence.extra, **_relative(events.test, judged.outcomes[SUBJECT])}
                 evidence = replace(evidence, extra=extra)
             path.write_text(evidence.to_json(), encoding="utf-8")
+            if step.on:
+                for name, found in task.findings(settings, judged.estimators).items():
+                    (folder / f"{key}-{name}.md").write_text(found.table + "\n", encoding="utf-8")
+                    found.figure.savefig(folder / f"{key}-{name}.png", dpi=100)
 
 
 def _relative(sample: Sample, judged: Residuals) -> dict[str, float]:
@@ -126,6 +142,11 @@ def kept(folder: Path) -> dict[str, dict[str, Evidence]]:
             raise SystemExit(f"step {key}: its parts were judged on different events; run it again")
         if held:
             found[key] = held
+        other = found.get(STEPS[key].on, {})
+        if len({evidence.facts.sha256 for evidence in (*held.values(), *other.values())}) > 1:
+            raise SystemExit(
+                f"step {key}: it was judged on other events than step {STEPS[key].on}; run it again"
+            )
     return found
 
 
@@ -136,7 +157,7 @@ def resolutions(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
     for key, held in found.items():
         step, title = STEPS[key], STEPS[key].title
         # A run taken from the server has the limit beside its estimators.
-        limit = held.get(LIMIT) or held.get("default")
+        limit = held.get(LIMIT) or found.get(step.on, {}).get(LIMIT) or held.get("default")
         for quantity in next(iter(held.values())).quantities:
             sources = [(held.get("default"), name) for name in COLUMNS]
             sources += [(held.get("seed"), SUBJECT), (held.get("default"), SUBJECT), (limit, LIMIT)]
@@ -157,8 +178,7 @@ def _ratio(above: Resolution | None, below: Resolution | None) -> str:
     """Ratio of two widths with the error of independent ones: those of a draw from the limit are."""
     if above is None or below is None:
         return "–"
-    ratio = above.sigma / below.sigma
-    return with_error(ratio, ratio * math.hypot(above.sigma_err / above.sigma, below.sigma_err / below.sigma))
+    return _quotient(above.sigma, above.sigma_err, below.sigma, below.sigma_err)
 
 
 def _rows(held: Mapping[str, Evidence], fits: tuple[str, ...]) -> Iterator[tuple[Evidence, str, str]]:
@@ -243,6 +263,70 @@ def terms(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
     return lines
 
 
+def whole(found: Mapping[str, Mapping[str, Evidence]]) -> list[str]:
+    """Markdown: stage 4* beside stage 4, the fits and the limit on the same pairs; nothing without it."""
+    held = {key: found.get(key, {}) for key in ("4-target", "4-whole")}
+    if "default" not in held["4-whole"]:
+        return []
+    ours = held["4-whole"]["default"]
+    rows = [(name, ours, name) for name in COLUMNS]
+    rows += [
+        (title, evidence, name)
+        for title, evidence, name in (
+            ("stage 4", held["4-target"].get("default"), SUBJECT),
+            ("stage 4*", ours, SUBJECT),
+            ("information limit", held["4-target"].get(LIMIT), LIMIT),
+        )
+        if evidence is not None
+    ]
+    lines = [
+        "| | σ x (cm) | σ y (cm) | σ E/E | q68 x (cm) | q68 y (cm) | q68 E/E | failures | found |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for title, evidence, name in rows:
+        widths = [evidence.row(name, quantity.name) for quantity in evidence.quantities]
+        count = evidence.count(name)
+        cells = [with_error(width.sigma, width.sigma_err) for width in widths]
+        cells += [with_error(width.q68, width.q68_err) for width in widths]
+        cells += [percent(one.value, one.low, one.high) for one in (count.failures, count.efficiency)]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    for title, other, name in rows:
+        if title in ("stage 4", "information limit"):
+            pairs = [(ours.row(SUBJECT, one.name), other.row(name, one.name)) for one in ours.quantities]
+            cells = [_ratio(above, below) for above, below in pairs]
+            cells += [_quotient(a.q68, a.q68_err, b.q68, b.q68_err) for a, b in pairs]
+            lines.append(f"| stage 4* / {title} | {' | '.join(cells)} | | |")
+    return lines
+
+
+def _quotient(above: float, error: float, below: float, other: float) -> str:
+    return with_error(above / below, above / below * math.hypot(error / above, other / below))
+
+
+def counting(folder: Path) -> list[str]:
+    """Markdown: what the step that counts photons found about it."""
+    path = folder / "4-whole-counting.md"
+    return path.read_text("utf-8").splitlines() if path.exists() else []
+
+
+def _merged(old: list[str], new: list[str]) -> list[str]:
+    """The rows of a new table, and those of steps that only the old one has, in the order of the ladder."""
+    if old[:2] != new[:2]:
+        return new
+    groups = {**_by_step(old), **_by_step(new)}
+    return new[:2] + [line for step in STEPS.values() for line in groups.get(step.title, [])]
+
+
+def _by_step(table: list[str]) -> dict[str, list[str]]:
+    """Rows by the title of their step, which stands in its first row alone."""
+    groups: dict[str, list[str]] = {}
+    title = ""
+    for line in table[2:]:
+        title = line.split("|")[1].strip() or title
+        groups.setdefault(title, []).append(line)
+    return groups
+
+
 def _term(value: float, error: float) -> str:
     return with_error(value, error) if value > 0 else f"0 (< {error:.2g})"
 
@@ -250,12 +334,20 @@ def _term(value: float, error: float) -> str:
 def table(folder: Path, page: Path) -> None:
     """Write the tables between the marks of the page."""
     found, text = kept(folder), page.read_text("utf-8")
-    tables = {"ladder": resolutions, "relative": relative, "failures": failures, "terms": terms}
-    for mark, lines in tables.items():
-        begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
-        head, rest = text.split(begin)
-        text = head + begin + "\n".join(lines(found)) + "\n" + end + rest.split(end)[1]
+    by_step = {"ladder": resolutions, "relative": relative, "failures": failures, "terms": terms}
+    for mark, made in by_step.items():
+        text = _between(text, mark, lambda old, make=made: _merged(old, make(found)))  # type: ignore[misc]
+    for mark, lines in (("whole", whole(found)), ("counting", counting(folder))):
+        text = _between(text, mark, lambda old, lines=lines: lines or old)  # type: ignore[misc]
     page.write_text(text, encoding="utf-8")
+
+
+def _between(text: str, mark: str, change: Callable[[list[str]], list[str]]) -> str:
+    """A page with the lines between two marks changed."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+    head, rest = text.split(begin)
+    old, tail = rest.split(end)
+    return head + begin + "\n".join(change(old.splitlines())) + "\n" + end + tail
 
 
 def clusters(events: int = 20_000) -> list[str]:

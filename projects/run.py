@@ -136,9 +136,11 @@ def perform(
         measured=bool(settings.data),
     )
     judged = judge(task, settings, events, bench, say=print)
+    findings = task.findings(settings, judged.estimators)
     evidence = evidence_of(task, settings, events.test, judged, SUBJECT)
+    numbers = {key: value for finding in findings.values() for key, value in finding.numbers.items()}
+    evidence = dataclasses.replace(evidence, extra={**evidence.extra, **numbers})
     print(tables.terminal(evidence))
-    findings = task.findings(judged.estimators)
     pictures = {name: finding.figure for name, finding in findings.items()}
     pictures |= task.judgement.figures(evidence, judged.outcomes) | dict(
         task.pictures(events.test, judged.predictions)

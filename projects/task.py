@@ -252,7 +252,8 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a fit found out besides its predictions, for example how candidates it chose from compare.
+    """What is known of fitted estimators besides their answers to the test events, for example how candidates
+    that a fit chose from compare, or what they say of events of another kind.
 
     Parameters
     ----------
@@ -260,10 +261,13 @@ class Finding:
         Markdown.
     figure : matplotlib.figure.Figure
         The same to look at.
+    numbers : mapping of str to float
+        Metrics, ``<estimator>/<what>``.
     """
 
     table: str
     figure: Figure
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def _undeclared(sample: Sample, predictions: Predictions) -> Residuals:
@@ -339,7 +343,7 @@ class Task:
     extra_metrics : callable
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
-        ``findings(fitted estimators by name) -> mapping of str to Finding``.
+        ``findings(settings, fitted estimators by name) -> mapping of str to Finding``.
     crossed : bool
         Whether every estimator learns from two halves of the events and answers each event by what it learned
         from the other half. Then all events of a run train and all are judged.
@@ -376,7 +380,7 @@ class Task:
     extra_metrics: Callable[[Sample, Mapping[str, Predictions]], Mapping[str, float]] = field(
         default=lambda sample, predictions: {}
     )
-    findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
+    findings: Callable[[Any, Mapping[str, Estimator]], Mapping[str, Finding]] = lambda settings, fitted: {}
     crossed: bool = False
     files: Callable[[Sample], Mapping[str, NDArray[Any]]] | None = None
     rule: Terms | None = None

@@ -38,9 +38,9 @@ def claims(rule: Rule, ours: Residuals, references: Mapping[str, Residuals], see
                 statistics[index, who, name] = WidthOf(values)
                 statistics[index, who, name, "tail"] = FractionOf(np.abs(values) > limits[name], both)
         for who, judged in enumerate((ours, theirs)):
-            statistics[index, who, "efficiency"] = FractionOf(judged.answered)
+            statistics[index, who, "efficiency"] = FractionOf(judged.answered, judged.present)
             failed = np.zeros_like(judged.answered) if judged.failed is None else judged.failed
-            statistics[index, who, "failures"] = FractionOf(failed & judged.answered)
+            statistics[index, who, "failures"] = FractionOf(failed & judged.answered, judged.present)
     events = ours.shape[0]
     whole = {key: of(np.ones((1, events), dtype=np.uint8)) for key, of in statistics.items()}
     drawn = replicate(statistics, events, rule.replicas, np.random.default_rng(seed))

@@ -62,7 +62,7 @@ def build(
     """
     _check(residuals, quantities, binnings, subject)
     first = next(iter(residuals.values()))
-    overall: list[Region] = [("", -np.inf, np.inf, np.ones(first.shape, dtype=bool))]
+    overall: list[Region] = [("", -np.inf, np.inf, first.present)]
     bins = list(_bins(first, binnings))
     rng = np.random.default_rng(seed)
     compared = [
@@ -125,7 +125,7 @@ def _bins(residuals: Residuals, binnings: Sequence[Binning]) -> Iterator[Region]
     for binning in binnings:
         variable = residuals.variables[binning.name]
         for low, high in zip(binning.edges[:-1], binning.edges[1:], strict=True):
-            yield binning.name, low, high, (variable >= low) & (variable < high)
+            yield binning.name, low, high, (variable >= low) & (variable < high) & residuals.present
 
 
 def _failed(residuals: Residuals) -> NDArray[np.bool_]:

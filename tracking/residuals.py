@@ -71,20 +71,25 @@ class Residuals:
     values : mapping of str to ndarray, shape (events, objects)
         Prediction minus truth per quantity (relative where the quantity says so); NaN without an answer.
     variables : mapping of str to ndarray, shape (events, objects)
-        True variables for the binnings, finite everywhere.
+        True variables for the binnings, finite for every object; beyond all bins where one has no meaning.
     failed : ndarray of bool, shape (events, objects)
         Objects with an answer that is grossly wrong by the task's own definition. An object without an
         answer counts against the efficiency, not here.
+    real : ndarray of bool, shape (events, objects), optional
+        Which objects there are, where events have different numbers of them; all of them by default. The
+        others are not judged at all: their values are NaN.
     """
 
     values: Mapping[str, NDArray[np.floating]]
     variables: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     failed: NDArray[np.bool_] | None = None
+    real: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         shapes = {name: array.shape for name, array in {**self.values, **self.variables}.items()}
-        if self.failed is not None:
-            shapes["failed"] = self.failed.shape
+        for name in ("failed", "real"):
+            if getattr(self, name) is not None:
+                shapes[name] = getattr(self, name).shape
         if len(set(shapes.values())) != 1 or any(len(shape) != 2 for shape in shapes.values()):
             raise ValueError(f"residuals need one shape (events, objects) for all arrays; got {shapes}")
 
@@ -93,6 +98,11 @@ class Residuals:
         """Number of events and of objects in each."""
         events, objects = next(iter(self.values.values())).shape
         return events, objects
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Objects that there are, shape (events, objects)."""
+        return np.ones(self.shape, dtype=bool) if self.real is None else self.real
 
     @property
     def answered(self) -> NDArray[np.bool_]:

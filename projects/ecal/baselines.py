@@ -31,7 +31,7 @@ from projects.ecal import (
     shower_fit,
 )
 from projects.ecal.detector import PITCH, X0, Z_TARGET
-from projects.ecal.photons import true_photons
+from projects.ecal.photons import of_number, true_photons
 from projects.ecal.profile import PROFILES
 from projects.task import BadInput, Bench, Estimator, Portable, Predictions, Sample
 
@@ -51,9 +51,9 @@ def cell_arrays(sample: Sample) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any
     return np.concatenate([[0], np.cumsum(counts)]), x, y, energy
 
 
-def truth_array(sample: Sample, photons: int) -> NDArray[np.float64]:
-    """True x, y (cm) and energy (GeV), shape (events, photons, 3)."""
-    truth = true_photons(sample, photons)
+def truth_array(sample: Sample, photons: int, fewest: int | None = None) -> NDArray[np.float64]:
+    """True x, y (cm) and energy (GeV), shape (events, photons, 3); arguments as of `true_photons`."""
+    truth = true_photons(sample, photons, fewest)
     return np.stack([truth["x"], truth["y"], truth["e"]], axis=-1)
 
 
@@ -75,12 +75,15 @@ class ProfileFit:
         Photons of an event.
     tuned : bool
         Whether `fit` refits profile and response.
+    mixed : bool
+        Whether events may have fewer photons; it is refitted on those that have not.
     """
 
     name: str
     method: reconstruction.Reconstruction
     photons: int
     tuned: bool = False
+    mixed: bool = False
 
     def fit(self, train: Sample, bench: Bench) -> ProfileFit:
         """The fit with profile and response of the training sample, or itself if it is used as shipped."""
@@ -88,6 +91,8 @@ class ProfileFit:
             return self
         from projects.ecal.tuning import tuned_profile, tuned_response
 
+        if self.mixed:
+            train = of_number(train, self.photons)
         cells, truth = cell_arrays(train), truth_array(train, self.photons)
         return replace(self, method=tuned_response(tuned_profile(self.method, cells, truth), cells, truth))
 
@@ -145,23 +150,26 @@ def shipped(rules: str, photons: int, incidence: str) -> reconstruction.Reconstr
     )
 
 
-def baselines(photons: int, incidence: str) -> list[Estimator]:
+def baselines(photons: int, incidence: str, mixed: bool = False) -> list[Estimator]:
     """The classical estimators of a task, not yet fitted.
 
     Parameters
     ----------
-    photons : {1, 2}
-        Photons of an event. The fits are told that a photon is alone; of two they find out themselves.
+    photons : int
+        Photons of an event, 1 to 8. The fits are told that a photon is alone; of more they find out
+        themselves.
     incidence : {"normal", "target"}
         Whether photons hit the calorimeter at right angles or come from the target.
+    mixed : bool
+        Whether events may have fewer photons.
 
     Raises
     ------
     BadInput
         For another number of photons or another incidence.
     """
-    if photons not in (1, 2):
-        raise BadInput(f"photons = {photons} has no classical baselines; allowed: 1, 2")
+    if not 1 <= photons <= shower_fit.MOST:
+        raise BadInput(f"photons = {photons} has no classical baselines; allowed: 1 to {shower_fit.MOST}")
     if incidence not in ("normal", "target"):
         raise BadInput(f"incidence = {incidence!r} is unknown; allowed: normal, target")
     estimators: list[Estimator] = []
@@ -169,6 +177,6 @@ def baselines(photons: int, incidence: str) -> list[Estimator]:
         estimators.append(CentreOfGravity(gravity.Gravity(incidence=incidence, **_DETECTOR)))
     for rules in _SHIPPED:
         method = shipped(rules, photons, incidence)
-        estimators.append(ProfileFit(rules, method, photons))
-        estimators.append(ProfileFit(f"{rules}-tuned", method, photons, tuned=True))
+        estimators.append(ProfileFit(rules, method, photons, mixed=mixed))
+        estimators.append(ProfileFit(f"{rules}-tuned", method, photons, tuned=True, mixed=mixed))
     return estimators

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ __all__ = ["PRESETS", "NetworkEstimator", "NetworkSettings"]
 _FEWEST = 1000
 #: Events of the training sample that watch over the training.
 _WATCHING = 10_000
-#: Fewer of them cannot teach the last layer of the correction without spoiling it.
-_ADAPTABLE = 2000
 
 
 @dataclass(frozen=True)
@@ -173,18 +170,10 @@ class NetworkEstimator:
 
     def portable(self, folder: Path) -> Portable:
         """The graph and one file that needs numpy, Keras and TensorFlow."""
-        from projects import portable
-        from projects.ecal import corrections, served_network
-        from projects.ecal import windows as placing
+        from projects.ecal.packing import packed
 
-        module = portable.join((placing, corrections, served_network), folder)
-        network, threshold = folder / "network.keras", folder / "threshold.txt"
-        self.model.save(network)
-        threshold.write_text(repr(self.settings.threshold))
-        requirements = tuple(f"{package}=={version(package)}" for package in ("numpy", "keras", "tensorflow"))
-        files = {"network": network, "threshold": threshold, "cluster": folder / "cluster.txt"}
-        files["cluster"].write_text(f"{self.settings.cluster} {self.settings.larger}\n")
-        return Portable(module, files, requirements, ("cell_x", "cell_y", "cell_e"))
+        settings = self.settings
+        return packed(self.model, folder, settings.threshold, settings.cluster, settings.larger)
 
     def _fit_seed(self, train: Sample, pool: Windowed, own: Windowed, bench: Bench) -> Any:
         """A network of the study, trained as there."""
@@ -218,6 +207,8 @@ class NetworkEstimator:
     def _fit_refined(self, train: Sample, pool: Windowed, own: Windowed, bench: Bench) -> Any:
         """Starts, fit, correction, and the correction adapted to the training sample."""
         from projects.ecal import networks, pair_graph
+        from projects.ecal.baselines import shipped
+        from projects.ecal.correction import taught
         from projects.ecal.refinement import Readout
         from projects.ecal.tuning import tuned_profile
         from projects.training import Plan, predict
@@ -251,17 +242,8 @@ class NetworkEstimator:
             )
             return views[learnable], target[learnable]
 
-        lessons, watched = lesson(pool), lesson(watching)
-        correction = networks.correction_network(
-            lessons[0].shape[-1], settings.width, settings.depth, settings.activation, settings.dropout
-        )
-        run("correction", correction, networks.correction_loss, lessons, watched, plan, bench)
-        if bench.measured and len(own) >= _ADAPTABLE:
-            # The sample is what the tuned fits are tuned to, and small: the last layer alone is taught.
-            for layer in [layer for layer in correction.layers if layer.weights][:-1]:
-                layer.trainable = False
-            taught = len(own) * 9 // 10
-            lessons, watched = lesson(own.cut(0, taught)), lesson(own.cut(taught, len(own)))
-            brief = Plan(epochs=10, batch=256, rate=1e-3)
-            run("adaptation", correction, networks.correction_loss, lessons, watched, brief, bench)
+        correction = taught(
+            lesson, pool, own, watching, plan, bench, width=settings.width, depth=settings.depth,
+            activation=settings.activation, dropout=settings.dropout,
+        )  # fmt: skip
         return pair_graph.assemble(start, correction, readout, incidence)

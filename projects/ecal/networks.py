@@ -96,7 +96,7 @@ def correction_loss(truth: Tensor, answer: Tensor) -> Tensor:
 def mirrored(size: int, pitch: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Augmentation by the eight symmetries of the window, one drawn for each event.
 
-    The result takes cells (n, size, size), pairs (n, 6) and a stateless seed.
+    The result takes cells (n, size, size), photons (n, 3 photons) and a stateless seed.
     """
     far = (size - 1) * pitch
 
@@ -110,6 +110,6 @@ def mirrored(size: int, pitch: float) -> Callable[[Tensor, Tensor, Tensor], tupl
         x = tf.where(mirror_x, far - x, x)
         y = tf.where(mirror_y, far - y, y)
         x, y = tf.where(exchange, y, x), tf.where(exchange, x, y)
-        return cells, tf.reshape(tf.stack([x, y, energy], axis=-1), (-1, 6))
+        return cells, tf.reshape(tf.stack([x, y, energy], axis=-1), tf.shape(pairs))
 
     return augment

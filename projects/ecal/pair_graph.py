@@ -16,8 +16,8 @@ from projects.ecal.refinement import LEAST_ENERGY, Readout, chi2, gauss_newton_s
 from projects.ecal.views import fold, photon_views, scales, unfold
 
 __all__ = [
-    "assemble", "correction_targets", "fitted_photons", "front_shift", "gravity_start", "seed_graph",
-    "view_graph",
+    "assemble", "corrected_photons", "correction_targets", "fitted_photons", "front_shift", "gravity_start",
+    "named_answers", "seed_graph", "view_graph",
 ]  # fmt: skip
 
 #: Steps of the fit for all hypotheses, and further ones for the best.
@@ -141,8 +141,18 @@ def assemble(start: keras.Model, correction: keras.Model, readout: Readout, inci
     photons = point.shape[1] // 3
     views, frame = view_graph(readout, incidence, photons)([cells, corner, point])
     answer = ops.reshape(correction(ops.reshape(views, (-1, views.shape[-1]))), (-1, photons, 6))
+    columns = corrected_photons(point, answer, frame, corner, incidence)
+    return keras.Model([cells, corner], named_answers(columns) | {"chi2": quality}, name=_NAMES[photons])
 
-    photon = ops.reshape(point, (-1, photons, 3))
+
+def corrected_photons(
+    point: Tensor, answer: Tensor, frame: Tensor, corner: Tensor, incidence: str
+) -> list[Tensor]:
+    """Fitted photons (n, 3 photons) as the answers (n, photons, 6) of the correction network move them.
+
+    Returns x, y, energy at the front face and their errors, each (n, photons), in cm and GeV.
+    """
+    photon = ops.reshape(point, (-1, answer.shape[1], 3))
     typical = scales(photon[..., 2])
     place = photon[..., :2] + corner[:, None]
     if incidence == "target":
@@ -153,8 +163,7 @@ def assemble(start: keras.Model, correction: keras.Model, readout: Readout, inci
     # Errors have no sign: exchanging x and y is all that the frame does to them.
     across = ops.where(frame[..., 2:] > 0, width[..., 1::-1], width[..., :2]) * typical[..., :1]
     along = energy * width[..., 2] * typical[..., 1]
-    columns = [place[..., 0], place[..., 1], energy, across[..., 0], across[..., 1], along]
-    return keras.Model([cells, corner], _named(columns) | {"chi2": quality}, name=_NAMES[photons])
+    return [place[..., 0], place[..., 1], energy, across[..., 0], across[..., 1], along]
 
 
 def seed_graph(network: keras.Model) -> keras.Model:
@@ -174,20 +183,26 @@ def seed_graph(network: keras.Model) -> keras.Model:
     place = photon[..., :2] + inputs["corner"][:, None]
     return keras.Model(
         [inputs["cells"], inputs["corner"]],
-        _named([place[..., 0], place[..., 1], photon[..., 2]]),
+        named_answers([place[..., 0], place[..., 1], photon[..., 2]]),
         name=_NAMES[photons],
     )
 
 
-def _named(columns: list[Tensor]) -> dict[str, Tensor]:
-    """Columns x, y, e[, sx, sy, se], each (n, photons), as named flat ones, the more energetic first."""
+def named_answers(columns: list[Tensor], found: Tensor | None = None) -> dict[str, Tensor]:
+    """Columns x, y, e[, sx, sy, se], each (n, photons), as named flat ones, the most energetic first.
+
+    Photons that are not `found` (n, photons), 1 or 0, come last and are NaN.
+    """
     energy = columns[2]
+    if found is not None:
+        energy = ops.where(found > 0, energy, -1.0)
+        columns = [ops.where(found > 0, column, np.nan) for column in columns]
+    if energy.shape[1] > 1:
+        order = ops.argsort(-energy, axis=-1)
+        columns = [ops.take_along_axis(column, order, axis=1) for column in columns]
     names = ("x", "y", "e", "sx", "sy", "se")
-    if energy.shape[1] == 1:
-        return {f"{name}1": column[:, 0] for name, column in zip(names, columns, strict=False)}
-    kept = energy[:, 0] >= energy[:, 1]
-    named = {}
-    for name, column in zip(names, columns, strict=False):
-        named[f"{name}1"] = ops.where(kept, column[:, 0], column[:, 1])
-        named[f"{name}2"] = ops.where(kept, column[:, 1], column[:, 0])
-    return named
+    return {
+        f"{name}{photon + 1}": column[:, photon]
+        for photon in range(energy.shape[1])
+        for name, column in zip(names, columns, strict=False)
+    }

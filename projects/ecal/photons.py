@@ -17,6 +17,7 @@ __all__ = [
     "QUANTITIES",
     "assign",
     "carried",
+    "of_number",
     "predicted_photons",
     "residuals",
     "true_photons",
@@ -41,8 +42,16 @@ BINNINGS = (
 )  # fmt: skip
 
 
-def true_photons(sample: Sample, photons: int) -> dict[str, NDArray[np.floating]]:
+def true_photons(sample: Sample, photons: int, fewest: int | None = None) -> dict[str, NDArray[np.floating]]:
     """True ``x, y, e, tx, ty`` of every photon, arrays of shape (events, photons).
+
+    Parameters
+    ----------
+    sample : Sample
+    photons : int
+        Photons of an event.
+    fewest : int, optional
+        Where events differ: photons of an event at least, `photons` at most; NaN fills the rows.
 
     Raises
     ------
@@ -50,29 +59,48 @@ def true_photons(sample: Sample, photons: int) -> dict[str, NDArray[np.floating]
         When an event has another number of photons or a photon without energy.
     """
     number = ak.to_numpy(ak.num(sample["true_e"]))
-    if (number != photons).any():
-        event = int(np.flatnonzero(number != photons)[0])
+    low = photons if fewest is None else fewest
+    if ((number < low) | (number > photons)).any():
+        event = int(np.flatnonzero((number < low) | (number > photons))[0])
+        allowed = f"{photons}" if low == photons else f"{low} to {photons}"
         raise BadInput(
             f"{sample.source}: event {event} has {number[event]} true photons; this task judges "
-            f"events with {photons}"
+            f"events with {allowed}"
         )
     truth = {
-        name: np.asarray(ak.to_numpy(sample[f"true_{name}"]), dtype=float).reshape(-1, photons)
+        name: ak.to_numpy(ak.fill_none(ak.pad_none(sample[f"true_{name}"], photons), np.nan))
+        .astype(float)
+        .reshape(-1, photons)
         for name in ("x", "y", "e", "tx", "ty")
     }
     if (truth["e"] <= 0).any():
         event = int(np.flatnonzero((truth["e"] <= 0).any(axis=1))[0])
         raise BadInput(
-            f"{sample.source}: event {event} has a true photon of {truth['e'][event].min():g} GeV; "
+            f"{sample.source}: event {event} has a true photon of {np.nanmin(truth['e'][event]):g} GeV; "
             "energies must be positive"
         )
     return truth
 
 
+def of_number(sample: Sample, photons: int) -> Sample:
+    """The events with that many true photons; raises `BadInput` if there is none."""
+    rows = ak.to_numpy(ak.num(sample["true_e"])) == photons
+    if not rows.any():
+        raise BadInput(
+            f"{sample.source}: none of {len(sample)} events has {photons} photons, of which the fits are "
+            f"tuned; give such events, or allow fewer photons"
+        )
+    return sample.select(rows)
+
+
 def predicted_photons(predictions: Predictions, photons: int) -> dict[str, NDArray[np.floating]]:
-    """Reconstructed ``x, y, e``, arrays of shape (events, photons) in the estimator's own order."""
+    """Reconstructed ``x, y, e``, arrays of shape (events, photons) in the estimator's own order.
+
+    NaN for photons that the estimator has no room for.
+    """
+    nothing = np.full_like(predictions["x1"], np.nan)
     return {
-        name: np.stack([predictions[f"{name}{index + 1}"] for index in range(photons)], axis=1)
+        name: np.stack([predictions.get(f"{name}{index + 1}", nothing) for index in range(photons)], axis=1)
         for name in ("x", "y", "e")
     }
 
@@ -83,7 +111,8 @@ def assign(
     """For each true photon the index of its reconstructed one, shape (events, photons).
 
     The assignment with the smallest sum of squared distances in the plane of the calorimeter. A photon that
-    was not found lies farther than any that was, so that the found ones go to their nearest true photons.
+    was not found lies farther than any that was, so that the found ones go to their nearest true photons. So
+    does one that there is not, so that it takes what is left.
     """
     far = 1e6
     dx = truth["x"][:, :, None] - predicted["x"][:, None, :]
@@ -95,14 +124,19 @@ def assign(
     return orders[np.argmin(totals, axis=1)]
 
 
-def residuals(sample: Sample, predictions: Predictions, photons: int) -> Residuals:
+def residuals(sample: Sample, predictions: Predictions, photons: int, fewest: int | None = None) -> Residuals:
     """Residuals of every true photon: x and y in cm, energy relative to the true one.
 
-    A failure is an answer farther than 2 cm from the photon or off by more than half of its energy.
+    A failure is an answer farther than 2 cm from the photon or off by more than half of its energy. Where
+    events have different numbers of photons (`fewest` as for `true_photons`), there are as many columns as
+    photons in any of them, and answers that no true photon is left for are not judged.
     """
-    truth = true_photons(sample, photons)
+    truth = true_photons(sample, photons, fewest)
     predicted = predicted_photons(predictions, photons)
     order = assign(truth, predicted)
+    if fewest is not None:
+        width = max(int(np.isfinite(truth["e"]).sum(axis=1).max(initial=1)), 1)
+        truth, order = {name: array[:, :width] for name, array in truth.items()}, order[:, :width]
     matched = {name: np.take_along_axis(array, order, axis=1) for name, array in predicted.items()}
     # A photon is only found when all its numbers are there.
     lost = ~np.isfinite(matched["x"] + matched["y"] + matched["e"])
@@ -111,13 +145,19 @@ def residuals(sample: Sample, predictions: Predictions, photons: int) -> Residua
     de = np.where(lost, np.nan, matched["e"] / truth["e"] - 1)
     return Residuals(
         values={"x": dx, "y": dy, "energy": de},
-        variables=_variables(truth),
+        variables=_variables(truth, fewest is not None),
         failed=~lost & ((np.hypot(dx, dy) > FAILED_DISTANCE_CM) | (np.abs(de) > FAILED_ENERGY)),
+        real=None if fewest is None else np.isfinite(truth["e"]),
     )
 
 
-def _variables(truth: dict[str, NDArray[np.floating]]) -> dict[str, NDArray[np.floating]]:
-    """True variables for the binnings, arrays of shape (events, photons)."""
+def _variables(
+    truth: dict[str, NDArray[np.floating]], mixed: bool = False
+) -> dict[str, NDArray[np.floating]]:
+    """True variables for the binnings, arrays of shape (events, photons).
+
+    Distance and ratio of energies are those to the nearest other photon, infinite for a photon alone.
+    """
     x, y, e = truth["x"], truth["y"], truth["e"]
     offset = [(position + PITCH / 2) % PITCH - PITCH / 2 for position in (x, y)]
     variables = {
@@ -125,10 +165,13 @@ def _variables(truth: dict[str, NDArray[np.floating]]) -> dict[str, NDArray[np.f
         "cell_position": np.hypot(*offset) / PITCH,
         "angle": 1e3 * np.hypot(truth["tx"], truth["ty"]),
     }
-    if x.shape[1] == 2:
-        distance = np.hypot(x[:, 0] - x[:, 1], y[:, 0] - y[:, 1])
-        variables["distance"] = np.repeat(distance[:, None], 2, axis=1)
-        variables["energy_ratio"] = e / e[:, ::-1]
+    if x.shape[1] > 1 or mixed:
+        apart = np.hypot(x[:, :, None] - x[:, None], y[:, :, None] - y[:, None])
+        apart = np.where(np.isnan(apart) | np.eye(x.shape[1], dtype=bool), np.inf, apart)
+        nearest = np.take_along_axis(e, apart.argmin(axis=2), axis=1)
+        variables["distance"] = apart.min(axis=2)
+        variables["energy_ratio"] = np.where(np.isfinite(variables["distance"]), e / nearest, np.inf)
+        variables["photons"] = np.repeat(np.isfinite(e).sum(axis=1, keepdims=True), x.shape[1], axis=1)
     return variables
 
 

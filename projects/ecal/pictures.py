@@ -83,17 +83,22 @@ def pi0_peak(sample: Sample, predictions: Mapping[str, Predictions], subject: st
 
 
 def event_displays(
-    sample: Sample, predictions: Mapping[str, Predictions], subject: str = "network"
+    sample: Sample,
+    predictions: Mapping[str, Predictions],
+    subject: str = "network",
+    photons: int = 2,
+    fewest: int | None = None,
 ) -> Figure:
     """Six events: cell energies, true photons, and the photons of every estimator.
 
     The first row shows a close, a middle and a far pair on which the subject does as well as it usually does;
-    the second row the events where it is worst, which teach more.
+    the second row the events where it is worst, which teach more. Numbers of photons as for
+    `projects.ecal.photons.residuals`.
     """
-    photons = 2
-    truth = true_photons(sample, photons)
-    judged = residuals(sample, predictions[subject], photons)
-    miss = np.nan_to_num(np.hypot(judged.values["x"], judged.values["y"]), nan=99.0).max(axis=1)
+    truth = true_photons(sample, photons, fewest)
+    judged = residuals(sample, predictions[subject], photons, fewest)
+    miss = np.nan_to_num(np.hypot(judged.values["x"], judged.values["y"]), nan=99.0)
+    miss = np.where(judged.present, miss, 0.0).max(axis=1)
     distance = judged.variables["distance"][:, 0]
     usual = np.flatnonzero(miss <= np.median(miss))
     typical = [usual[np.argmin(np.abs(distance[usual] - wanted))] for wanted in (4.5, 8, 14)]
@@ -129,7 +134,7 @@ def _display(
         panel.figure.colorbar(image, ax=panel, label="cell energy (GeV)", shrink=0.85)
     panel.plot(truth["x"][event], truth["y"][event], "o", mfc="none", mec="k", ms=15, label="truth")
     for name, prediction in predictions.items():
-        found, look = predicted_photons(prediction, 2), looks[name]
+        found, look = predicted_photons(prediction, truth["x"].shape[1]), looks[name]
         panel.plot(
             found["x"][event],
             found["y"][event],
@@ -141,8 +146,9 @@ def _display(
             alpha=0.8,
             label=name,
         )
-    energies = " + ".join(f"{energy:.1f}" for energy in truth["e"][event])
-    gap = np.hypot(np.ptp(truth["x"][event]), np.ptp(truth["y"][event]))
+    there = np.isfinite(truth["e"][event])
+    energies = " + ".join(f"{energy:.1f}" for energy in truth["e"][event][there])
+    gap = np.hypot(*(np.ptp(truth[axis][event][there]) for axis in "xy"))
     panel.set(
         xlabel="x (cm)",
         ylabel="y (cm)",

@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.ecal.corrections import flat_cells
-from projects.ecal.windows import windows
+from projects.ecal.whole_image import Image, image
+from projects.ecal.windows import Windows, windows
 
 __all__ = ["answers", "graph", "load", "tensors"]
 
-#: Events in one call of the graph.
-_BATCH = 2048
+#: Events in one call of the graph, by whether it takes a window or the whole image: memory bounds them.
+_BATCH = {False: 2048, True: 256}
 #: Unit and meaning of what enters the graph and, without the photon's number, of what leaves it.
 _MEANING = {
-    "cells": ("GeV", "energies of the cells of the window, [iy][ix], 0 where a cell is absent"),
-    "corner": ("cm", "x and y of the centre of the window's lower-left cell"),
+    "cells": ("GeV", "energies of the cells of the image, [iy][ix], 0 where a cell is absent"),
+    "corner": ("cm", "x and y of the centre of the image's lower-left cell"),
     "x": ("cm", "position at the front face"),
     "y": ("cm", "position at the front face"),
     "e": ("GeV", "energy"),
@@ -27,6 +28,7 @@ _MEANING = {
     "sy": ("cm", "half of the central 68 % of the error of y"),
     "se": ("GeV", "half of the central 68 % of the error of e"),
     "chi2": ("", "chi-square of the fit of the showers to the cells"),
+    "photons": ("", "number of photons found; one more than answered for any number more"),
 }
 
 
@@ -54,7 +56,8 @@ def answers(
         What belongs to an event and what becomes of large ones, see `projects.ecal.windows.windows`.
     """
     inputs, usable = tensors(model, offsets, x, y, energy, threshold, cluster, larger)
-    found = model.predict(list(inputs.values()), batch_size=_BATCH, verbose=0)
+    batch = _BATCH[_whole(model)]
+    found = model.predict(list(inputs.values()), batch_size=batch, verbose=0)
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
     for values in columns.values():
         values[~usable | ~np.isfinite(values)] = np.nan
@@ -72,10 +75,26 @@ def tensors(
     larger: str = "cut",
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
     """Inputs of the graph by name, shape (events, ...), and which events can be used; as for `answers`."""
-    size = model.input_shape["cells"][1] if isinstance(model.input_shape, dict) else model.input_shape[0][1]
-    placed = windows(offsets, x, y, energy, size, threshold, cluster=cluster, larger=larger)
+    size = _shape(model)[0]
+    placed: Windows | Image
+    if _whole(model):
+        placed = image(offsets, x, y, energy, threshold)
+    else:
+        placed = windows(offsets, x, y, energy, size, threshold, cluster=cluster, larger=larger)
     corner = np.stack([placed.x0, placed.y0], axis=1).astype(np.float32)
     return {"cells": placed.energy, "corner": corner}, placed.usable
+
+
+def _shape(model: keras.Model) -> tuple[int, int]:
+    """Rows and columns of the cells that the graph takes."""
+    (cells,) = (one for one in model.inputs if one.name == "cells")
+    return cells.shape[1], cells.shape[2]
+
+
+def _whole(model: keras.Model) -> bool:
+    """Whether it takes the image of the whole shashlik part, which is no square, or a window."""
+    rows, columns = _shape(model)
+    return rows != columns
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.float64]]]:
@@ -102,13 +121,12 @@ def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], di
     model, how = _opened(files)
     meaning = {}
     for name in (*(one.name for one in model.inputs), *model.output):
-        number = name[-1] if name[-1] in "12" and name != "chi2" else ""
+        number = "" if name in _MEANING else name.lstrip("sxye")
         unit, words = _MEANING[name.removesuffix(number)]
-        pair = "x2" in model.output
-        which = (
-            {"1": " of the more energetic photon", "2": " of the other photon"}.get(number) if pair else ""
-        )
-        meaning[name] = {"unit": unit, "meaning": words + (which or "")}
+        which = ""
+        if number and "x2" in model.output:
+            which = " of the most energetic photon" if number == "1" else f" of photon {number} by energy"
+        meaning[name] = {"unit": unit, "meaning": words + which}
     return model, lambda columns: tensors(model, *flat_cells(columns), *how), meaning
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from projects.ecal import photons
+from projects.ecal import counting, photons
 from projects.ecal.baselines import baselines
 from projects.ecal.detector import SCHEMA
 from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
@@ -18,7 +18,7 @@ from projects.ecal.studies import PAIRS
 from projects.ecal.switches import HELP, switched
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
-from projects.task import Estimator, Predictions, Sample, Task
+from projects.task import Estimator, Finding, Predictions, Sample, Task
 from tracking.residuals import Residuals
 from tracking.rule import Check, Rule
 
@@ -104,6 +104,10 @@ def _extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Ma
     return {**pi0_numbers(sample, predictions), **terms}
 
 
+def _findings(settings: Settings, fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
+    return {"counting": counting.finding(fitted, _scene(settings), settings.test_events, settings.seed)}
+
+
 TASK = Task(
     name="ecal_stage4",
     title="Two overlapping photons in the COMPASS shashlik calorimeter",
@@ -127,6 +131,7 @@ TASK = Task(
     limit=limit(_scene),
     pictures=_pictures,
     extra_metrics=_extra_metrics,
+    findings=_findings,
     spaces={
         "default": Space(
             {

@@ -35,7 +35,7 @@ def objective(residuals: Residuals, quantities: Sequence[str]) -> tuple[float, f
     """
     logs, variances = [], []
     for name in quantities:
-        values = np.abs(residuals.values[name].ravel())
+        values = np.abs(residuals.values[name][residuals.present])
         ordered = np.sort(np.where(np.isnan(values), np.inf, values))
         step = np.sqrt(SHARE * (1 - SHARE) / len(ordered))
         low, middle, high = (

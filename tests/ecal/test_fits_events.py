@@ -144,8 +144,9 @@ def test_lists_of_baselines():
     fits = ["coral", "coral-tuned", "lednev", "lednev-tuned"]
     assert [one.name for one in baselines(1, "normal")] == ["gravity", *fits]
     assert [one.name for one in baselines(2, "target")] == fits
-    with pytest.raises(BadInput, match="allowed: 1, 2"):
-        baselines(3, "normal")
+    assert [one.name for one in baselines(3, "target", mixed=True)] == fits
+    with pytest.raises(BadInput, match="allowed: 1 to 8"):
+        baselines(9, "normal")
     with pytest.raises(BadInput, match="allowed: normal, target"):
         baselines(2, "sideways")
 

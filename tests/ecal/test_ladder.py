@@ -17,7 +17,9 @@ from tracking.judge import build
 from tracking.residuals import Residuals
 
 PAGE = "".join(
-    f"<!-- {m} -->\nold\n<!-- end of {m} -->\n" for m in ("ladder", "relative", "failures", "terms")
+    f"<!-- {mark} -->\n{words}\n<!-- end of {mark} -->\n"
+    for words, marks in (("old", ("ladder", "relative", "failures", "terms")), ("", ("whole", "counting")))
+    for mark in marks
 )
 
 
@@ -107,6 +109,50 @@ def test_every_step_is_a_setting_of_its_task(ladder: ModuleType) -> None:
 
     for step in ladder.STEPS.values():
         task = catalog.load(step.task)
-        for preset in ("default", "seed"):
+        for preset in {"default", "seed"} & set(step.parts):
             assert resolve(task.settings, task.presets, {**step.given, "preset": preset}).preset == preset
+        assert not step.on or LIMIT in ladder.STEPS[step.on].parts
     assert LIMIT not in ladder.STEPS["3-2-blind"].parts
+
+
+def test_a_step_judged_on_events_of_another_has_its_limit(ladder: ModuleType, tmp_path: Path) -> None:
+    for name, one in (
+        ("4-whole-default", evidence({"coral": 1.2, "network": 0.33})),
+        ("4-target-bound", evidence({LIMIT: 0.3}, subject=LIMIT)),
+    ):
+        (tmp_path / f"{name}.json").write_text(one.to_json())
+    lines = ladder.resolutions(ladder.kept(tmp_path))
+    (first,) = (line for line in lines if line.startswith("| 4*, on the same pairs | x (cm) |"))
+    cells = [cell.strip() for cell in first.strip("|").split("|")]
+    assert float(cells[9].split(" ")[0]) > 0
+    assert float(cells[10].split(" ")[0]) == pytest.approx(1.1, rel=0.1)
+
+
+def test_steps_that_are_not_held_stay_in_the_page(ladder: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    write(tmp_path, default=evidence({"coral": 1.2, "network": 0.35}))
+    ladder.table(tmp_path, page)
+    before = page.read_text()
+    fits = dict.fromkeys(("coral", "lednev", "coral-tuned", "lednev-tuned"), 0.4)
+    (tmp_path / "2-default.json").rename(tmp_path / "1-default.json")
+    (tmp_path / "4-whole-default.json").write_text(evidence({**fits, "network": 0.33}).to_json())
+    (tmp_path / "4-target-bound.json").write_text(evidence({LIMIT: 0.3}, subject=LIMIT).to_json())
+    (tmp_path / "4-whole-counting.md").write_text("**Counting**\n")
+    ladder.table(tmp_path, page)
+    after = page.read_text()
+    rows = [line for line in before.splitlines() if line.startswith(("| 2 |", "|  |"))]
+    assert rows
+    assert all(row in after for row in rows)
+    titles = [line.split("|")[1].strip() for line in after.splitlines() if "| x (cm) |" in line]
+    assert titles[:4] == ["1", "2", "4, from the target", "4*, on the same pairs"]
+    assert "<!-- counting -->\n**Counting**\n<!-- end" in after
+    (ratio,) = (line for line in after.splitlines() if line.startswith("| stage 4* / information limit |"))
+    assert float(ratio.split("|")[2].split("±")[0]) == pytest.approx(1.1, rel=0.1)
+
+
+def test_steps_on_the_same_events_must_be(ladder: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "4-whole-default.json").write_text(evidence({"network": 0.3}).to_json())
+    (tmp_path / "4-target-bound.json").write_text(evidence({LIMIT: 0.3}, "b", LIMIT).to_json())
+    with pytest.raises(SystemExit, match="step 4-whole: it was judged on other events than step 4-target"):
+        ladder.kept(tmp_path)
