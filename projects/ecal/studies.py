@@ -14,7 +14,7 @@ _CYCLE = "schedule:cycle"
 #: Training of the base.
 _SHORT = {
     "network": "seed", "switches": _CYCLE, "train_events": 10_000, "test_events": 10_000, "batch": 256,
-    "rate": 4e-3, "epochs": 10,
+    "rate": 4e-3, "epochs": 6,
 }  # fmt: skip
 _SINGLE = {**_SHORT, "network_events": 40_000, "placement": "random"}
 _PAIR = {**_SHORT, "network_events": 60_000}
