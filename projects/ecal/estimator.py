@@ -183,7 +183,7 @@ class NetworkEstimator:
         from projects.training import train as run
 
         settings, switches = self.settings, self.settings.switches
-        plan = Plan(settings.epochs, settings.batch, settings.rate, constant=True,
+        plan = Plan(settings.epochs, settings.batch, settings.rate, constant=switches.schedule == "constant",
                     patience=settings.patience or None)  # fmt: skip
         scaling = settings.scaling if switches.scaling == "stage" else switches.scaling
         # Where photons come in parallel the position says nothing.

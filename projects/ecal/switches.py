@@ -45,6 +45,10 @@ class Switches:
         "larger x or larger y, or the order that the network of the epoch before made of it",
         allowed=("better", "energy", "x", "y", "epoch"),
     )
+    schedule: str = setting(
+        "constant", "of the learning rate: constant, or one cycle up to it and down",
+        allowed=("constant", "cycle"),
+    )  # fmt: skip
     events: str = setting(
         "all", "training events: all, or those in which the Lednev fit finds two photons",
         allowed=("all", "lednev"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from projects.study.summary import Row
 from projects.variants import BASE, Study
@@ -53,9 +55,7 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
         lower.axvline(1.0, color=SUBJECT, lw=0.9)
         lower.set_xlabel(f"ratio of q68 of {quantity.name}")
         for axes in (upper, lower):
-            axes.xaxis.set_minor_formatter("{x:g}")
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.tick_params(axis="x", which="both", labelsize=7, labelrotation=60)
+            _ticks(axes)
             tidy(axes)
     for axes, with_reference in ((panels[0, 0], False), (panels[1, 0], True)):
         names = [
@@ -63,7 +63,29 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
         ]
         axes.set_yticks(list(places), [literal(name) for name in names], fontsize=8)
         axes.set_ylim(len(done) - 0.4, -0.6)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    if handles:
-        drawn.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=9, frameon=False)
+    # Not every quantity has a number of the original study.
+    marks = {
+        label: handle
+        for axes in panels[0]
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if marks:
+        drawn.legend(
+            list(marks.values()),
+            list(marks),
+            loc="outside upper center",
+            ncols=2,
+            fontsize=9,
+            frameon=False,
+        )
     return drawn
+
+
+def _ticks(axes: Axes) -> None:
+    """A handful of plain numbers, whether the axis spans per cents or powers of ten."""
+    low, high = axes.get_xlim()
+    wide = high > 4 * low
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if wide else MaxNLocator(5))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.tick_params(axis="x", labelsize=8, labelrotation=45)

@@ -18,6 +18,7 @@ import toy_study
 from click.testing import CliRunner, Result
 from mlflow.tracking import MlflowClient
 
+from benchmarks.study import write
 from projects import catalog
 from projects.__main__ import main
 from projects.study.settings import StudySettings, chosen, common, variant_settings
@@ -65,7 +66,7 @@ def csv(run_id: str) -> pd.DataFrame:
     return pd.read_csv(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/study/trainings.csv"))
 
 
-def test_study_from_beginning_to_end(shell: Shell) -> None:
+def test_study_from_beginning_to_end(shell: Shell, tmp_path: Path) -> None:
     out = shell("toy", "--seeds", "2").output
     study = sole()
     assert f"resume={study} continues it" in out
@@ -109,6 +110,19 @@ def test_study_from_beginning_to_end(shell: Shell) -> None:
     assert verdicts["most of one is worse"] == verdicts["the mean is better"] == "holds"
     assert verdicts["of one, less is better"] == "holds"
     assert verdicts["one alone is no help"] == "cannot be decided"
+
+    # What a page of the documentation is made of.
+    page = tmp_path / "docs" / "study.md"
+    (page.parent / "figures").mkdir(parents=True)
+    page.write_text("Before\n<!-- toy -->\nformer\n<!-- end of toy -->\nafter\n")
+    write(page, [("toy", study)])
+    text = page.read_text()
+    assert text.startswith("Before\n")
+    assert text.endswith("after\n")
+    assert "former" not in text
+    assert "7 variants, 12 trainings, 1 failed; of 5 findings of the original study" in text
+    assert "| `lopsided` | mostly the first | 2 |" in text
+    assert (page.parent / "figures" / "study_toy.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_study_can_be_given_more(shell: Shell) -> None:
