@@ -71,12 +71,13 @@ def _pair(jets: Jets, order: NDArray[np.integer]) -> tuple[Vectors, Vectors]:
     chosen = np.stack([order[:, 1], order[:, 2]])
     for one in range(2, number):
         for other in range(one + 1, number):
-            first, second = order[:, one], order[:, other]
-            there = np.isfinite(jets.tag[events, second])
-            off = np.abs(mass(jets.vectors[:, events, first] + jets.vectors[:, events, second]) - Z_MASS)
+            pair = np.stack([order[:, one], order[:, other]])
+            there = np.isfinite(jets.tag[events, pair[1]])
+            vectors = jets.vectors[:, events, pair[0]] + jets.vectors[:, events, pair[1]]
+            off = np.abs(mass(vectors) - Z_MASS)
             better = there & (off < best)
             best = np.where(better, off, best)
-            chosen = np.where(better, np.stack([first, second]), chosen)
+            chosen = np.where(better, pair, chosen)
     first, second = (jets.vectors[:, events, index] for index in chosen)
     harder = angles(first)[0] >= angles(second)[0]
     return np.where(harder, first, second), np.where(harder, second, first)

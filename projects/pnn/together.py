@@ -291,9 +291,9 @@ class _State:
         self.best = np.zeros(members, dtype=int)
         self.written = time.monotonic()
 
-    def advance(self, training: NDArray[np.floating], losses: NDArray[np.floating]) -> None:
+    def advance(self, training: NDArray[np.floating], losses: NDArray[np.float64]) -> None:
         """Count a sub-epoch and keep the weights of the members that are better than before."""
-        self.training.append(np.asarray(training, dtype=np.float64))
+        self.training.append(np.array(training, dtype=np.float64))
         self.losses.append(losses)
         better = losses < self.least
         self.least = np.where(better, losses, self.least)
