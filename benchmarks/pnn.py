@@ -1,8 +1,8 @@
 """The parameterised network: speed of its training, held-out masses, and how its response follows the mass.
 
 ``python -m benchmarks.pnn [speed] [held-out] [response] [--events 100000]`` prints one table for each;
-without words all three. Speeds are ratios within one run, after the first epoch, in which TensorFlow compiles. Areas
-have the errors of DeLong's method, differences those of the same events.
+without words all three. Speeds are ratios within one run, after the first epoch, in which TensorFlow
+compiles. Areas have the errors of DeLong's method, differences those of the same events.
 """
 
 from __future__ import annotations
