@@ -11,19 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import awkward as ak
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from projects.judgement import Judgement, OfResiduals, OfScores, Outcome
 from projects.space import Space
 from projects.variants import Study
 from tracking.residuals import Binning, Quantity, Residuals
 from tracking.rule import Terms
 from tracking.scores import Criteria, Scores
+
+if TYPE_CHECKING:
+    from projects.judgement import Judgement, Outcome
 
 __all__ = [
     "BadInput",
@@ -395,6 +397,9 @@ class Task:
     @property
     def judgement(self) -> Judgement:
         """How its outcomes become evidence."""
+        # Here, as compiled statistics and figures are only needed where something is judged.
+        from projects.judgement import OfResiduals, OfScores
+
         return OfResiduals(self.quantities, self.binnings) if self.scores is None else OfScores(self.criteria)
 
     def outcome(self, sample: Sample, predictions: Predictions) -> Outcome:

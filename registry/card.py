@@ -1,4 +1,4 @@
-"""A verdict for people: markdown for the version's description, and a figure of its ratios."""
+"""A verdict for people: markdown for the version's description, and a figure of what has to be better."""
 
 from __future__ import annotations
 
@@ -63,21 +63,33 @@ def terminal(verdict: Verdict) -> str:
 
 
 def ratios(verdict: Verdict) -> Figure:
-    """Ratios of core widths to every reference with their intervals; what lies left of 1 is better."""
-    shown = [c for c in verdict.claims if c.kind == "better"]
-    figure = Figure(figsize=(7.0, 1.2 + 0.3 * max(len(shown), 1)), layout="constrained")
-    axes = figure.subplots()
-    for place, one in enumerate(reversed(shown)):
-        if math.isfinite(one.value + one.low + one.high):
-            error = [[one.value - one.low], [one.high - one.value]]
-            axes.errorbar(one.value, place, xerr=error, fmt="o", color=_COLOURS[one.status], capsize=3)
-    axes.set_yticks(
-        range(len(shown)),
-        [f"{c.what.removeprefix('core width of ')} / {c.reference}" for c in reversed(shown)],
-    )
-    axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set_xlabel(r"ratio of core widths $\sigma$, simultaneous intervals")
-    axes.set_title(f"{verdict.candidate}: {verdict.decision}")
+    """What has to be better, relative to every reference, with intervals; the line is where it begins to be.
+
+    Core widths, areas and significances have an axis each.
+    """
+    groups: dict[str, list[Claim]] = {}
+    for one in verdict.claims:
+        if one.kind == "better":
+            groups.setdefault(one.what.split(" of ")[0] if math.isfinite(one.most) else one.what, []).append(
+                one
+            )
+    heights = [max(len(claims), 1) for claims in groups.values()] or [1]
+    figure = Figure(figsize=(7.0, 0.6 + 0.6 * len(heights) + 0.3 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (what, claims) in zip(panels, groups.items(), strict=False):
+        for place, one in enumerate(reversed(claims)):
+            if math.isfinite(one.value + one.low + one.high):
+                error = [[one.value - one.low], [one.high - one.value]]
+                axes.errorbar(one.value, place, xerr=error, fmt="o", color=_COLOURS[one.status], capsize=3)
+        names = [c.what.removeprefix(f"{what} of ") for c in reversed(claims)]
+        labels = [c.reference if n == what else f"{n} / {c.reference}"
+                  for n, c in zip(names, reversed(claims), strict=True)]  # fmt: skip
+        axes.set_yticks(range(len(claims)), labels)
+        axes.set_ylim(-0.6, len(claims) - 0.4)
+        axes.axvline(next(limit for limit in (claims[0].most, claims[0].least) if math.isfinite(limit)),
+                     color="black", linewidth=0.8)  # fmt: skip
+        axes.set_xlabel(f"{what} relative to the reference, simultaneous intervals")
+    panels[0].set_title(f"{verdict.candidate}: {verdict.decision}")
     return figure
 
 
@@ -92,7 +104,7 @@ def _head(verdict: Verdict) -> list[str]:
 
 
 def _picture(address: str) -> str:
-    return f"![ratios of core widths]({address})" if address else ""
+    return f"![what has to be better]({address})" if address else ""
 
 
 def _table(claims: Sequence[Claim]) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tracking.classification import Classification
 from tracking.dependence_figures import ice, response_against
-from tracking.drawing import legend, tidy, with_unit
+from tracking.drawing import legend, logarithmic, tidy, with_unit
 from tracking.numbers import with_error
 from tracking.ranking import roc
 from tracking.residuals import Binning
@@ -143,10 +143,7 @@ def auc_against(evidence: Classification) -> Figure:
             axes.axvline(held, color="0.6", linewidth=0.8, linestyle=":", zorder=1)
     bottom.axhline(1.0, color="black", linewidth=0.8)
     if evidence.criteria.log:
-        bottom.set_xscale("log")
-        bottom.xaxis.set_major_formatter("{x:g}")
-        bottom.xaxis.set_minor_formatter("{x:g}")
-        bottom.tick_params(axis="x", which="minor", labelsize=7)
+        logarithmic(bottom)
     top.set_ylabel("area under the ROC curve")
     bottom.set_ylabel(f"1 − AUC rel. to\n{literal(best)}" if best else "")
     bottom.set_xlabel(with_unit(evidence.criteria.label, evidence.criteria.unit))
@@ -227,7 +224,7 @@ def sculpted(evidence: Classification, scores: Scores, binning: Binning) -> Figu
         text = f"JS = {found.js:.3f} bit\nby chance {found.js_floor:.3f}\nKS = {found.ks:.3f}"
         axes.text(0.97, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=8)
         if binning.log:
-            axes.set_xscale("log")
+            logarithmic(axes)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(with_unit(binning.label, binning.unit))
     panels[0][1].set_ylabel("density")

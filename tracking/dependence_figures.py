@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tracking.classification import Classification
 from tracking.dependence import Clusters, clusters
-from tracking.drawing import legend, tidy, with_unit
+from tracking.drawing import legend, logarithmic, tidy, with_unit
 from tracking.scores import Scores
 from tracking.styles import literal
 
@@ -25,9 +25,7 @@ CLUSTERS = 6
 
 def _axis(axes: Axes, evidence: Classification) -> None:
     if evidence.criteria.log:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
+        logarithmic(axes)
     axes.set_xlabel(f"{with_unit(evidence.criteria.label, evidence.criteria.unit)} asked")
     tidy(axes)
 

@@ -66,6 +66,9 @@ def reliability(scores: Scores, bins: int = BINS) -> Reliability | None:
     edges = np.linspace(0.0, 1.0, bins + 1)
     place = np.clip(np.searchsorted(edges, response, side="right") - 1, 0, bins - 1)
     events, total = len(truth), weights.sum()
+    # Weight of a typical event of each hypothesis, of signal and of background.
+    one = [np.sum(weights[chosen] ** 2, axis=0) / np.maximum(weights[chosen].sum(axis=0), 1e-300)
+           for chosen in (scores.signal, ~scores.signal)]  # fmt: skip
 
     def by_event(values: NDArray[np.floating]) -> NDArray[np.floating]:
         """Sums over hypotheses by event and bin, shape (events, bins)."""
@@ -81,7 +84,12 @@ def reliability(scores: Scores, bins: int = BINS) -> Reliability | None:
         observed = by_event(weights * truth).sum(axis=0) / content
         predicted = by_event(weights * response).sum(axis=0) / content
         gap = off.sum(axis=0) / content
-        error = np.sqrt(np.sum((off - weight * np.nan_to_num(gap)) ** 2, axis=0)) / content
+        variance = np.sum((off - weight * np.nan_to_num(gap)) ** 2, axis=0)
+        # At least what a calibrated response scatters by: a bin without any signal tells of no scatter.
+        least = weights * response * (1 - response) * (
+            one[0] * (1 - response) + one[1] * response
+        )  # fmt: skip
+        error = np.sqrt(np.maximum(variance, by_event(least).sum(axis=0))) / content
     share = content / total
     sign = np.sign(np.nan_to_num(gap))
     ece = float(np.sum(share * np.abs(np.nan_to_num(gap))))

@@ -89,7 +89,8 @@ class _TreesLearned:
 
     def write(self, folder: Path, parity: str) -> dict[str, Path]:
         path = folder / f"{parity}.npz"
-        np.savez(path, **self.trees)
+        with path.open("wb") as stream:
+            np.savez(stream, **dict[str, Any](self.trees))
         return {path.name: path}
 
     def facts(self) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def _arrays(model: Any) -> dict[str, NDArray[Any]]:
     """A fitted model of scikit-learn as arrays of shape (trees, nodes)."""
     nodes = [trees[0].nodes for trees in model._predictors]
     shape = len(nodes), max(map(len, nodes))
-    found = {
+    found: dict[str, NDArray[Any]] = {
         "feature": np.full(shape, -1, np.int32),
         "threshold": np.zeros(shape),
         "left": np.zeros(shape, np.int32),

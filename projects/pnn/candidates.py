@@ -24,12 +24,13 @@ def kept(leptons: Leptons, jets: Jets) -> NDArray[np.bool_]:
     return both & (there.sum(axis=1) >= FEWEST_JETS) & (jets.tag.max(axis=1) > LOOSE)
 
 
-def candidates(leptons: Leptons, jets: Jets) -> dict[str, NDArray[Any]]:
+def candidates(leptons: Leptons, jets: Jets, tagged: float = TAG) -> dict[str, NDArray[Any]]:
     """Columns of the schema for events that are `kept`.
 
     The two jets that look most like b jets are those of the Higgs boson; of the others the pair whose mass
     is nearest to that of the Z is the hadronic Z. With three jets only, the third and the worse of the two b
-    jets are that pair: the candidates share a jet, as those of the original study do.
+    jets are that pair: the candidates share a jet, as those of the original study do. A jet whose
+    discriminant exceeds `tagged` is a good b jet.
     """
     events = np.arange(len(jets.tag))
     order = np.argsort(-jets.tag, axis=1)
@@ -55,7 +56,7 @@ def candidates(leptons: Leptons, jets: Jets) -> dict[str, NDArray[Any]]:
     pairs = [(lepton, jet) for lepton in ("l1", "l2") for jet in ("j1", "j2", "b1", "b2")]
     for one, other in (*pairs, ("j1", "j2"), ("b1", "b2")):
         columns[f"dR_{one}{other}"] = distance(*directions[one][1:], *directions[other][1:])
-    columns["ngood_bjets"] = (jets.tag > TAG).sum(axis=1)
+    columns["ngood_bjets"] = (jets.tag > tagged).sum(axis=1)
     columns["leading_lep_pt"], columns["trailing_lep_pt"] = directions["l1"][0], directions["l2"][0]
     columns["lep_category"] = np.full(len(events), 2)
     columns["HH_cand_mass"] = mass(higgs + leptonic + hadronic)
@@ -71,12 +72,13 @@ def _pair(jets: Jets, order: NDArray[np.integer]) -> tuple[Vectors, Vectors]:
     chosen = np.stack([order[:, 1], order[:, 2]])
     for one in range(2, number):
         for other in range(one + 1, number):
-            first, second = order[:, one], order[:, other]
-            there = np.isfinite(jets.tag[events, second])
-            off = np.abs(mass(jets.vectors[:, events, first] + jets.vectors[:, events, second]) - Z_MASS)
+            pair = np.stack([order[:, one], order[:, other]])
+            there = np.isfinite(jets.tag[events, pair[1]])
+            vectors = jets.vectors[:, events, pair[0]] + jets.vectors[:, events, pair[1]]
+            off = np.abs(mass(vectors) - Z_MASS)
             better = there & (off < best)
             best = np.where(better, off, best)
-            chosen = np.where(better, np.stack([first, second]), chosen)
+            chosen = np.where(better, pair, chosen)
     first, second = (jets.vectors[:, events, index] for index in chosen)
     harder = angles(first)[0] >= angles(second)[0]
     return np.where(harder, first, second), np.where(harder, second, first)

@@ -98,7 +98,7 @@ class Crossed:
         """Both parts as files, with the module that reads them."""
         folder.mkdir(parents=True, exist_ok=True)
         files: dict[str, Path] = {}
-        facts = {"kind": self.method.kind, "masses": MASSES, "features": FEATURES}
+        facts: dict[str, Any] = {"kind": self.method.kind, "masses": MASSES, "features": FEATURES}
         for part, parity in zip(self.parts, predictor.PARITIES, strict=True):
             files |= part.write(folder, parity)
             for name, value in part.facts().items():

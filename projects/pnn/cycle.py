@@ -102,8 +102,11 @@ def suggested(rates: NDArray[np.floating], losses: NDArray[np.floating]) -> Sugg
     mean = np.median(smooth, axis=0)
     first, least = mean[: max(window, 1)].mean(), int(np.argmin(mean))
     done = (first - mean[: least + 1]) / max(first - mean[least], 1e-12)
-    low, high = (float(rates[int(np.argmax(done >= share))]) for share in (0.2, 0.9))
-    return Suggestion(rates, mean, smooth.std(axis=0), low, high)
+    high = int(np.argmax(done >= 0.9))
+    # The last time below, for a loss that scatters may have been there early on by chance.
+    below = np.flatnonzero(done[:high] < 0.2)
+    low = min(int(below[-1]) + 1, high) if len(below) else 0
+    return Suggestion(rates, mean, smooth.std(axis=0), float(rates[low]), float(rates[high]))
 
 
 def finder_figure(found: Mapping[str, Suggestion], used: tuple[float, float]) -> Figure:

@@ -27,8 +27,8 @@ __all__ = ["EXTRA", "FOLDS", "FoldFile", "export", "of_half", "read", "training"
 #: Folds of a file, as in the original study.
 FOLDS = 10
 
-#: Columns beside inputs, targets and weights: the weight in the file of the events, class and mass as one text,
-#: and the mass without scaling.
+#: Columns beside inputs, targets and weights: the weight that the events came with, class and mass as one
+#: text, and the mass without scaling.
 EXTRA = ("gen_orig_weight", "gen_strat_key", "res_mass_orig")
 
 

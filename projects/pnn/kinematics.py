@@ -81,4 +81,4 @@ def breit_wigner(
 ) -> NDArray[np.float64]:
     """Masses after the relativistic Breit-Wigner (in m^2, with a constant width) between two limits."""
     ends = np.arctan((np.array([low, high]) ** 2 - peak * peak) / (peak * width))
-    return np.sqrt(peak * peak + peak * width * np.tan(rng.uniform(*ends, number)))
+    return np.sqrt(peak * peak + peak * width * np.tan(rng.uniform(ends[0], ends[1], number)))

@@ -23,14 +23,18 @@ PIPELINE = "input_pipeline"
 Stack = list[NDArray[np.float32]]
 
 
-def drawn(members: int, inputs: int, width: int, depth: int, rng: np.random.Generator) -> Stack:
-    """Weights to start from: He's normal kernels for the hidden layers, Glorot's for the output, no bias."""
+def drawn(members: int, inputs: int, width: int, depth: int, seed: int) -> Stack:
+    """Weights to start from: He's normal kernels for the hidden layers, Glorot's for the output, no bias.
+
+    Those of a member follow from the seed and its number, whoever else there is.
+    """
+    generators = [np.random.default_rng((seed, member)) for member in range(members)]
     stack: Stack = []
     for layer in range(depth + 1):
         rows, units = inputs + layer * width, width if layer < depth else 1
         scale = np.sqrt(2.0 / rows if layer < depth else 2.0 / (rows + units))
-        stack.append((scale * rng.standard_normal((members, rows, units))).astype(np.float32))
-        stack.append(np.zeros((members, 1, units), np.float32))
+        kernels = [scale * rng.standard_normal((rows, units)) for rng in generators]
+        stack += [np.stack(kernels).astype(np.float32), np.zeros((members, 1, units), np.float32)]
     return stack
 
 

@@ -78,7 +78,7 @@ def simulate(events: int, seed: int, selected: bool = True) -> Sample:
                 else background(PROCESSES[process], batch, rng)
             )
             columns = measured(true, partons, flavour, rng, rng.random(batch) < 0.5)
-            found += np.count_nonzero(preselected(columns)) if selected else len(columns["ngood_bjets"])
+            found += int(np.count_nonzero(preselected(columns))) if selected else len(columns["ngood_bjets"])
             made += batch
             yield columns, batch
 

@@ -89,7 +89,7 @@ def estimators(settings: Settings) -> Sequence[Estimator]:
     # Networks to compare with do without a finder, so with rates of their own where it would be asked.
     plain = Cycle(settings.epochs, settings.batch, settings.low_rate or 1e-3, settings.high_rate or 1e-2,
                   patience=settings.patience)  # fmt: skip
-    shape = {"width": settings.width, "depth": settings.depth}
+    shape = settings.width, settings.depth
     chosen: list[Estimator] = []
     if settings.cuts:
         chosen.append(Crossed("window", Windows(("HH_cand_mass",)), HELD_OUT))
@@ -98,10 +98,10 @@ def estimators(settings: Settings) -> Sequence[Estimator]:
         chosen.append(Crossed("trees", Trees(settings.trees), HELD_OUT))
     if settings.comparisons:
         few = min(settings.members, 3)
-        chosen.append(Crossed("no-mass", Ensemble(few, plain, parameterised=False, **shape), HELD_OUT))
+        chosen.append(Crossed("no-mass", Ensemble(few, plain, *shape, parameterised=False), HELD_OUT))
         # They learn the mass that is held out: what could be known of it.
-        chosen.append(Crossed("single-mass", Singles(plain, **shape)))
-    network = Ensemble(settings.members, cycle, find=True, **shape)
+        chosen.append(Crossed("single-mass", Singles(plain, *shape)))
+    network = Ensemble(settings.members, cycle, *shape, find=True)
     return [*chosen, Crossed("network", network, HELD_OUT, settings.folds)]
 
 
@@ -138,9 +138,9 @@ def scores(sample: Sample, predictions: Predictions) -> Scores:
 
 def findings(settings: Settings, fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
     """What the finder of the rate saw, and how the members were trained."""
-    from projects.pnn.training_findings import findings as found
+    from projects.pnn import training_findings
 
-    return found(fitted["network"])
+    return training_findings.findings(fitted["network"])
 
 
 def files(sample: Sample) -> Mapping[str, NDArray[np.bool_]]:
@@ -158,8 +158,8 @@ TASK = Task(
     title="X -> HH -> bb ZZ: a network parameterised by the mass against single masses, trees and cuts",
     description=(
         "Signal of twenty masses of X and Z + jets, told apart by one ensemble of networks that takes the "
-        "mass as an input. 900 GeV is never learned and shows whether it interpolates. Each half of the events is "
-        "judged by what was learned from the other."
+        "mass as an input. 900 GeV is never learned and shows whether it interpolates. Each half of the "
+        "events is judged by what was learned from the other."
     ),
     schema=SCHEMA,
     settings=Settings,

@@ -191,7 +191,7 @@ def train(
     begin = time.monotonic()
     steps, batch = _steps(members, cycle)
     size = len(members), events.inputs.shape[1]
-    start = drawn(*size, *shape, np.random.default_rng((bench.seed, len(stage))))
+    start = drawn(*size, *shape, bench.seed)
     machine = _Machine(start, events, members)
     rates, momenta = one_cycle(cycle, steps * cycle.epochs)
     parts = min(cycle.parts, steps)
@@ -241,9 +241,7 @@ def find_rates(
     """Losses of all members in a sweep of the rate as long as an epoch, from 50 to `steps` steps."""
     number, batch = _steps(members, cycle)
     number = min(max(number, 50), steps)
-    machine = _Machine(
-        drawn(len(members), events.inputs.shape[1], *shape, np.random.default_rng(seed)), events, members
-    )
+    machine = _Machine(drawn(len(members), events.inputs.shape[1], *shape, seed), events, members)
     rates = sweep(*bounds, number)
     rows = np.stack([_orders(members, batch, seed, step) for step in range(number)])
     losses = machine.steps(rows, rates, np.full(number, cycle.momentum[1], np.float32)).numpy()
@@ -291,9 +289,9 @@ class _State:
         self.best = np.zeros(members, dtype=int)
         self.written = time.monotonic()
 
-    def advance(self, training: NDArray[np.floating], losses: NDArray[np.floating]) -> None:
+    def advance(self, training: NDArray[np.floating], losses: NDArray[np.float64]) -> None:
         """Count a sub-epoch and keep the weights of the members that are better than before."""
-        self.training.append(np.asarray(training, dtype=np.float64))
+        self.training.append(np.array(training, dtype=np.float64))
         self.losses.append(losses)
         better = losses < self.least
         self.least = np.where(better, losses, self.least)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from projects.pnn.crossed import Crossed
 from projects.pnn.cycle import cycle_figure, finder_figure
 from projects.pnn.predictor import PARITIES
 from projects.task import Finding
@@ -12,12 +12,12 @@ from projects.task import Finding
 __all__ = ["findings"]
 
 
-def findings(network: Crossed) -> Mapping[str, Finding]:
+def findings(network: Any) -> Mapping[str, Finding]:
     """Tables and figures of the two halves of an ensemble.
 
     Parameters
     ----------
-    network : Crossed
+    network : projects.pnn.crossed.Crossed
         Fitted, with an `projects.pnn.committee.Ensemble` as its method.
     """
     halves = dict(zip(PARITIES, network.parts, strict=True))

@@ -1,0 +1,198 @@
+"""The parameterised network: speed of its training, held-out masses, and how its response follows the mass.
+
+``python -m benchmarks.pnn [speed] [held-out] [response] [--events 100000]`` prints one table for each;
+without words all three. Speeds are ratios within one run, after the first epoch, in which TensorFlow
+compiles. Areas have the errors of DeLong's method, differences those of the same events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.pnn.committee import Committee, Ensemble
+from projects.pnn.cycle import Cycle
+from projects.pnn.halves import Half, balanced, features, folds, halves, scales
+from projects.pnn.predictor import network_responses
+from projects.pnn.schema import HELD_OUT, MASSES, is_signal, label
+from projects.pnn.simulation import simulate
+from projects.pnn.together import Events, Member, train
+from projects.task import Bench, Sample
+from tracking.ranking import influence
+from tracking.scores import Scores
+
+#: Of the original study: seconds a model, and events that one saw: 9 of 10 folds of 753 940, 15 times.
+SEED_SECONDS, SEED_EVENTS = 401.1, 753_940 * 0.9 * 15
+#: Masses held out together.
+THREE = (400, 650, 900)
+
+
+def speed(sample: Sample, members: int = 10, epochs: int = 4) -> None:
+    """Ten members trained together against the same ten one after another, by the clock and the processor."""
+    half = halves(sample, HELD_OUT, 1)[0]
+    inputs = np.concatenate([half.features, half.masses[:, None]], axis=1)
+    mean, deviation = scales(inputs)
+    events = Events(((inputs - mean) / deviation).astype(np.float32), half.signal, half.weights)
+    fold = folds(half, 10, np.random.default_rng(1))
+    group = [Member(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(members)]
+    print(f"\n{len(half)} events, {members} members, {epochs} epochs\n")
+    print("| batch | | seconds a model | processor | events/s | the study's events | than the study |")
+    print("|---:|---|---:|---:|---:|---:|---:|")
+    for batch in (256, 1024):
+        cycle = Cycle(epochs=epochs, batch=batch)
+        found = {
+            "together": _timed(events, group, cycle),
+            "one by one": sum(_timed(events, [member], cycle) for member in group),
+        }
+        for name, seconds in found.items():
+            clock, processor = seconds / members
+            rate = len(group[0].train) * (epochs - 1) / clock
+            print(
+                f"| {batch} | {name} | {clock:.2f} | {processor:.2f} | {rate:.0f} | "
+                f"{SEED_EVENTS / rate:.0f} s | {SEED_SECONDS * rate / SEED_EVENTS:.1f} x faster |"
+            )
+        ratio = found["one by one"] / found["together"]
+        print(f"| {batch} | ratio | {ratio[0]:.1f} | {ratio[1]:.1f} | | | |")
+
+
+def _timed(events: Events, group: list[Member], cycle: Cycle) -> NDArray[np.floating]:
+    """Seconds by the clock and of the processor for all epochs but the first."""
+    ends: list[NDArray[np.floating]] = []
+
+    def curve(*facts: object) -> None:
+        ends.append(np.array([time.perf_counter(), time.process_time()]))
+
+    with tempfile.TemporaryDirectory() as folder:
+        train("speed", events, group, (25, 3), cycle, Bench(seed=1, scratch=Path(folder), curve=curve))
+    return ends[-1] - ends[0]
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Committees of two halves, each asked about the other."""
+
+    parts: tuple[Committee, Committee]
+
+    def responses(
+        self, sample: Sample, rows: NDArray[np.integer], masses: tuple[int, ...]
+    ) -> NDArray[np.floating]:
+        """Responses of some events under some masses."""
+        matrix, odd = features(sample)[rows], sample["event"][rows] % 2 == 1
+        found = np.empty((len(rows), len(masses)))
+        for part, asked in zip(self.parts, (odd, ~odd), strict=True):
+            found[asked] = network_responses(part.model, matrix[asked], masses)
+        return found
+
+
+def learned(sample: Sample, method: Ensemble, held_out: tuple[int, ...], only: int = 0) -> Crossed:
+    """A method that has learned both halves; with `only` from no other signal than that."""
+    parts = []
+    for half, name in zip(halves(sample, held_out, 1), ("even", "odd"), strict=True):
+        chosen = _of_mass(half, only) if only else half
+        with tempfile.TemporaryDirectory() as folder:
+            parts.append(method.learn(chosen, name, Bench(seed=1, scratch=Path(folder))))
+    return Crossed((parts[0], parts[1]))
+
+
+def _of_mass(half: Half, mass: int) -> Half:
+    rows = ~half.signal | (half.masses == mass)
+    some = replace(half, **{item.name: getattr(half, item.name)[rows] for item in fields(half)})
+    masses = np.full(len(some), mass, np.float32)
+    return replace(some, masses=masses, weights=balanced(some.signal, masses))
+
+
+def _scores(sample: Sample, rows: NDArray[np.integer], mass: int, way: Crossed) -> Scores:
+    signal, response = is_signal(sample)[rows], way.responses(sample, rows, (mass,))
+    ones = np.ones(len(rows))
+    return Scores(
+        response, np.ones((len(rows), 1), bool), signal, ones, ones, (label(mass),),
+        np.array([float(mass)]), np.array([True]),
+    )  # fmt: skip
+
+
+def held_out(sample: Sample, members: int, epochs: int) -> None:
+    """At masses that it never learned: the network against dedicated ones, and one that knows no mass."""
+    method = Ensemble(members=members, cycle=Cycle(epochs=epochs))
+    blind = replace(method, parameterised=False)
+    ways = {
+        "900 held out": learned(sample, method, HELD_OUT),
+        "three held out": learned(sample, method, THREE),
+        "nothing held out": learned(sample, method, ()),
+        "without mass, 900 held out": learned(sample, blind, HELD_OUT),
+    }
+    print(f"\n{len(sample)} events, {members} members, {epochs} epochs; area under the curve\n")
+    print("| mass | network | area | less the dedicated network's |\n|---:|---|---:|---:|")
+    signal, true = is_signal(sample), sample["res_mass"]
+    for mass in THREE:
+        dedicated = learned(sample, blind, (), only=mass)
+        rows = np.flatnonzero(~signal | (true == mass))
+        base, parts = influence(_scores(sample, rows, mass, dedicated))
+        error = np.sqrt(np.sum(parts**2))
+        print(f"| {mass} | dedicated, {members} members | {base[0]:.4f} ± {error:.4f} | |")
+        for name, way in ways.items():
+            if name.endswith("900 held out") and mass not in HELD_OUT:
+                continue
+            area, each = influence(_scores(sample, rows, mass, way))
+            errors = [np.sqrt(np.sum(one**2)) for one in (each, each - parts)]
+            less = f"{area[0] - base[0]:+.4f} ± {errors[1]:.4f}"
+            print(f"| {mass} | {name} | {area[0]:.4f} ± {errors[0]:.4f} | {less} |")
+
+
+def response(sample: Sample, members: int, epochs: int) -> None:
+    """Mean response of background and of the signal of each mass under all masses."""
+    way = learned(sample, Ensemble(members=members, cycle=Cycle(epochs=epochs)), HELD_OUT)
+    found = way.responses(sample, np.arange(len(sample)), MASSES)
+    signal, true = is_signal(sample), sample["res_mass"]
+    print(
+        "\n| events | peaks at | steps from its own | response there | at its own |\n"
+        "|---|---:|---:|---:|---:|"
+    )
+    for index, mass in enumerate(MASSES):
+        mean = found[signal & (true == mass)].mean(axis=0)
+        peak = int(np.argmax(mean))
+        print(
+            f"| signal {mass} | {MASSES[peak]} | {abs(peak - index)} | {mean[peak]:.3f} | {mean[index]:.3f} |"
+        )
+    means = found[~signal].mean(axis=0)
+    errors = found[~signal].std(axis=0) / np.sqrt(np.count_nonzero(~signal))
+    high, low = int(np.argmax(means)), int(np.argmin(means))
+    ratio = means[high] / means[low]
+    error = ratio * np.hypot(errors[high] / means[high], errors[low] / means[low])
+    print("\n| background under | " + " | ".join(str(mass) for mass in MASSES) + " |")
+    print("|---|" + "---:|" * len(MASSES))
+    print("| mean response | " + " | ".join(f"{value:.3f}" for value in means) + " |")
+    print(
+        f"\nbackground: largest {means[high]:.4f} ± {errors[high]:.4f} under {MASSES[high]}, least "
+        f"{means[low]:.4f} ± {errors[low]:.4f} under {MASSES[low]}, ratio {ratio:.1f} ± {error:.1f}"
+    )
+
+
+def main() -> None:
+    """Print what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", help="speed, held-out, response; all without")
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--members", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=15)
+    given = parser.parse_args()
+    known = {"speed", "held-out", "response"}
+    if unknown := set(given.what) - known:
+        parser.error(f"no part {unknown.pop()!r}; known: {', '.join(sorted(known))}")
+    sample = simulate(given.events, 1)
+    chosen = set(given.what) or known
+    if "speed" in chosen:
+        speed(sample)
+    if "held-out" in chosen:
+        held_out(sample, given.members, given.epochs)
+    if "response" in chosen:
+        response(sample, given.members, given.epochs)
+
+
+if __name__ == "__main__":
+    main()
