@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from projects.commands import declared, searching, serving
+from projects.commands import declared, operating, searching, serving
 from projects.task import BadInput
 
 __all__ = ["main"]
@@ -28,6 +28,7 @@ EXPECTED = {
     "tracking.database": "Unreachable",
     "registry.journal": "Conflict",
     "tracking.runs": "CannotRecord",
+    "tracking.storage.refused": "Refused",
 }
 #: No room: on the device, in the user's quota, for a file of this size.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -82,7 +83,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
 
 
-for command in (*searching.COMMANDS, *declared.COMMANDS, *serving.COMMANDS):
+for command in (*searching.COMMANDS, *declared.COMMANDS, *serving.COMMANDS, *operating.COMMANDS):
     main.add_command(command)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from projects import catalog
-from projects.commands.declared import COMMANDS
+from projects.commands import declared, operating
 from projects.search.settings import SearchSettings
 
 __all__ = ["render"]
@@ -58,7 +58,7 @@ def render() -> str:
     lines += [_fields(task.name, task.title, task.settings, f"run {task.name}") for task in tasks]
     title = "Search hyper-parameters; beside these it takes every parameter of the task"
     lines.append(_fields("tune", title, SearchSettings, "tune {task}", "      task: {type: string}\n"))
-    lines += [_entry(command) for command in COMMANDS]
+    lines += [_entry(command) for command in (*declared.COMMANDS, *operating.COMMANDS)]
     return "".join(lines)
 
 

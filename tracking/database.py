@@ -17,13 +17,17 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-__all__ = ["VARIABLE", "Unreachable", "locate", "opened"]
+from tracking.storage.schema import Schema
+
+__all__ = ["SCHEMA", "VARIABLE", "Unreachable", "locate", "opened", "transacting"]
 
 VARIABLE = "SHASHLIK_DATABASE"
 #: Seconds to wait for another process that writes to the same SQLite file.
 PATIENCE = 60
 #: Any number: migrations of PostgreSQL wait for each other on it.
 LOCK = 4_872_931
+#: Its tables, for what handles all tables of a store.
+SCHEMA = Schema("the journal", "shashlik_version", Path(__file__).parent / "migrations")
 
 
 class Unreachable(RuntimeError):
@@ -51,6 +55,15 @@ def locate(tracking_uri: str) -> str:
 @contextmanager
 def opened(address: str) -> Iterator[Engine]:
     """An engine on the database, whose tables are there and up to date."""
+    with transacting(address) as engine:
+        with engine.begin() as connection:
+            _migrate(connection)
+        yield engine
+
+
+@contextmanager
+def transacting(address: str) -> Iterator[Engine]:
+    """An engine whose transactions hold from their beginning, also for changes of tables."""
     engine = create_engine(address, connect_args=_arguments(address))
     try:
         if engine.dialect.name == "sqlite":
@@ -58,8 +71,6 @@ def opened(address: str) -> Iterator[Engine]:
             # have read the same state by then.
             event.listen(engine, "connect", _leave_transactions_to_us)
             event.listen(engine, "begin", _begin_immediately)
-        with engine.begin() as connection:
-            _migrate(connection)
         yield engine
     finally:
         engine.dispose()

@@ -15,6 +15,7 @@ PACKAGES = ("projects", "registry", "tracking")
 
 #: The only modules that may import mlflow: the sides of tracking and registry that face it.
 FACING_MLFLOW = {
+    "registry.collection",
     "registry.frozen",
     "registry.lineage",
     "registry.store",
@@ -27,6 +28,8 @@ FACING_MLFLOW = {
     "tracking.recall",
     "tracking.recorder",
     "tracking.runs",
+    "tracking.storage.artifacts",
+    "tracking.storage.mlflow_schemas",
 }
 #: The doors are imported by nobody.
 DOORS = {"projects.__main__", "registry.__main__"}
