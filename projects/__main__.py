@@ -27,6 +27,7 @@ EXPECTED = {
     "projects.training": "Diverged",
     "tracking.database": "Unreachable",
     "registry.journal": "Conflict",
+    "registry.webhook": "Undelivered",
     "tracking.runs": "CannotRecord",
     "tracking.storage.refused": "Refused",
 }
@@ -70,6 +71,9 @@ def _expected(error: Exception) -> str | None:
     for module, name in EXPECTED.items():
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return str(error)
+    if type(error).__module__.partition(".")[0] in ("boto3", "botocore"):
+        reason = " ".join(str(error).split())
+        return f"the store of artifacts failed ({reason}): does it answer, and are its credentials right?"
     if isinstance(error, OSError) and error.errno in FULL:
         return f"cannot write {error.filename or 'a file'}: {error.strerror}; free some disk space"
     return None

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from registry.state import Entry, State, state
+from registry.webhook import announce
 
 __all__ = ["Conflict", "Journal", "digest", "verify"]
 
@@ -158,12 +159,14 @@ class Journal:
             try:
                 with self.engine.begin() as connection:
                     entries = _read(connection, task)
-                    entry = _next(task, entries, wanted(state(entries)), details)
+                    before = state(entries)
+                    entry = _next(task, entries, wanted(before), details)
                     connection.execute(sa.insert(_TABLE).values(**asdict(entry)))
-                    return entry
             except IntegrityError:
                 # The number was taken in the meantime; what is wanted may no longer be allowed.
                 continue
+            announce(entry, before.champion)
+            return entry
         raise Conflict(f"the journal of {task} is written to all the time: try again")
 
 

@@ -167,8 +167,10 @@ def _reasons(
 
 
 def _root(run_id: str, parents: Mapping[str, str]) -> str:
-    seen = {run_id}
-    while (parent := parents.get(run_id, "")) and parent not in seen:
-        seen.add(parent)
-        run_id = parent
-    return run_id
+    """The outermost run around a run; where runs name each other as parents, one of these."""
+    way = [run_id]
+    while parent := parents.get(way[-1], ""):
+        if parent in way:
+            return min(way[way.index(parent) :])
+        way.append(parent)
+    return way[-1]

@@ -9,7 +9,7 @@ import click
 from projects.commands.declared import PLACE, TEXT, WHOLE
 from projects.task import BadInput
 
-__all__ = ["COMMANDS", "backup", "migrate", "restore", "retain", "upgrade"]
+__all__ = ["COMMANDS", "backup", "migrate", "restore", "retain", "upgrade", "webhook"]
 
 STORE = "Address of the database.  [default: MLFLOW_BACKEND_STORE_URI, else the tracking store]"
 ARTIFACTS = "Where the server keeps artifacts, folder or s3://...  [default: MLFLOW_ARTIFACTS_DESTINATION]"
@@ -122,4 +122,26 @@ def retain(
         )
 
 
-COMMANDS = (backup, restore, migrate, upgrade, retain)
+@click.command()
+@click.argument("task")
+@click.option("--entry", type=WHOLE, help="Number of the entry.  [default: the last that it is told of]")
+def webhook(task: str, entry: int | None) -> None:
+    """Tell the webhook again of an entry in the journal of TASK, to try it or after a failure."""
+    from projects.commands.session import session
+    from registry import webhook as work
+    from registry.state import state
+
+    hook = work.configured()
+    if hook is None:
+        raise BadInput(f"there is no webhook: set {work.ADDRESS} and {work.SECRET}")
+    with session(task) as (_, registry):
+        entries = registry.journal.entries(task)
+    told = [one for one in entries if (one.number == entry if entry else one.event in work.EVENTS)]
+    if not told:
+        raise BadInput(f"the journal of {task} has no such entry: see 'shashlik history {task}'")
+    last = told[-1]
+    hook.deliver(work.message(last, state(entries[: last.number - 1]).champion))
+    click.echo(f"{hook.place} was told of entry {last.number} of {task} ({last.event})")
+
+
+COMMANDS = (backup, restore, migrate, upgrade, retain, webhook)
