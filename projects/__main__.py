@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -163,11 +164,17 @@ def setup() -> None:
 
 @main.command()
 @click.option("--check", is_flag=True, help="Only say whether the file is up to date.")
-def mlproject(check: bool) -> None:
+@click.option(
+    "--image", default="", help="Write docker/kubernetes/MLproject instead, whose runs use this image."
+)
+def mlproject(check: bool, image: str) -> None:
     """Write the file MLproject from the tasks in the catalog."""
     from projects.mlproject import render
 
-    file, wanted = Path("MLproject"), render()
+    file = Path("docker/kubernetes/MLproject") if image else Path("MLproject")
+    if not file.parent.is_dir():
+        raise BadInput(f"no folder {file.parent.resolve()}: run this in a clone of Shashlik")
+    wanted = render(image)
     if check:
         if not file.exists() or file.read_text() != wanted:
             raise BadInput("MLproject is stale: run 'shashlik mlproject'")
@@ -175,6 +182,13 @@ def mlproject(check: bool) -> None:
         return
     file.write_text(wanted)
     click.echo(f"wrote {file.resolve()}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True}, hidden=True)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def unquoted(words: tuple[str, ...]) -> None:
+    """Give the command WORDS, which mlflow quotes for a shell that in Kubernetes is not there."""
+    main(["".join(shlex.split(word)) for word in words], prog_name="shashlik")
 
 
 if __name__ == "__main__":

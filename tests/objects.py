@@ -32,7 +32,7 @@ def objects(folder: Path) -> Iterator[str]:
     words = [
         str(Path(sys.executable).with_name("weed")), "-logtostderr", "server", "-s3", f"-s3.port={port}",
         f"-s3.config={folder / 's3.json'}", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        "-master.volumeSizeLimitMB=64", "-volume.max=20",
+        "-master.volumeSizeLimitMB=64", "-volume.max=20", "-s3.port.iceberg=0", "-s3.port.lance=0",
     ]  # fmt: skip
     for part in ("master", "volume", "filer"):
         words += [f"-{part}.port={free_port()}", f"-{part}.port.grpc={free_port()}"]

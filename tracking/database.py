@@ -19,11 +19,13 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from tracking.storage.schema import Schema
 
-__all__ = ["SCHEMA", "VARIABLE", "Unreachable", "locate", "opened", "transacting"]
+__all__ = ["SCHEMA", "VARIABLE", "Unreachable", "connect", "locate", "opened", "reading", "transacting"]
 
 VARIABLE = "SHASHLIK_DATABASE"
 #: Seconds to wait for another process that writes to the same SQLite file.
 PATIENCE = 60
+#: Option of a connection that writes nothing.
+READING = "shashlik_reading"
 #: Any number: migrations of PostgreSQL wait for each other on it.
 LOCK = 4_872_931
 #: Its tables, for what handles all tables of a store.
@@ -54,26 +56,51 @@ def locate(tracking_uri: str) -> str:
 
 @contextmanager
 def opened(address: str) -> Iterator[Engine]:
+    """An engine on the database, whose tables are there and up to date; closed afterwards."""
+    engine = connect(address)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def connect(address: str) -> Engine:
     """An engine on the database, whose tables are there and up to date."""
-    with transacting(address) as engine:
+    engine = _engine(address)
+    try:
         with engine.begin() as connection:
             _migrate(connection)
-        yield engine
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
 
 
 @contextmanager
 def transacting(address: str) -> Iterator[Engine]:
-    """An engine whose transactions hold from their beginning, also for changes of tables."""
-    engine = create_engine(address, connect_args=_arguments(address))
+    """An engine whose transactions hold from their beginning, also for changes of tables; these stay."""
+    engine = _engine(address)
     try:
-        if engine.dialect.name == "sqlite":
-            # Python's own handling begins a transaction late, at the first write: two processes would both
-            # have read the same state by then.
-            event.listen(engine, "connect", _leave_transactions_to_us)
-            event.listen(engine, "begin", _begin_immediately)
         yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that only reads: nobody who writes to the same SQLite file waits for it."""
+    with engine.connect().execution_options(**{READING: True}) as connection, connection.begin():
+        yield connection
+
+
+def _engine(address: str) -> Engine:
+    engine = create_engine(address, connect_args=_arguments(address))
+    if engine.dialect.name == "sqlite":
+        # Python's own handling begins a transaction late, at the first write: two processes would both
+        # have read the same state by then.
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _arguments(address: str) -> dict[str, Any]:
@@ -84,8 +111,9 @@ def _leave_transactions_to_us(connection: Any, record: Any) -> None:
     connection.isolation_level = None
 
 
-def _begin_immediately(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get(READING)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _migrate(connection: Connection) -> None:

@@ -22,20 +22,27 @@ from tracking.evidence import Evidence, from_json
 from tracking.index.direct import DirectIndex
 from tracking.index.protocol import Index
 from tracking.index.records import TEST, Origin, frozen
-from tracking.runs import one_line
+from tracking.index.remote import RemoteIndex
+from tracking.rest import Conflicting, call, remote
+from tracking.runs import CannotRecord, one_line
 
-__all__ = ["EVIDENCE", "index", "judged", "opened_index", "rebuild", "registered"]
+__all__ = [
+    "COMPARED", "EVIDENCE", "GATE", "experiment_of", "index", "judged", "keep", "opened_index", "origin",
+    "rebuild", "registered",
+]  # fmt: skip
 
-#: Where a run keeps its evidence, and that of its registered versions on frozen samples.
+#: Where a run keeps its evidence, and that of its registered versions on frozen samples: of the last time
+#: that the gate saw them, which has all baselines in it, and of the last comparison that was asked for.
 EVIDENCE, JUDGED = "evidence/evidence.json", "judged"
+GATE, COMPARED = "gate.json", "compared.json"
 #: Names of estimators in evidence on a frozen sample.
 _VERSION = re.compile(r"v(\d+)-.*")
 _PAGE = 1000
 
 
-def judged(number: int) -> str:
+def judged(number: int, file: str) -> str:
     """Where a run keeps the evidence on a frozen sample."""
-    return f"{JUDGED}/frozen-{number}/evidence.json"
+    return f"{JUDGED}/frozen-{number}/{file}"
 
 
 @contextmanager
@@ -47,14 +54,53 @@ def opened_index() -> Iterator[Index]:
     Unreachable
         If there is none.
     """
-    with opened(locate(mlflow.get_tracking_uri())) as engine:
-        yield DirectIndex(engine)
+    if remote():
+        yield RemoteIndex(call)
+    else:
+        with opened(locate(mlflow.get_tracking_uri())) as engine:
+            yield DirectIndex(engine)
 
 
 def index(run_id: str, evidence: Evidence, artifact: str = EVIDENCE) -> None:
     """Index evidence that is an artifact of a run; if that fails, say so and go on."""
     with _let_off(run_id), opened_index() as found:
-        found.put(_origin(MlflowClient().get_run(run_id), artifact, evidence, {}), evidence)
+        found.put(origin(run_id, artifact, evidence), evidence)
+
+
+def origin(
+    run_id: str, artifact: str, evidence: Evidence, registered: Mapping[str, int] | None = None
+) -> Origin:
+    """Where evidence lies, from what is known of its run; of that on a frozen sample names tell the versions.
+
+    Raises
+    ------
+    MlflowException
+        If there is no such run.
+    """
+    return _origin(MlflowClient().get_run(run_id), artifact, evidence, registered or {})
+
+
+def experiment_of(run_id: str) -> str | None:
+    """The experiment of a run; None if there is no such run."""
+    try:
+        return MlflowClient().get_run(run_id).info.experiment_id
+    except MlflowException:
+        return None
+
+
+def keep(run_id: str, evidence: Evidence, artifact: str) -> None:
+    """Keep evidence as one more artifact of a run, and index it.
+
+    Raises
+    ------
+    CannotRecord
+        If the store does not take it.
+    """
+    try:
+        MlflowClient().log_text(run_id, evidence.to_json(), artifact)
+    except (MlflowException, OSError) as error:
+        raise CannotRecord(f"{artifact} of run {run_id} could not be stored ({one_line(error)})") from error
+    index(run_id, evidence, artifact)
 
 
 def registered(run_id: str, estimator: str, version: int) -> None:
@@ -102,7 +148,7 @@ def rebuild(say: Callable[[str], object] = print) -> int:
 def _let_off(run_id: str) -> Iterator[None]:
     try:
         yield
-    except (Unreachable, SQLAlchemyError, MlflowException, OSError) as error:
+    except (Unreachable, Conflicting, SQLAlchemyError, MlflowException, OSError) as error:
         reason = str(error) if isinstance(error, Unreachable) else one_line(error)
         print(
             f"shashlik: evidence of run {run_id} is recorded, but the index does not have it ({reason}): "
@@ -143,7 +189,7 @@ def _artifacts(client: MlflowClient, run: Run) -> Iterator[str]:
         if any(file.path == EVIDENCE for file in client.list_artifacts(run.info.run_id, "evidence")):
             yield EVIDENCE
         for folder in client.list_artifacts(run.info.run_id, JUDGED):
-            yield f"{folder.path}/evidence.json"
+            yield from (file.path for file in client.list_artifacts(run.info.run_id, folder.path))
 
 
 def _versions() -> dict[str, dict[str, int]]:

@@ -191,7 +191,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     ),
     "another scheme": ({webhook.ADDRESS: "file:///etc/passwd"}, "is no address: give http://host/path"),
     "no such host": ({webhook.ADDRESS: "http://no-such-host.invalid/"}, "is unknown"),
-    "no secret": ({webhook.SECRET: ""}, "SHASHLIK_WEBHOOK_SECRET is not: without a secret"),
+    "no secret": ({webhook.SECRET: ""}, "SHASHLIK_WEBHOOK_SECRET is not: without it"),
     "no secret's file": ({webhook.SECRET: "", webhook.SECRET_FILE: "/nowhere"}, "/nowhere cannot be read"),
 }
 
