@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from projects.commands import declared, searching, serving, studying
+from projects.commands import declared, operating, searching, serving, studying
 from projects.task import BadInput
 
 __all__ = ["main"]
@@ -27,7 +28,9 @@ EXPECTED = {
     "projects.training": "Diverged",
     "tracking.database": "Unreachable",
     "registry.journal": "Conflict",
+    "registry.webhook": "Undelivered",
     "tracking.runs": "CannotRecord",
+    "tracking.storage.refused": "Refused",
 }
 #: No room: on the device, in the user's quota, for a file of this size.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -69,6 +72,9 @@ def _expected(error: Exception) -> str | None:
     for module, name in EXPECTED.items():
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return str(error)
+    if type(error).__module__.partition(".")[0] in ("boto3", "botocore"):
+        reason = " ".join(str(error).split())
+        return f"the store of artifacts failed ({reason}): does it answer, and are its credentials right?"
     if isinstance(error, OSError) and error.errno in FULL:
         return f"cannot write {error.filename or 'a file'}: {error.strerror}; free some disk space"
     return None
@@ -82,7 +88,9 @@ def main() -> None:
         os.environ.setdefault(name, value)
 
 
-for command in (*searching.COMMANDS, *studying.COMMANDS, *declared.COMMANDS, *serving.COMMANDS):
+for command in (
+    *searching.COMMANDS, *studying.COMMANDS, *declared.COMMANDS, *serving.COMMANDS, *operating.COMMANDS,
+):  # fmt: skip
     main.add_command(command)
 
 
@@ -172,11 +180,17 @@ def setup() -> None:
 
 @main.command()
 @click.option("--check", is_flag=True, help="Only say whether the file is up to date.")
-def mlproject(check: bool) -> None:
+@click.option(
+    "--image", default="", help="Write docker/kubernetes/MLproject instead, whose runs use this image."
+)
+def mlproject(check: bool, image: str) -> None:
     """Write the file MLproject from the tasks in the catalog."""
     from projects.mlproject import render
 
-    file, wanted = Path("MLproject"), render()
+    file = Path("docker/kubernetes/MLproject") if image else Path("MLproject")
+    if not file.parent.is_dir():
+        raise BadInput(f"no folder {file.parent.resolve()}: run this in a clone of Shashlik")
+    wanted = render(image)
     if check:
         if not file.exists() or file.read_text() != wanted:
             raise BadInput("MLproject is stale: run 'shashlik mlproject'")
@@ -184,6 +198,13 @@ def mlproject(check: bool) -> None:
         return
     file.write_text(wanted)
     click.echo(f"wrote {file.resolve()}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True}, hidden=True)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def unquoted(words: tuple[str, ...]) -> None:
+    """Give the command WORDS, which mlflow quotes for a shell that in Kubernetes is not there."""
+    main(["".join(shlex.split(word)) for word in words], prog_name="shashlik")
 
 
 if __name__ == "__main__":

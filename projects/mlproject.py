@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import click
 
 from projects import catalog
-from projects.commands.declared import COMMANDS
+from projects.commands import declared, operating
 from projects.search.settings import SearchSettings
 from projects.study.settings import StudySettings
 
@@ -19,9 +20,11 @@ _HEAD = """\
 # Every parameter is a string here: the program itself checks types and ranges, where it can still say in one
 # line what is wrong and mark the run FAILED. An empty value means: the preset's, else the default stated.
 name: shashlik
-python_env: python_env.yaml
+{environment}
 entry_points:
 """
+#: What entry points call, and what they call in a container, see the command `unquoted`.
+_CALL, _QUOTED = "command: python -m projects ", "command: python -m projects unquoted "
 
 
 def _comment(item: dataclasses.Field[Any]) -> str:
@@ -52,17 +55,25 @@ def _entry(command: click.Command) -> str:
     return f"{head}{''.join(lines)}    command: python -m projects {command.name} {' '.join(words)}\n"
 
 
-def render() -> str:
-    """Text of ``MLproject``: one entry point a task with a parameter a setting, and one a command."""
+def render(image: str = "") -> str:
+    """Text of ``MLproject``: one entry point a task with a parameter a setting, and one a command.
+
+    Parameters
+    ----------
+    image : str
+        Container image in which they run in Kubernetes; by default they run here.
+    """
+    environment = f"docker_env:\n  image: {json.dumps(image)}" if image else "python_env: python_env.yaml"
     tasks = [catalog.load(name) for name in catalog.names()]
-    lines = [_HEAD]
+    lines = [_HEAD.format(environment=environment)]
     lines += [_fields(task.name, task.title, task.settings, f"run {task.name}") for task in tasks]
     title = "Search hyper-parameters; beside these it takes every parameter of the task"
     lines.append(_fields("tune", title, SearchSettings, "tune {task}", "      task: {type: string}\n"))
     title = "Compare variants of a network; beside these it takes every parameter of the task"
     lines.append(_fields("study", title, StudySettings, "study {task}", "      task: {type: string}\n"))
-    lines += [_entry(command) for command in COMMANDS]
-    return "".join(lines)
+    lines += [_entry(command) for command in (*declared.COMMANDS, *operating.COMMANDS)]
+    text = "".join(lines)
+    return text.replace(_CALL, _QUOTED) if image else text
 
 
 def _fields(name: str, title: str, settings: type, command: str, more: str = "") -> str:

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from registry.state import Entry, State, state
+from registry.webhook import announce
 from tracking.database import reading
 
 __all__ = ["NOTES", "Conflict", "Journal", "actor", "digest", "verify"]
@@ -211,13 +212,15 @@ class Journal:
             try:
                 with self.engine.begin() as connection:
                     entries = _read(connection, task)
-                    values = {"actor": self.actor or actor(), **wanted(state(entries))}
+                    before = state(entries)
+                    values = {"actor": self.actor or actor(), **wanted(before)}
                     entry = _next(task, entries, values, details)
                     connection.execute(sa.insert(_TABLE).values(**asdict(entry)))
-                    return entry
             except IntegrityError:
                 # The number was taken in the meantime; what is wanted may no longer be allowed.
                 continue
+            announce(entry, before.champion)
+            return entry
         raise Conflict(f"the journal of {task} is written to all the time: try again")
 
 

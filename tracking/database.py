@@ -17,7 +17,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-__all__ = ["VARIABLE", "Unreachable", "connect", "locate", "opened", "reading"]
+from tracking.storage.schema import Schema
+
+__all__ = ["SCHEMA", "VARIABLE", "Unreachable", "connect", "locate", "opened", "reading", "transacting"]
 
 VARIABLE = "SHASHLIK_DATABASE"
 #: Seconds to wait for another process that writes to the same SQLite file.
@@ -26,6 +28,8 @@ PATIENCE = 60
 READING = "shashlik_reading"
 #: Any number: migrations of PostgreSQL wait for each other on it.
 LOCK = 4_872_931
+#: Its tables, for what handles all tables of a store.
+SCHEMA = Schema("the journal", "shashlik_version", Path(__file__).parent / "migrations")
 
 
 class Unreachable(RuntimeError):
@@ -62,12 +66,7 @@ def opened(address: str) -> Iterator[Engine]:
 
 def connect(address: str) -> Engine:
     """An engine on the database, whose tables are there and up to date."""
-    engine = create_engine(address, connect_args=_arguments(address))
-    if engine.dialect.name == "sqlite":
-        # Python's own handling begins a transaction late, at the first write: two processes would both
-        # have read the same state by then.
-        event.listen(engine, "connect", _leave_transactions_to_us)
-        event.listen(engine, "begin", _begin)
+    engine = _engine(address)
     try:
         with engine.begin() as connection:
             _migrate(connection)
@@ -78,10 +77,30 @@ def connect(address: str) -> Engine:
 
 
 @contextmanager
+def transacting(address: str) -> Iterator[Engine]:
+    """An engine whose transactions hold from their beginning, also for changes of tables; these stay."""
+    engine = _engine(address)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that only reads: nobody who writes to the same SQLite file waits for it."""
     with engine.connect().execution_options(**{READING: True}) as connection, connection.begin():
         yield connection
+
+
+def _engine(address: str) -> Engine:
+    engine = create_engine(address, connect_args=_arguments(address))
+    if engine.dialect.name == "sqlite":
+        # Python's own handling begins a transaction late, at the first write: two processes would both
+        # have read the same state by then.
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _arguments(address: str) -> dict[str, Any]:

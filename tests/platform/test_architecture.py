@@ -15,6 +15,7 @@ PACKAGES = ("projects", "registry", "tracking")
 
 #: The only modules that may import mlflow: the sides of tracking and registry that face it.
 FACING_MLFLOW = {
+    "registry.collection",
     "registry.frozen",
     "registry.lineage",
     "registry.server.access",
@@ -32,6 +33,8 @@ FACING_MLFLOW = {
     "tracking.recorder",
     "tracking.rest",
     "tracking.runs",
+    "tracking.storage.artifacts",
+    "tracking.storage.mlflow_schemas",
 }
 #: The doors are imported by nobody.
 DOORS = {"projects.__main__", "registry.__main__"}

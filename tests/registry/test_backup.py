@@ -1,0 +1,345 @@
+"""A store is backed up and lives again elsewhere: by its commands, and with whatever may be broken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from conftest import fresh
+from mlflow.tracking import MlflowClient
+from servers import serving
+from test_story import Shell, at
+
+from projects import golden
+from registry import versions
+from tracking.models import load
+from tracking.storage.databases import snapshot
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*MLflow doesn't validate the data:UserWarning", "ignore::ResourceWarning"
+)
+
+SMALL = ("--preset", "smoke", "--train_events", "2000", "--test_events", "500")
+Made = tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def origin(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """A store with a champion of the task mass, gone from where it was; its backup and golden vectors."""
+    folder = tmp_path_factory.mktemp("origin")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        shell = at(folder, monkeypatch)
+        shell("run", "mass", *SMALL)
+        shell("freeze", "mass", "--events", "4000")
+        assert "PROMOTE: version 1" in shell("promote", "mass").output
+        keep_golden(folder / "golden")
+        shell("backup", "backup")
+        told = shell("backup", "backup.tar").output
+    kept = tmp_path_factory.mktemp("kept")
+    for name in ("backup", "backup.tar", "golden"):
+        (folder / name).rename(kept / name)
+    (kept / "sha256").write_text(told.split()[-1])
+    gone = folder.with_name("gone")
+    folder.rename(gone)
+    yield kept, folder
+    gone.rename(folder)
+
+
+def keep_golden(folder: Path) -> None:
+    """What the champion says of some events, in the form of a bundle."""
+    from projects import catalog
+    from projects.settings import resolve
+
+    task = catalog.load("mass")
+    sample = task.simulate(resolve(task.settings, task.presets, {}), 200, 77)
+    predict, inputs = load(versions.fetch("mass", "@champion"))
+    columns = {name: sample[name] for name in inputs}
+    golden.write(golden.Golden(columns, {}, np.ones(200, bool), predict(columns)), folder)
+
+
+def repeats_golden(folder: Path) -> None:
+    """The champion of the present store says the same, to the last bit."""
+    events = golden.read(folder)
+    predict, _ = load(versions.fetch("mass", "@champion"))
+    found = predict(events.columns)
+    assert found.keys() == events.outputs.keys()
+    for name, wanted in events.outputs.items():
+        np.testing.assert_array_equal(found[name], wanted)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The console in an empty folder, nothing cached."""
+    folder = tmp_path / "another" / "machine"
+    folder.mkdir(parents=True)
+    return at(folder, monkeypatch)
+
+
+@pytest.fixture
+def store_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes an address the store in use."""
+
+    def use(address: str) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        mlflow.set_tracking_uri(None)
+
+    yield use
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.mark.parametrize("form", ["backup", "backup.tar"])
+def test_a_store_lives_again_elsewhere(origin: Made, elsewhere: Shell, form: str) -> None:
+    kept, folder = origin
+    assert not folder.exists()
+    elsewhere("restore", str(kept / form))
+    assert "the champion is version 1; 0 problems" in elsewhere("doctor", "mass").output
+    assert "is complete and unchanged" in elsewhere("history", "mass", "--verify").output
+    repeats_golden(kept / "golden")
+    places = json.dumps(
+        [
+            [run.info.artifact_uri for run in MlflowClient().search_runs(["1"])],
+            [one.artifact_location for one in MlflowClient().search_experiments()],
+        ]
+    )
+    assert str(folder) not in places
+    assert str(Path.cwd() / "mlruns" / "1") in places
+    with mlflow.start_run(experiment_id="1") as run:
+        mlflow.log_text("new", "new.txt")
+    assert Path(f"mlruns/1/{run.info.run_id}/artifacts/new.txt").read_text() == "new"
+
+
+def test_from_sqlite_to_postgresql_and_back(
+    origin: Made, elsewhere: Shell, postgres: str, store_at: Callable[[str], None]
+) -> None:
+    address = fresh(postgres)
+    elsewhere("restore", str(origin[0] / "backup.tar"), "--store", address, "--artifacts", "files")
+    store_at(address)
+    assert "0 problems" in elsewhere("doctor", "mass").output
+    repeats_golden(origin[0] / "golden")
+    # Numbers go on where they were.
+    assert MlflowClient().create_experiment("next") == "2"
+    elsewhere("backup", "again")
+    elsewhere("restore", "again", "--store", "sqlite:///again.db", "--artifacts", "more")
+    store_at("sqlite:///again.db")
+    assert "0 problems" in elsewhere("doctor", "mass").output
+    repeats_golden(origin[0] / "golden")
+    first, last = (
+        json.loads((place / "manifest.json").read_text()) for place in (origin[0] / "backup", Path("again"))
+    )
+    same = {name for name in first["tables"] if first["tables"][name] == last["tables"][name]}
+    assert set(first["tables"]) - same == {"experiments", "runs", "logged_models", "model_versions"}
+
+
+def test_a_server_hands_out_what_was_restored(
+    origin: Made,
+    elsewhere: Shell,
+    store_at: Callable[[str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A store that was used directly comes to be behind a server, which alone knows where the files are."""
+    folder = tmp_path / "server"
+    database = f"sqlite:///{folder}/mlflow.db"
+    elsewhere(
+        "restore", str(origin[0] / "backup"), "--serve", "yes",
+        "--store", database, "--artifacts", str(folder / "artifacts"),
+    )  # fmt: skip
+    monkeypatch.setenv("SHASHLIK_DATABASE", database)
+    with serving(folder) as (address, _):
+        store_at(address)
+        assert MlflowClient().get_experiment("1").artifact_location == "mlflow-artifacts:/1"
+        monkeypatch.setenv("SHASHLIK_DATABASE", database)
+        assert "0 problems" in elsewhere("doctor", "mass").output
+        repeats_golden(origin[0] / "golden")
+        told = elsewhere("backup", "served", "--store", database, code=1).output
+        assert "handed out by the tracking server: say where it keeps them with --artifacts" in told
+        elsewhere("backup", "served", "--store", database, "--artifacts", str(folder / "artifacts"))
+    assert set(os.listdir("served/artifacts/1")) == set(os.listdir(origin[0] / "backup" / "artifacts" / "1"))
+
+
+def changed(folder: Path, name: str) -> None:
+    """One bit of a file in a backup."""
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+
+
+def rewritten(folder: Path, change: Callable[[dict], object]) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def outside(manifest: dict) -> None:
+    manifest["files"]["artifacts/../../outside"] = {"sha256": hashlib.sha256().hexdigest(), "bytes": 0}
+
+
+RUNS = "database/runs.jsonl.gz"
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a changed bit": (lambda folder: changed(folder, RUNS), f"{RUNS} has [0-9]+ bytes of another SHA-256"),
+    "a missing file": (lambda folder: (folder / RUNS).unlink(), f"{RUNS} is missing"),
+    "a file too many": (lambda folder: (folder / "more").touch(), "more is no part of it"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "it has no manifest.json"),
+    "half a manifest": (
+        lambda folder: os.truncate(folder / "manifest.json", 1000), "a manifest.json that is none of a backup"
+    ),
+    "another format": (
+        lambda folder: rewritten(folder, lambda manifest: manifest.update(format=9)), "has format 9, and this"
+    ),
+    "a way out": (lambda folder: rewritten(folder, outside), "outside of it: it was tampered with"),
+    "a link": (
+        lambda folder: ((folder / RUNS).unlink(), (folder / RUNS).symlink_to("/etc/passwd")), "is no plain"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_backup_is_refused(origin: Made, elsewhere: Shell, tmp_path: Path, damage: str) -> None:
+    harm, told = DAMAGES[damage]
+    folder = Path(shutil.copytree(origin[0] / "backup", tmp_path / "backup"))
+    harm(folder)
+    refused(elsewhere, folder, told)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_truncated_file_is_refused(origin: Made, elsewhere: Shell, tmp_path: Path, share: float) -> None:
+    file = Path(shutil.copy(origin[0] / "backup.tar", tmp_path))
+    # Behind its last file a tar has nothing but zeros.
+    with tarfile.open(file) as tar:
+        end = max(entry.offset_data + entry.size for entry in tar.getmembers())
+    os.truncate(file, int(share * end))
+    refused(elsewhere, file, "no complete backup")
+
+
+def test_another_backup_is_refused(origin: Made, elsewhere: Shell) -> None:
+    refused(elsewhere, origin[0] / "backup.tar", "another backup", "--sha256", "ab" * 32)
+    known = (origin[0] / "sha256").read_text()
+    told = elsewhere("restore", str(origin[0] / "backup.tar"), "--check", "--sha256", known).output
+    assert "is complete and unchanged" in told
+
+
+def refused(shell: Shell, place: Path, told: str, *more: str) -> None:
+    """In one line, and nothing is there afterwards that was not before."""
+    before = sorted(Path.cwd().rglob("*"))
+    output = shell("restore", str(place), *more, code=1).output
+    assert re.fullmatch(f"shashlik: .*{told}.*", output.splitlines()[-1]), output
+    assert sorted(Path.cwd().rglob("*")) == before
+
+
+def test_only_empty_places_are_filled(origin: Made, elsewhere: Shell, postgres: str) -> None:
+    place = origin[0] / "backup"
+    Path("mlruns/1").mkdir(parents=True)
+    refused(elsewhere, place, "mlruns is not empty .there is 1.: give an empty place")
+    shutil.rmtree("mlruns")
+    elsewhere("restore", str(place))
+    refused(elsewhere, place, "mlflow.db is there already: give a new file", "--artifacts", "other")
+    address = fresh(postgres)
+    elsewhere("restore", str(place), "--store", address, "--artifacts", "files")
+    refused(elsewhere, place, "is not empty .[0-9]+ tables: ", "--store", address, "--artifacts", "other")
+    told = elsewhere("backup", str(place), code=1).output
+    assert "is there already: choose another name" in told
+
+
+def test_the_database_alone(origin: Made, elsewhere: Shell) -> None:
+    """Its rows still lead to where the files were."""
+    elsewhere("restore", str(origin[0] / "backup"))
+    elsewhere("backup", "rows.tar", "--only-database")
+    elsewhere("restore", "rows.tar", "--store", "sqlite:///other.db")
+    paths = [
+        sa.create_engine(f"sqlite:///{name}.db")
+        .connect()
+        .exec_driver_sql("SELECT artifact_uri FROM runs")
+        .all()
+        for name in ("mlflow", "other")
+    ]
+    assert paths[0] == paths[1] != []
+
+
+def test_killed_on_the_way_there_is_no_backup(origin: Made, elsewhere: Shell) -> None:
+    elsewhere("restore", str(origin[0] / "backup"))
+    code = (
+        "import os, signal\n"
+        "from projects.__main__ import main\n"
+        "from tracking.storage.archive import Writer\n"
+        "Writer.finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "main(['backup', 'killed.tar'])"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not Path("killed.tar").exists()
+    (left,) = Path().glob("killed.tar.*.partial")
+    refused(elsewhere, left, "no complete backup")
+    # Its remains are in nobody's way.
+    elsewhere("backup", "killed.tar")
+
+
+def test_what_fails_leaves_nothing(origin: Made, elsewhere: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere("restore", str(origin[0] / "backup"))
+    before = sorted(Path.cwd().rglob("*"))
+    with monkeypatch.context() as broken:
+        broken.setattr("tracking.storage.archive.Writer.finish", lambda *_: 1 / 0)
+        elsewhere("backup", "half", code=1)
+        elsewhere("backup", "half.tar", code=1)
+    assert sorted(Path.cwd().rglob("*")) == before
+    with monkeypatch.context() as broken:
+        broken.setattr("tracking.storage.archive.Archive.extract", interrupted)
+        elsewhere(
+            "restore", str(origin[0] / "backup"), "--store", "sqlite:///x.db", "--artifacts", "x", code=130
+        )
+    assert sorted(Path.cwd().rglob("*")) == before
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_one_moment_is_seen_while_others_write(database: str) -> None:
+    """A writer adds a row to two tables at a time: whenever we look, there are as many in both."""
+    engine = sa.create_engine(database)
+    with engine.begin() as connection:
+        for name in ("first", "second"):
+            connection.exec_driver_sql(f"CREATE TABLE {name} (number INTEGER PRIMARY KEY)")
+    stop, written = threading.Event(), 0
+
+    def write() -> None:
+        nonlocal written
+        while not stop.is_set():
+            with engine.begin() as connection:
+                for name in ("first", "second"):
+                    connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({written})")
+            written += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        seen = []
+        for _ in range(3):
+            with snapshot(database) as connection:
+                counts = []
+                for name in ("first", "second"):
+                    counts.append(connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar())
+                    before = written
+                    while written < before + 2:
+                        assert writer.is_alive(), "a reader must hold up nobody"
+            seen.append(counts)
+    finally:
+        stop.set()
+        writer.join()
+        engine.dispose()
+    assert all(first == second for first, second in seen)
+    assert seen[-1][0] > seen[0][0]
