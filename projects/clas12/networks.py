@@ -91,7 +91,8 @@ def _shift(vector: keras.KerasTensor, dlogp: keras.KerasTensor) -> keras.KerasTe
     energy = ops.sqrt(ops.sum(ops.square(electron), axis=1, keepdims=True) + ELECTRON**2)
     rest = float(np.hypot(BEAM, ELECTRON)) + PROTON - energy
     along = BEAM * proton[:, 2:] - ops.sum(electron * proton, axis=1, keepdims=True)
-    gained = ops.expm1(dlogp)
+    half = ops.tanh(dlogp / 2.0)
+    gained = 2.0 * half / (1.0 - half)  # expm1, which ONNX does not have
     squared = ops.sum(ops.square(proton), axis=1, keepdims=True)
     grown = squared * gained * (2.0 + gained)
     more = grown / (ops.sqrt(squared + PROTON**2) + ops.sqrt(squared + grown + PROTON**2))
@@ -116,8 +117,9 @@ def build(
     seen = _everything(vector) if seed else _proton_alone(vector)
     values = predict(keras.Model(vector, seen), inputs)
     # Events may all be in one detector.
-    variance = np.maximum(values.var(axis=0), 1e-6)
-    hidden = layers.Normalization(mean=values.mean(axis=0), variance=variance)(seen)
+    scale = 1.0 / np.maximum(values.std(axis=0, dtype=np.float64), 1e-3)
+    offset = -scale * values.mean(axis=0, dtype=np.float64)
+    hidden = layers.Rescaling(scale.tolist(), offset.tolist())(seen)
     if seed:
         hidden = layers.BatchNormalization()(hidden)
     for _ in range(architecture.depth):

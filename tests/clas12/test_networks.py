@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from projects import keras_predictor, onnx_graph
 from projects.clas12 import events, networks
+from projects.clas12.corrections import COLUMNS
 from projects.clas12.kinematics import missing_mass_squared
 from projects.clas12.networks import Architecture, build
 from projects.clas12.simulation import simulate
+from projects.regression import Regression
 
 
 def architecture(kind: str, **changed: object) -> Architecture:
@@ -56,3 +61,19 @@ def test_the_study_has_the_parameters_of_its_summary(known: events.Events) -> No
     network = build(architecture("seed", width=417, depth=8), *known.learnt)
     assert network.count_params() == 1_237_689
     assert sum(np.prod(weight.shape) for weight in network.non_trainable_weights) == 6688
+
+
+@pytest.mark.parametrize("kind", ["default", "seed"])
+def test_graph_says_the_same_as_onnx(kind: str, tmp_path: Path) -> None:
+    """Scalings, angles and kinematics are all in the file; ONNX has no expm1, and no captured constants."""
+    sample = simulate(300, 0.25, 4)
+    network = build(architecture(kind), *events.of(sample).learnt)
+    estimator = Regression(COLUMNS, ("dlogp", "dmm2"), lambda *_: network, model=network)
+    written = estimator.portable(tmp_path)
+    graph, prepare, _ = keras_predictor.graph({name: str(path) for name, path in written.files.items()})
+    onnx_graph.convert(graph, tmp_path / "network.onnx")
+    inputs, usable = prepare({name: sample[name] for name in written.inputs})
+    assert usable.all()
+    found, wanted = onnx_graph.answers(tmp_path / "network.onnx", inputs), estimator.predict(sample)
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, atol=5e-6)
