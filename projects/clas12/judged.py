@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from projects.clas12 import events
 from projects.clas12.kinematics import ETA, PI0, polar
 from projects.task import Predictions, Sample
-from tracking.bootstrap import WidthOf, replicate
 from tracking.residuals import Binning, Quantity, Residuals
 from tracking.resolution import resolution
 
@@ -25,8 +24,8 @@ __all__ = ["BINNINGS", "QUANTITIES", "metrics", "residuals"]
 #: An answer that misses the momentum by more than this share of it has failed.
 GROSS = 0.2
 
-#: Bootstrap replicas for the error of a shift.
-REPLICAS = 200
+#: Share of events left out at either end where the shift of a peak is a mean.
+TRIMMED = 0.01
 
 QUANTITIES = (
     Quantity("p", "GeV", "$p - p_{gen}$"),
@@ -70,8 +69,9 @@ def metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> dict[str,
     ``<estimator>/mse``, ``mse_dlogp`` and ``mse_dmm2`` on events of a pi0, in units of the variance of the
     targets, so that their mean scores 1; ``bias_momentum`` and ``bias_theta``, the largest distance from
     zero of the core of dP/P in a bin; for each meson there is, ``pi0/peak`` (GeV^2) and ``pi0/shift``, how
-    far that is from the peak which the generated momentum makes, the direction being as measured: what a
-    correction can be blamed for. With ``_err`` their errors, that of the shift by a paired bootstrap.
+    far that is from the peak that the generated momentum makes, the direction being as measured: what a
+    correction can be blamed for. It is a trimmed mean over events, each against itself, which is twice
+    as precise as the difference of two fitted peaks. With ``_err`` their errors.
     """
     known = events.of(sample)
     targets = known.targets
@@ -96,15 +96,17 @@ def metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> dict[str,
 
 
 def _peak(name: str, corrected: NDArray[np.floating], perfect: NDArray[np.floating]) -> dict[str, float]:
-    """Where the core of MM^2 lies, and how far from that of a perfect correction of the same events."""
+    """Where the core of MM^2 lies, and how far events moved from where a perfect correction has them."""
     core = resolution(corrected)
     if not np.isfinite(core.mu):
         return {}
-    pair = {"ours": WidthOf(corrected[:, None]), "perfect": WidthOf(perfect[:, None])}
-    drawn = replicate(pair, len(corrected), REPLICAS, np.random.default_rng(0))
-    shifts = drawn["ours"][0] - drawn["perfect"][0]
-    shift = core.mu - resolution(perfect).mu
-    numbers = {"peak": core.mu, "peak_err": core.mu_err, "shift": shift, "shift_err": np.nanstd(shifts)}
+    moved = (corrected - perfect)[np.isfinite(corrected)]
+    low, high = np.quantile(moved, (TRIMMED, 1.0 - TRIMMED))
+    kept = moved[(moved >= low) & (moved <= high)]
+    numbers = {
+        "peak": core.mu, "peak_err": core.mu_err,
+        "shift": kept.mean(), "shift_err": kept.std() / np.sqrt(len(kept)),
+    }  # fmt: skip
     return {f"{name}/{key}": float(value) for key, value in numbers.items()}
 
 
