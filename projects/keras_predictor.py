@@ -40,7 +40,7 @@ def answers(
         for first in range(0, max(len(values), 1), _BATCH)
     ]
     found = np.concatenate(parts)
-    return {name: found[:, index] for index, name in enumerate(outputs)}
+    return {name: np.ascontiguousarray(found[:, index]) for index, name in enumerate(outputs)}
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:

@@ -20,9 +20,11 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 def identify(sample: Sample) -> dict[str, NDArray[np.uint64]]:
     """Two numbers for every event: ``ids`` from its id columns, ``content`` from its inputs.
 
-    ``ids`` is empty for a sample without such columns, ``content`` leaves out events without any content.
+    ``ids`` is empty for a sample that lacks one of them, ``content`` leaves out events without any content.
     """
-    names = [name for name in sample.schema.having("id") if name in sample]
+    names = sample.schema.having("id")
+    # A run without the event's number names no event.
+    names = names if all(name in sample for name in names) else ()
     ids = np.zeros(len(sample) if names else 0, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for name in names:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -52,7 +53,7 @@ class Regression:
     inputs : tuple of str
         Flat columns it takes.
     targets : tuple of str
-        Flat columns it is trained on; its predictions carry the same names.
+        Flat columns it is trained on; its predictions carry the same names. With `examples` the names alone.
     train : callable
         ``train(inputs, truth, bench) -> keras.Model`` with arrays of shape (events, columns). The model is
         made of built-in layers and ``keras.ops`` and holds every scaling, so that its file says all of it.
@@ -60,6 +61,9 @@ class Regression:
         Name in metrics and tables.
     simulated : int
         Events to simulate for the training instead of using the sample's; 0: use the sample's.
+    examples : callable, optional
+        ``examples(sample) -> (inputs, truth)`` where the network learns from some of the events, or from
+        targets that are no columns themselves.
     model : keras.Model, optional
         The trained network; None before `fit`.
     """
@@ -69,14 +73,20 @@ class Regression:
     train: Callable[[NDArray[np.float64], NDArray[np.float64], Bench], keras.Model]
     name: str = "network"
     simulated: int = 0
+    examples: Callable[[Sample], tuple[NDArray[Any], NDArray[Any]]] | None = None
     model: keras.Model | None = None
 
     def fit(self, train: Sample, bench: Bench) -> Regression:
         """A copy with a network trained on the events of `train`."""
         training.prepare(bench.seed)
         train = training_events(train, bench, self.simulated)
-        model = self.train(columns(train, self.inputs), columns(train, self.targets), bench)
-        return replace(self, model=model)
+        _present(train, self.inputs)
+        inputs, truth = (
+            self.examples(train)
+            if self.examples
+            else (columns(train, self.inputs), columns(train, self.targets))
+        )
+        return replace(self, model=self.train(inputs, truth, bench))
 
     @property
     def trained(self) -> keras.Model:
