@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from projects import catalog
@@ -137,9 +137,8 @@ def perform(
     )
     judged = judge(task, settings, events, bench, say=print)
     findings = task.findings(settings, judged.estimators)
-    evidence = evidence_of(task, settings, events.test, judged, SUBJECT)
     numbers = {key: value for finding in findings.values() for key, value in finding.numbers.items()}
-    evidence = dataclasses.replace(evidence, extra={**evidence.extra, **numbers})
+    evidence = evidence_of(task, settings, events.test, judged, SUBJECT, numbers)
     print(tables.terminal(evidence))
     pictures = {name: finding.figure for name, finding in findings.items()}
     pictures |= task.judgement.figures(evidence, judged.outcomes) | dict(
@@ -156,8 +155,11 @@ def perform(
     return _register(task, recorder, folder / "model", events.test, judged, evidence), judged
 
 
-def evidence_of(task: Task, settings: RunSettings, test: Sample, judged: Judged, subject: str) -> AnyEvidence:
-    """Evidence of what was judged, and how `subject` compares with all others."""
+def evidence_of(
+    task: Task, settings: RunSettings, test: Sample, judged: Judged, subject: str,
+    numbers: Mapping[str, float] | None = None,
+) -> AnyEvidence:  # fmt: skip
+    """Evidence of what was judged, and how `subject` compares with all others; `numbers` stand beside it."""
     facts = Facts(
         task=task.name,
         sha256=test.sha256,
@@ -173,7 +175,7 @@ def evidence_of(task: Task, settings: RunSettings, test: Sample, judged: Judged,
         seed=settings.seed,
         subject=subject,
         ns_per_event=judged.ns_per_event,
-        extra=task.extra_metrics(test, judged.predictions),
+        extra={**task.extra_metrics(test, judged.predictions), **(numbers or {})},
     )
 
 
