@@ -160,8 +160,8 @@ TASK = Task(
     spaces={
         "default": Space(
             {
-                "finder_rate": Range(5e-4, 8e-3, log=True),
-                "finder_batch": Choice((128, 256, 512)),
+                "finder_rate": Range(1e-3, 1e-2, log=True),
+                "finder_batch": Choice((32, 64, 128, 256)),
                 "filters": Range(8, 64, step=2, log=True),
                 "rate": Range(2e-4, 8e-3, log=True),
                 "batch": Choice((512, 1024, 2048, 4096)),

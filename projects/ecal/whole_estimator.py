@@ -50,8 +50,8 @@ class WholeSettings:
     most_photons: int = 2
     network_events: int = 100_000
     finder_epochs: int = 4
-    finder_batch: int = 256
-    finder_rate: float = 2e-3
+    finder_batch: int = 64
+    finder_rate: float = 4e-3
     filters: int = 32
     epochs: int = 14
     batch: int = 2048
