@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from projects.pnn.committee import Committee, Ensemble
 from projects.pnn.cycle import Cycle
 from projects.pnn.halves import Half, balanced, features, folds, halves, scales
+from projects.pnn.machine import Events, Member
 from projects.pnn.predictor import network_responses
 from projects.pnn.schema import HELD_OUT, MASSES, is_signal, label
 from projects.pnn.simulation import simulate
-from projects.pnn.together import Events, Member, train
+from projects.pnn.together import train
 from projects.task import Bench, Sample
 from tracking.ranking import influence
 from tracking.scores import Scores

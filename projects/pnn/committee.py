@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from projects import training
 from projects.pnn.cycle import Cycle, Suggestion
 from projects.pnn.halves import Half, folds, scales
+from projects.pnn.machine import Events, Member
 from projects.pnn.networks import served
 from projects.pnn.predictor import matrix, network_responses
 from projects.pnn.schema import FEATURES, MASSES
-from projects.pnn.together import Events, Member, Trained, find_rates, train
+from projects.pnn.together import Trained, find_rates, train
 from projects.task import Bench, Nested
 
 __all__ = ["Committee", "Ensemble", "Singles"]

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.pnn.halves import Half, folds, scales
+from projects.pnn.machine import Events, Member
 from projects.pnn.schema import FEATURES
-from projects.pnn.together import Events, Member
 from projects.task import BadInput
 
 __all__ = ["EXTRA", "FOLDS", "FoldFile", "export", "of_half", "read", "training", "write"]

@@ -135,11 +135,11 @@ def _padded(columns: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
 
 def _pairs(*flavours: Mapping[str, Any]) -> tuple[Leptons, NDArray[np.integer]]:
     """The harder pair of one flavour and opposite charge in each event, and how many leptons there are."""
-    pairs, sums, number = [], [], 0
+    pairs, sums, numbers = [], [], []
     for columns in flavours:
         found = _padded(columns)
         good = (found["pt"] > LEPTON_PT) & (np.abs(found["eta"]) < ETA)
-        number = number + good.sum(axis=1)
+        numbers.append(good.sum(axis=1))
         pt = found["pt"] * good
         events = np.arange(len(pt))
         first = np.argmax(pt, axis=1)
@@ -147,14 +147,12 @@ def _pairs(*flavours: Mapping[str, Any]) -> tuple[Leptons, NDArray[np.integer]]:
         second = np.argmax(pt * opposite, axis=1)
         both = np.stack([first, second], axis=1)
         there = (pt[events, first] > 0) & ((pt * opposite)[events, second] > 0)
-        vectors = from_angles(
-            *(np.take_along_axis(found[name], both, axis=1) for name in ("pt", "eta", "phi")),
-            np.zeros(both.shape),
-        )
+        eta, phi = (np.take_along_axis(found[name], both, axis=1) for name in ("eta", "phi"))
+        vectors = from_angles(np.take_along_axis(pt, both, axis=1), eta, phi, np.zeros(both.shape))
         pairs.append(vectors * there[:, None])
         sums.append(np.take_along_axis(pt, both, axis=1).sum(axis=1) * there)
     muons = sums[1] > sums[0]
-    return Leptons(np.where(muons[:, None], pairs[1], pairs[0])), number
+    return Leptons(np.where(muons[:, None], pairs[1], pairs[0])), np.sum(numbers, axis=0)
 
 
 def _jets(columns: Mapping[str, Any], leptons: Leptons) -> Jets:

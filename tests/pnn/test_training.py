@@ -10,8 +10,9 @@ import pytest
 
 from projects.pnn import together
 from projects.pnn.cycle import Cycle, one_cycle, suggested, sweep
+from projects.pnn.machine import Events, Machine, Member
 from projects.pnn.networks import behind_pipeline, drawn, forward, served
-from projects.pnn.together import Events, Member, find_rates, train
+from projects.pnn.together import find_rates, train
 from projects.task import Bench
 from projects.training import Diverged
 
@@ -83,11 +84,11 @@ def test_steps_are_those_of_adam() -> None:
     """Ten steps with a constant momentum against Keras' optimizer on the same batches."""
     member = Member(ROWS, ROWS)
     stack = drawn(1, 4, 5, 1, 3)
-    ours = together._Machine(stack, EVENTS, [member])
+    ours = Machine(stack, EVENTS, [member])
     rows = np.random.default_rng(2).integers(0, 900, (10, 1, 32)).astype(np.int32)
     ours.steps(rows, np.full(10, 0.01, np.float32), np.full(10, 0.9, np.float32))
 
-    theirs = together._Machine(stack, EVENTS, [member])
+    theirs = Machine(stack, EVENTS, [member])
     import tensorflow as tf
 
     variables = [keras.Variable(array) for array in stack]
