@@ -30,7 +30,7 @@ TRIMMED = 0.01
 QUANTITIES = (
     Quantity("p", "GeV", "$p - p_{gen}$"),
     Quantity("p_relative", "", "$p / p_{gen} - 1$"),
-    Quantity("mm2", "GeV$^2$", "$MM^2 - MM^2(p_{gen})$"),
+    Quantity("mm2", "GeV²", "$MM^2 - MM^2(p_{gen})$"),
 )
 
 BINNINGS = (

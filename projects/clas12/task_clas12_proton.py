@@ -33,10 +33,10 @@ class Settings(RunSettings):
         allowed=("default", "seed"),
     )  # fmt: skip
     network_events: int = setting(
-        200_000, "events simulated for the network; a fourth of them validates", least=400
+        120_000, "events simulated for the network; a fourth of them validates", least=400
     )
-    epochs: int = setting(24, "passes over them", least=1)
-    batch: int = setting(1024, "events in a step", least=1)
+    epochs: int = setting(15, "passes over them", least=1)
+    batch: int = setting(512, "events in a step", least=1)
     rate: float = setting(0.0, "peak learning rate; 0: the network's own", least=0, most=1)
     width: int = setting(0, "units of a hidden layer; 0: the network's own", least=0, most=4096)
     depth: int = setting(0, "hidden layers; 0: the network's own", least=0, most=20)

@@ -227,7 +227,7 @@ def _stored(value: Any) -> Any:
 
 def _record(record: Any, row: Any) -> Any:
     """A record from a row that has its columns, and may have others."""
-    names, floats = _columns(record)  # type: ignore[arg-type]  # classes are hashable
+    names, floats = _columns(record)
     values = {name: row[name] for name in names}
     for name in floats:
         if values[name] is None:
