@@ -138,7 +138,7 @@ def perform(
         measured=bool(settings.data),
     )
     judged = judge(task, settings, events, bench, say=print)
-    findings = task.findings(settings, judged.estimators)
+    findings = {**task.findings(judged.estimators), **task.probes(settings, judged.estimators)}
     evidence = evidence_of(task, settings, events.test, judged, SUBJECT)
     numbers = {key: value for finding in findings.values() for key, value in finding.numbers.items()}
     evidence = dataclasses.replace(evidence, extra={**evidence.extra, **numbers})

@@ -294,7 +294,10 @@ class Task:
     extra_metrics : callable
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
-        ``findings(settings, fitted estimators by name) -> mapping of str to Finding``.
+        ``findings(fitted estimators by name) -> mapping of str to Finding``.
+    probes : callable
+        ``probes(settings, fitted estimators by name) -> mapping of str to Finding``: what they say of events
+        that the test events cannot stand for, simulated for the purpose.
     rule : Rule
         When a candidate becomes champion; without one nothing does.
     spaces : mapping of str to Space
@@ -320,6 +323,7 @@ class Task:
     extra_metrics: Callable[[Sample, Mapping[str, Predictions]], Mapping[str, float]] = field(
         default=lambda sample, predictions: {}
     )
-    findings: Callable[[Any, Mapping[str, Estimator]], Mapping[str, Finding]] = lambda settings, fitted: {}
+    findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
+    probes: Callable[[Any, Mapping[str, Estimator]], Mapping[str, Finding]] = lambda settings, fitted: {}
     rule: Rule | None = None
     spaces: Mapping[str, Space] = field(default_factory=dict)
