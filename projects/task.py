@@ -300,6 +300,8 @@ class Task:
         that the test events cannot stand for, simulated for the purpose.
     rule : Rule
         When a candidate becomes champion; without one nothing does.
+    frozen_events : int
+        Size of a frozen sample where nobody asks for another: enough for the rule's margins to be decided.
     spaces : mapping of str to Space
         What `tune` can vary, by name; without one called ``default`` there is nothing to search.
     """
@@ -326,4 +328,5 @@ class Task:
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
     probes: Callable[[Any, Mapping[str, Estimator]], Mapping[str, Finding]] = lambda settings, fitted: {}
     rule: Rule | None = None
+    frozen_events: int = 20_000
     spaces: Mapping[str, Space] = field(default_factory=dict)

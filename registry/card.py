@@ -35,9 +35,9 @@ def summary(verdict: Verdict, picture: str = "", longest: int = 5000) -> str:
     """The same in at most `longest` characters: what decided in full, of the other claims how many held."""
     decisive = [c for c in verdict.claims if c.kind == "better" or c.status != SHOWN]
     others = len(verdict.claims) - len(decisive)
-    rest = (
-        f"{others} further claims hold (widths, tails, failures, efficiency, bias, limits)." if others else ""
-    )
+    rest = "Against each reference one quantity that is better is enough." if decisive else ""
+    if others:
+        rest += f" {others} further claims hold (widths, tails, failures, efficiency, bias, limits)."
     while True:
         blocks = [*_head(verdict), _picture(picture), _table(decisive), rest, *_foot(verdict)]
         text = "\n\n".join(block for block in blocks if block)

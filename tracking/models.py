@@ -1,12 +1,16 @@
 """Estimators as mlflow models that need nothing of this repository.
 
 A model is its portable module's own text with a short wrapper behind it ("models from code") beside the
-files it reads. mlflow executes that text under a name of its own at every load, so two versions in one
-process cannot run each other's code, as they do with ``code_paths``.
+files it reads. Two versions in one process cannot run each other's code, as they do with ``code_paths``:
+each text is a module of its own, named by its hash. mlflow invents another name at every load. Compiled
+functions keep their machine code beside the text and refer to their types by the name of the module, so that
+under mlflow's names another process could not read it, and a second load would compile everything again.
 """
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +41,16 @@ AGREEMENT, AGREEING = 1e-4, 0.9
 #: Events kept as the input example.
 KEPT = 5
 
+_NAME = """
+# --- the name of this text in every process; who loads it again gets what the first load defined
+import os as _os
+import sys as _sys
+
+_loaded_as, __name__ = __name__, {name!r}
+if _loaded_as in _sys.modules and not _os.path.exists(getattr(_sys.modules.get(__name__), "__file__", "")):
+    _sys.modules[__name__] = _sys.modules[_loaded_as]
+"""
+
 _WRAPPER = """
 
 # --- what mlflow calls
@@ -48,7 +62,7 @@ import pandas as _pandas
 class _Model(_mlflow.pyfunc.PythonModel):
     def load_context(self, context):
         self._files = {{name: context.artifacts[name] for name in {files!r}}}
-        self._predict = load(self._files)
+        self._predict = getattr(_sys.modules.get(__name__), "load", load)(self._files)
 
     def predict(self, context, model_input: _pandas.DataFrame, params=None):
         columns = {{
@@ -133,7 +147,7 @@ def log_model(
     with tempfile.TemporaryDirectory() as folder:
         code = Path(folder) / "estimator.py"
         wrapper = _WRAPPER.format(files=tuple(portable.files), jagged=jagged, inputs=portable.inputs)
-        code.write_text(portable.module.read_text().rstrip() + "\n" + wrapper)
+        code.write_text(_named(portable.module.read_text()).rstrip() + "\n" + wrapper)
         uri = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(code),
@@ -162,6 +176,19 @@ def log_model(
                 f"{wanted[first]} in event {first}"
             )
     return uri
+
+
+def _named(text: str) -> str:
+    """The text of a module that gives itself a name, which is that of its content."""
+    start = 0
+    for index, node in enumerate(ast.parse(text).body):
+        docstring = index == 0 and isinstance(node, ast.Expr)
+        if not docstring and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            break
+        start = node.end_lineno or 0
+    lines = text.splitlines(keepends=True)
+    head = _NAME.format(name=f"estimator_{hashlib.sha256(text.encode()).hexdigest()[:32]}")
+    return "".join([*lines[:start], head, *lines[start:]])
 
 
 def load(folder: Path) -> tuple[Predict, tuple[str, ...]]:

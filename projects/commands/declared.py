@@ -68,7 +68,7 @@ def baselines(task: str, parameters: tuple[str, ...]) -> None:
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("task")
 @click.option("--data", type=TEXT, help="ROOT files instead of the simulation: paths, globs or URLs.")
-@click.option("--events", type=WHOLE, help="How many events.  [default: 20000]")
+@click.option("--events", type=WHOLE, help="How many events.  [default: as many as the rule of TASK needs]")
 @click.option("--seed", type=WHOLE, help="Seed of the simulation.  [default: 1]")
 @click.argument("parameters", nargs=-1, type=click.UNPROCESSED)
 def freeze(
@@ -80,9 +80,8 @@ def freeze(
 
     with session(task) as (_, registry):
         made = work.freeze(
-            registry, task, data or "", work.EVENTS if events is None else events,
-            work.SEED if seed is None else seed, parameters,
-        )  # fmt: skip
+            registry, task, data or "", events, work.SEED if seed is None else seed, parameters
+        )
     click.echo(
         f"frozen sample {made.version} of {task}: {made.events} events of {made.source}, sha256 {made.sha256}"
     )

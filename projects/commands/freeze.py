@@ -16,15 +16,15 @@ from registry import frozen
 from registry.champions import Registry
 from registry.frozen import Frozen
 
-__all__ = ["EVENTS", "SEED", "ensure", "freeze"]
+__all__ = ["SEED", "ensure", "freeze"]
 
-EVENTS, SEED = 20_000, 1
+SEED = 1
 #: Keeps the seeds of frozen samples apart from those derived for runs.
 STREAM = 0xF60
 
 
 def freeze(
-    registry: Registry, name: str, data: str = "", events: int = EVENTS, seed: int = SEED,
+    registry: Registry, name: str, data: str = "", events: int | None = None, seed: int = SEED,
     parameters: Sequence[str] = (),
 ) -> Frozen:  # fmt: skip
     """Keep a sample, simulated or from the user's files, as the next version of the task's frozen sample.
@@ -37,8 +37,8 @@ def freeze(
         The task.
     data : str
         ROOT files, see `projects.rootio.expand`; empty for the simulation.
-    events : int
-        How many events; of files the first so many.
+    events : int, optional
+        How many events; of files the first so many. Left out, as many as the task's rule needs.
     seed : int
         Of the simulation.
     parameters : sequence of str
@@ -50,6 +50,7 @@ def freeze(
         For files or parameters that cannot be used.
     """
     task = catalog.load(name)
+    events = task.frozen_events if events is None else events
     if events < 200:
         raise BadInput(f"events={events} is out of range; it must be at least 200 to judge anything")
     sample = _sample(task, data, events, seed, parameters)

@@ -158,4 +158,7 @@ TASK = Task(
         megabytes=50.0,
         checks=(Check("pi0/mu", 133.6, 136.3, "mass of the pi0 in MeV"),),
     ),
+    # A network whose energy is as good as that of a tuned fit is shown to be within the margin of 2 %: its
+    # ratio is known to 1.2 % with 20 000 events and to 0.7 % with these.
+    frozen_events=60_000,
 )

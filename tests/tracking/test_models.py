@@ -85,6 +85,50 @@ def test_it_answers_where_this_repository_is_not(store: str, tmp_path: Path) -> 
     assert ours == []
 
 
+COMPILED = '''"""Compiled code that takes a type of its own."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+from numba import njit
+
+Factor = namedtuple("Factor", "value")
+
+
+@njit(cache=True)
+def scaled(values, factor):
+    return values * factor.value
+
+
+def load(files):
+    def predict(columns):
+        return {"e1": scaled(np.array([np.sum(cells) for cells in columns["cell_e"]]), Factor(2.0))}
+
+    predict.compiled = scaled
+    return predict
+'''
+
+
+def test_compiled_code_is_kept_for_other_processes_and_shared_within_one(store: str, tmp_path: Path) -> None:
+    """It lies beside the model, where the check of `log_model` has left it."""
+    made = portable(tmp_path)
+    made.module.write_text(COMPILED)
+    folder = mlflow.artifacts.download_artifacts(logged(made, 2.0))
+    assert list(Path(folder).rglob("*.nbi")), "nothing was kept, so nothing is tested"
+    script = LOADER + (
+        "again = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "kept = [one.unwrap_python_model()._predict.compiled for one in (model, again)]\n"
+        "assert kept[0] is kept[1], 'each load has its own'\n"
+        "hits = sum(kept[0].stats.cache_hits.values())\n"
+        "assert hits == 1, f'{hits} taken from what was kept'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])[0] == list(2.0 * SUMS)
+
+
 def test_a_model_that_answers_otherwise_is_refused(store: str, tmp_path: Path) -> None:
     with pytest.raises(CannotRecord, match="other values of 'e1'"):
         logged(portable(tmp_path, factor=2.001), 2.0)
