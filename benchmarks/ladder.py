@@ -116,7 +116,7 @@ def run(folder: Path, chosen: list[str]) -> None:
                 evidence = replace(evidence, extra=extra)
             path.write_text(evidence.to_json(), encoding="utf-8")
             if step.on:
-                for name, found in task.findings(settings, judged.estimators).items():
+                for name, found in task.probes(settings, judged.estimators).items():
                     (folder / f"{key}-{name}.md").write_text(found.table + "\n", encoding="utf-8")
                     found.figure.savefig(folder / f"{key}-{name}.png", dpi=100)
 

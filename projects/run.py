@@ -136,7 +136,7 @@ def perform(
         measured=bool(settings.data),
     )
     judged = judge(task, settings, events, bench, say=print)
-    findings = task.findings(settings, judged.estimators)
+    findings = {**task.findings(judged.estimators), **task.probes(settings, judged.estimators)}
     numbers = {key: value for finding in findings.values() for key, value in finding.numbers.items()}
     evidence = evidence_of(task, settings, events.test, judged, SUBJECT, numbers)
     print(tables.terminal(evidence))

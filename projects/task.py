@@ -345,7 +345,10 @@ class Task:
     extra_metrics : callable
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
-        ``findings(settings, fitted estimators by name) -> mapping of str to Finding``.
+        ``findings(fitted estimators by name) -> mapping of str to Finding``.
+    probes : callable
+        ``probes(settings, fitted estimators by name) -> mapping of str to Finding``: what they say of events
+        that the test events cannot stand for, simulated for the purpose.
     crossed : bool
         Whether every estimator learns from two halves of the events and answers each event by what it learned
         from the other half. Then all events of a run train and all are judged.
@@ -382,7 +385,8 @@ class Task:
     extra_metrics: Callable[[Sample, Mapping[str, Predictions]], Mapping[str, float]] = field(
         default=lambda sample, predictions: {}
     )
-    findings: Callable[[Any, Mapping[str, Estimator]], Mapping[str, Finding]] = lambda settings, fitted: {}
+    findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
+    probes: Callable[[Any, Mapping[str, Estimator]], Mapping[str, Finding]] = lambda settings, fitted: {}
     crossed: bool = False
     files: Callable[[Sample], Mapping[str, NDArray[Any]]] | None = None
     rule: Terms | None = None

@@ -88,7 +88,7 @@ def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping
     return draw(sample, predictions)
 
 
-def _findings(settings: Settings, fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
+def _findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
     forest = fitted.get("forest")
     return {"importances": forest.finding()} if forest else {}  # type: ignore[attr-defined]
 

@@ -118,7 +118,7 @@ def _extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Ma
     return numbers
 
 
-def _findings(settings: Settings, fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
+def _probes(settings: Settings, fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
     return {"counting": counting.finding(fitted, _scene(settings), settings.test_events, settings.seed)}
 
 
@@ -156,7 +156,7 @@ TASK = Task(
     limit=_limit,
     pictures=_pictures,
     extra_metrics=_extra_metrics,
-    findings=_findings,
+    probes=_probes,
     spaces={
         "default": Space(
             {

@@ -207,7 +207,7 @@ def pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[
     return draw(sample["mass"], {name: answers["mass"] for name, answers in predictions.items()}, judged)
 
 
-def findings(settings: Settings, fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
+def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
     """What the search for the smallest network found, if there was one."""
     search = fitted["network"]
     return {"minimal_network": search.finding()} if hasattr(search, "finding") else {}

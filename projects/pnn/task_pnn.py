@@ -136,7 +136,7 @@ def scores(sample: Sample, predictions: Predictions) -> Scores:
     )
 
 
-def findings(settings: Settings, fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
+def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
     """What the finder of the rate saw, and how the members were trained."""
     from projects.pnn import training_findings
 

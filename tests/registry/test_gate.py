@@ -73,6 +73,24 @@ def test_better_than_all_is_promoted(contestants: dict[str, Contestant]) -> None
     assert from_json(verdict.to_json()).sha256 == verdict.sha256
 
 
+def test_efficiency_is_of_the_objects_that_there_are(contestants: dict[str, Contestant]) -> None:
+    """Half of the events lack an object; one that loses a tenth of the others is a tenth less efficient."""
+    rng = np.random.default_rng(1)
+    real = np.ones(contestants["new"].residuals.shape, dtype=bool)
+    real[::2, 1] = False
+    lost = rng.random(real.shape) < 0.1
+
+    def having(name: str, objects: np.ndarray) -> Contestant:
+        values = contestants[name].residuals.values
+        kept = {key: np.where(objects, np.nan_to_num(array), np.nan) for key, array in values.items()}
+        return Contestant(name, Residuals(kept, real=real))
+
+    fit = having("fit", real)
+    verdict = judge(RULE, having("new", real & ~lost), None, {"fit": fit}, **FACTS)
+    (claimed,) = (one for one in verdict.claims if one.kind == "efficiency")
+    assert claimed.value == pytest.approx(-lost[real].mean())
+
+
 def test_worse_is_rejected_in_words(contestants: dict[str, Contestant]) -> None:
     verdict = judge(RULE, contestants["old"], contestants["new"], contestants, **FACTS)
     assert verdict.decision == REJECT

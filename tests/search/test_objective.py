@@ -36,6 +36,14 @@ def test_is_a_geometric_mean() -> None:
     assert objective(residuals(x=1e3 * x, y=y), ["x", "y"])[0] == pytest.approx(both * 1e3**0.5)
 
 
+def test_objects_that_are_not_there_do_not_count() -> None:
+    x = np.linspace(-1, 1, 1001)
+    both = Residuals({"x": np.stack([x, np.full_like(x, np.nan)], axis=1)})
+    real = np.stack([np.ones_like(x), np.zeros_like(x)], axis=1) > 0
+    assert np.isnan(objective(both, ["x"])[0])
+    assert objective(Residuals(both.values, real=real), ["x"]) == objective(residuals(x=x), ["x"])
+
+
 def test_bias_and_missing_answers_count() -> None:
     x = np.linspace(-1, 1, 1001)
     plain = objective(residuals(x=x), ["x"])[0]
