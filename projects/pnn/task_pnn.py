@@ -43,8 +43,8 @@ SEED_SINGLE_AUC = dict(
 class Settings(RunSettings):
     """Parameters of the task; those of the training are the original study's."""
 
-    train_events: int = setting(150_000, "events that are simulated, or read from data at most", least=400)
-    test_events: int = setting(150_000, "how many of them are judged", least=200)
+    train_events: int = setting(100_000, "events that are simulated, or read from data at most", least=400)
+    test_events: int = setting(100_000, "how many of them are judged", least=200)
     engine: str = setting(
         "fast", "what makes the events; pythia needs the extra of that name", allowed=("fast", "pythia")
     )
