@@ -116,10 +116,11 @@ def score_rates(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=500)
-    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--events", type=int, default=0, help="default: 20000 pairs, 5000 classified events")
     parser.add_argument("--replicas", type=int, default=400)
     parser.add_argument("--kind", choices=("resolution", "classification"), default="resolution")
     options = parser.parse_args()
+    options.events = options.events or (20_000 if options.kind == "resolution" else 5_000)
     begin = time.process_time()
     (_resolutions if options.kind == "resolution" else _classifications)(options)
     spent = time.process_time() - begin
@@ -150,7 +151,7 @@ def _resolutions(options: argparse.Namespace) -> None:
 
 
 def _classifications(options: argparse.Namespace) -> None:
-    usual = ScoreRule(primary=("auc", "ams"), margin=0.01, ams=0.1, peak=0, replicas=options.replicas)
+    usual = ScoreRule(primary=("auc", "ams"), margin=0.02, ams=0.2, peak=0, replicas=options.replicas)
     alone = ScoreRule(
         primary=("auc", "ams"), margin=0.9, ams=1, efficiency=0.9, replicas=options.replicas
     )  # fmt: skip
@@ -160,9 +161,9 @@ def _classifications(options: argparse.Namespace) -> None:
         ("alone", alone, options.events // 10, 0.0, COMMON),
         ("alone", alone, options.events, 0.0, COMMON),
         ("usual", usual, options.events, 0.0, COMMON),
-        ("usual", usual, options.events, 0.01, COMMON),
-        ("usual", usual, options.events, 0.01, 0.0),
-        ("usual", usual, options.events, -0.02, COMMON),
+        ("usual", usual, options.events, 0.025, COMMON),
+        ("usual", usual, options.events, 0.025, 0.0),
+        ("usual", usual, options.events, -0.05, COMMON),
     ):
         found = score_rates(rule, events, gain, options.trials, common)
         print(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from registry.sampled import Sampled
 from registry.verdict import Claim, claim
-from tracking.bootstrap import FractionOf, Statistic, replicate
+from tracking.bootstrap import FractionOf, Statistic, interval, replicate
 from tracking.dependence import DependenceOf, flatness, peaks, spread
 from tracking.ranking import AucOf
 from tracking.rule import ScoreRule
@@ -69,7 +69,7 @@ def _against(
     if (0, "cuts") in whole:
         with np.errstate(divide="ignore", invalid="ignore"):
             one, many = (np.log(found[0, "cuts"][0] / found[who, "cuts"][0]) for found in (whole, drawn))
-        series["ams"] = float(one[chosen, 0].mean()), many[chosen].mean(axis=0)
+            series["ams"] = float(one[chosen, 0].mean()), many[chosen].mean(axis=0)
     primary = {key: series[key] for key in rule.primary}
     common = sampled.simultaneous(list(primary.values()))
     for key, found in primary.items():
@@ -111,8 +111,8 @@ def _dependence(
     if math.isfinite(rule.peak):
         level = math.erf(z / math.sqrt(2))
         for hypothesis, steps in zip(hypotheses, np.abs(peaks(responses[1:])), strict=True):
-            low, high = np.quantile(steps[1:], ((1 - level) / 2, (1 + level) / 2))
-            numbers = (float(steps[0]), float(low), float(high))
+            found = interval(float(steps[0]), steps[1:], level)
+            numbers = (found.value, found.low, found.high)
             # Steps are whole numbers: the limit lies between two of them.
             yield claim("peak", f"steps from {hypothesis} at which its signal response peaks", "", numbers,
                         (-math.inf, rule.peak + 0.5))  # fmt: skip

@@ -131,7 +131,7 @@ def auc_against(evidence: Classification) -> Figure:
                 ]
             ).T
             # 95 % intervals drawn as errors of one standard deviation, as all others are.
-            spreads = np.maximum(np.nan_to_num([middle - low, high - middle]), 0.0) / 1.96
+            spreads = np.maximum(np.nan_to_num([middle - low, high - middle], posinf=0.0), 0.0) / 1.96
             bottom.errorbar(at, middle, spreads, **draw)
         elif name != best:
             bottom.errorbar(at, (1 - area) / below, error / below, **draw)

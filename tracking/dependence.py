@@ -41,7 +41,8 @@ def mean_response(scores: Scores) -> tuple[NDArray[np.floating], NDArray[np.floa
         off = weights * (answer[chosen] - np.nan_to_num(values[row]))
         with np.errstate(divide="ignore", invalid="ignore"):
             small = 1 - np.sum(weights**2, axis=0) / total**2
-            errors[row] = np.sqrt(np.sum(off**2, axis=0) / small) / total
+            known = np.where(small > 1e-9, small, np.nan)
+            errors[row] = np.sqrt(np.sum(off**2, axis=0) / known) / total
     return values, errors
 
 

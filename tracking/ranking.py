@@ -87,8 +87,9 @@ def influence(scores: Scores) -> tuple[NDArray[np.floating], NDArray[np.floating
         areas[place] = np.average(sides[0][1], weights=scores.weights[signal])
         for rows, share in sides:
             weights = scores.weights[rows] / scores.weights[rows].sum()
-            # n / (n - 1) for equal weights, as in an unbiased variance.
-            small = 1 / np.sqrt(max(1 - np.sum(weights**2), 1e-300))
+            # n / (n - 1) for equal weights, as in an unbiased variance; of a single event nothing is known.
+            rest = 1 - np.sum(weights**2)
+            small = 1 / np.sqrt(rest) if rest > 1e-9 else 1.0
             parts[rows, place] = small * weights * (share - areas[place])
     return areas, parts
 

@@ -130,7 +130,8 @@ class CutsOf:
         shares = []
         for place in range(len(self._group)):
             passing, total = self._passing(place, once)
-            shares.append((passing.sum(axis=1) / total.sum(axis=1)[:, None])[..., 0])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shares.append((passing.sum(axis=1) / total.sum(axis=1)[:, None])[..., 0])
         background, signal = np.stack(shares, axis=1)
         found = self._ams(signal, background, self._expected[:, None])
         return Scan(self._threshold, signal, background, found, found.argmax(axis=1))

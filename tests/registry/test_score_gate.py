@@ -122,7 +122,7 @@ def test_the_average_can_be_over_some_hypotheses(contestants: dict[str, Contesta
 
 
 def test_a_response_that_peaks_elsewhere_is_rejected(contestants: dict[str, Contestant]) -> None:
-    """Signals of m300 answer most to m2000, three steps away; asked about their own alone nothing is known."""
+    """Signals of m300 answer most to m2000, three steps away; without answers there nothing is known."""
     good = contestants["new"].outcome
     response = good.response.copy()
     response[good.own == 0, 3] = 0.99
