@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from projects import training
 from projects.pnn.cycle import Cycle, Suggestion
 from projects.pnn.halves import Half, folds, scales
+from projects.pnn.importance import importance
 from projects.pnn.machine import Events, Member
 from projects.pnn.networks import served
 from projects.pnn.predictor import matrix, network_responses
@@ -43,6 +44,8 @@ class Committee:
         What the finder of the rate saw.
     events : int
         Events that a member learned from in an epoch.
+    importance : (values, errors)
+        Of each input, see `projects.pnn.importance`; empty where it was not asked.
     """
 
     model: keras.Model
@@ -50,6 +53,7 @@ class Committee:
     average: NDArray[np.floating]
     found: Suggestion | None
     events: int
+    importance: tuple[NDArray[np.floating], NDArray[np.floating]] = (np.empty(0), np.empty(0))
 
     def responses(self, columns: Mapping[str, Any]) -> NDArray[np.floating]:
         """See `projects.pnn.crossed.Learned`."""
@@ -99,7 +103,7 @@ class Ensemble:
     parameterised : bool
         Whether the mass is an input.
     find : bool
-        Whether the finder looks for rates.
+        Whether the finder looks for rates, and the importance of inputs is asked.
     number : int
         Folds, of which member i is validated on fold i.
     """
@@ -137,9 +141,12 @@ class Ensemble:
         trained = train(stage, events, members, shape, cycle, bench)
         average = 1.0 / trained.least
         average /= average.sum()
-        return Committee(
-            served(trained.stack, mean, deviation, average), trained, average, found, len(members[0].train)
-        )
+        model = served(trained.stack, mean, deviation, average)
+        committee = Committee(model, trained, average, found, len(members[0].train))
+        if not self.find:
+            return committee
+        matters = importance(trained.stack, events, members, np.random.default_rng((bench.seed, 2)))
+        return replace(committee, importance=matters)
 
 
 @dataclass(frozen=True)

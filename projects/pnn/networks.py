@@ -73,9 +73,9 @@ def served(
     """
     members = len(stack[0])
     vector = keras.Input((len(mean),), name="inputs")
-    scaled = layers.Normalization(
-        mean=np.asarray(mean, np.float32), variance=np.asarray(deviation, np.float32) ** 2, name=PIPELINE
-    )(vector)
+    # Not a Normalization, whose tensors an export would take for inputs.
+    scale, offset = (values.astype(float).tolist() for values in (1.0 / deviation, -mean / deviation))
+    scaled = layers.Rescaling(scale, offset, name=PIPELINE)(vector)
     seen = layers.RepeatVector(members)(scaled)
     for index in range(0, len(stack) - 2, 2):
         values = _dense(stack[index], stack[index + 1], "swish", seen)

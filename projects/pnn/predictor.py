@@ -189,16 +189,18 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
     for parity in PARITIES:
         model = keras.models.load_model(files[f"{parity}.keras"], compile=False)
         model.name = f"learned_from_{parity}"
-        found = [
-            model(ops.concatenate([columns, ops.full_like(columns[:, :1], mass)], axis=1))
-            if model.input.shape[1] == len(names) + 1
-            else model(columns)
-            for mass in masses
-        ]
-        both.append([one[:, index if one.shape[1] > 1 else 0] for index, one in enumerate(found)])
+        if model.input.shape[1] == len(names) + 1:
+            # Every event under every mass, as one long table.
+            mass = ops.ones_like(columns[:, :1]) * np.asarray(masses, np.float32)
+            each = keras.layers.RepeatVector(len(masses))(columns)
+            table = ops.concatenate([each, ops.expand_dims(mass, -1)], axis=2)
+            found = ops.reshape(model(ops.reshape(table, (-1, len(names) + 1))), (-1, len(masses)))
+        else:
+            found = model(columns)
+        both.append(found)
+    chosen = ops.where(odd > 0.5, *both)
     outputs = {
-        f"m{mass:g}": ops.where(odd[:, 0] > 0.5, even, other)
-        for mass, even, other in zip(masses, *both, strict=True)
+        f"m{mass:g}": chosen[:, index if chosen.shape[1] > 1 else 0] for index, mass in enumerate(masses)
     }
     named = keras.Model([columns, odd], outputs)
 

@@ -43,8 +43,8 @@ SEED_SINGLE_AUC = dict(
 class Settings(RunSettings):
     """Parameters of the task; those of the training are the original study's."""
 
-    train_events: int = setting(150_000, "events that are simulated, or read from data at most", least=400)
-    test_events: int = setting(150_000, "how many of them are judged", least=200)
+    train_events: int = setting(100_000, "events that are simulated, or read from data at most", least=400)
+    test_events: int = setting(100_000, "how many of them are judged", least=200)
     engine: str = setting(
         "fast", "what makes the events; pythia needs the extra of that name", allowed=("fast", "pythia")
     )
@@ -120,9 +120,9 @@ def scores(sample: Sample, predictions: Predictions) -> Scores:
     if not len(masses) or signal.all():
         what = "background" if len(masses) else f"signal of a known mass ({', '.join(map(str, MASSES))})"
         raise BadInput(f"{sample.source}: no {what} passes the preselection; add a file with some")
-    variables = {"m_bb": sample["Higgsbb_cand_mass"][rows], "m_zz": sample["HiggsZZ_cand_mass"][rows]}
-    if "HH_cand_mass" in sample:
-        variables["m_hh"] = sample["HH_cand_mass"][rows]
+    m_bb, m_zz = sample["Higgsbb_cand_mass"], sample["HiggsZZ_cand_mass"]
+    # Without the column, the least that the mass of two can be.
+    m_hh = sample["HH_cand_mass"] if "HH_cand_mass" in sample else m_bb + m_zz
     return Scores(
         response=np.stack([np.asarray(predictions[label(mass)])[rows] for mass in masses], axis=1),
         asked=~signal[:, None] | (true[:, None] == masses),
@@ -132,7 +132,7 @@ def scores(sample: Sample, predictions: Predictions) -> Scores:
         hypotheses=tuple(label(mass) for mass in masses),
         values=masses,
         held_out=np.isin(masses, HELD_OUT),
-        variables=variables,
+        variables={"m_hh": m_hh[rows], "m_bb": m_bb[rows]},
     )
 
 
@@ -152,6 +152,8 @@ def files(sample: Sample) -> Mapping[str, NDArray[np.bool_]]:
     named |= {name: process == code for code, name in BACKGROUNDS.items()}
     return {name: rows for name, rows in named.items() if rows.any()}
 
+
+_M_HH = (200.0, 250.0, 300.0, 350.0, 400.0, 450.0, 500.0, 600.0, 700.0, 800.0, 1000.0, 1300.0, 2000.0)
 
 TASK = Task(
     name="pnn",
@@ -182,7 +184,10 @@ TASK = Task(
         label="$m_X$",
         unit="GeV",
         log=True,
-        sculpted=(Binning("m_bb", "GeV", "$m_{bb}$", tuple(np.linspace(20.0, 240.0, 12))),),
+        sculpted=(
+            Binning("m_hh", "GeV", "$m_{HH}$", _M_HH, log=True),
+            Binning("m_bb", "GeV", "$m_{bb}$", tuple(np.linspace(20.0, 240.0, 12))),
+        ),
         published=(
             Published("original study", {label(mass): auc for mass, auc in SEED_AUC.items()}),
             Published("its single masses", {label(mass): auc for mass, auc in SEED_SINGLE_AUC.items()}),

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from projects.pnn.cycle import cycle_figure, finder_figure
 from projects.pnn.predictor import PARITIES
+from projects.pnn.schema import FEATURES
 from projects.task import Finding
+from tracking.dependence_figures import importance
 
 __all__ = ["findings"]
 
@@ -47,4 +51,16 @@ def findings(network: Any) -> Mapping[str, Finding]:
         name: (part.trained.losses, part.trained.training, part.trained.best) for name, part in halves.items()
     }
     found["training"] = Finding("\n".join(lines), cycle_figure(curves, cycle.parts))
+    asked = [part.importance for part in halves.values() if len(part.importance[0])]
+    if asked:
+        values, errors = np.mean([one[0] for one in asked], axis=0), np.hypot(*(one[1] for one in asked)) / 2
+        names = [*FEATURES, "res_mass"][: len(values)]
+        order = np.argsort(-values)
+        lines = ["**Loss without an input**, its values exchanged between events\n", "| input | grows by |"]
+        lines += [
+            "|---|---:|",
+            *(f"| {names[i]} | {100 * values[i]:.1f} ± {100 * errors[i]:.1f} % |" for i in order),
+        ]
+        figure = importance(names, 100 * values, 100 * errors, "growth of the loss (%)")
+        found["feature_importance"] = Finding("\n".join(lines), figure)
     return found

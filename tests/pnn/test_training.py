@@ -10,6 +10,7 @@ import pytest
 
 from projects.pnn import together
 from projects.pnn.cycle import Cycle, one_cycle, suggested, sweep
+from projects.pnn.importance import importance
 from projects.pnn.machine import Events, Machine, Member
 from projects.pnn.networks import behind_pipeline, drawn, forward, served
 from projects.pnn.together import find_rates, train
@@ -147,3 +148,13 @@ def test_finder_sees_the_loss_fall_and_rise() -> None:
     assert found.losses.min() < 0.95 * found.losses[0]
     assert found.losses[-1] > found.losses[0]
     assert 1e-5 < found.low < found.high < 1.0
+
+
+def test_inputs_that_matter_are_found(tmp_path: Path) -> None:
+    """The truth is the sign of the product of the first two inputs."""
+    longer = Cycle(epochs=10, batch=64, low=3e-3, high=3e-2)
+    done = train("matters", EVENTS, MEMBERS, (8, 2), longer, Bench(seed=4, scratch=tmp_path))
+    values, errors = importance(done.stack, EVENTS, MEMBERS, np.random.default_rng(1))
+    assert values[:2].min() > 0.3
+    assert (errors > 0).all()
+    assert np.abs(values[2:]).max() < 0.3 * values[:2].min()
