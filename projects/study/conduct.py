@@ -96,12 +96,11 @@ def _settings(task: Task, given: dict[str, str]) -> tuple[StudySettings, Any]:
 def _train(studied: Studied, asked: dict[str, int], say: Callable[[str], object]) -> None:
     """Train what is not finished yet; a variant that fails is not the end of the study."""
     study = study_of(studied.task)
-    rounds = [
-        (variant, repetition)
-        for repetition in range(max(asked.values()))
-        for variant, number in asked.items()
-        if repetition < number
-    ]
+    # The base with all its trainings first, which tell what chance is; then every variant once, and again.
+    rounds = sorted(
+        ((variant, repetition) for variant, number in asked.items() for repetition in range(number)),
+        key=lambda one: (one[0] != BASE, one[1]),
+    )
     with tqdm(total=len(rounds), unit="training", desc="study") as bar:
         for variant, repetition in rounds:
             bar.set_postfix(variant=variant)
