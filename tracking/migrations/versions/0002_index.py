@@ -57,7 +57,7 @@ def upgrade() -> None:
         ),
         (sa.Column(name, sa.Float) for name in ("low", "high", *NUMBERS)),
     )
-    # One row in twenty is of no bin, and leaderboards are made of those: PostgreSQL keeps them together in the
+    # One row in twenty is of no bin; leaderboards are made of those. PostgreSQL keeps them together in the
     # index, SQLite has them together in the table.
     op.create_index(
         "shashlik_resolution_overall",
