@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -54,9 +54,11 @@ def filled(engine: sa.Engine, runs: int) -> None:
             "tags": "key value run_uuid",
         }.items()
     }
-    put = {name: _Bulk(engine, table) for name, table in mlflow_tables.items()}
+    first = _Bulk(engine, mlflow_tables.pop("runs"))
+    put = {name: _Bulk(engine, table, first) for name, table in mlflow_tables.items()}
+    put["runs"] = first
     heads = _Bulk(engine, EVIDENCE)
-    parts = {record: _Bulk(engine, table) for record, table in PARTS.items()}
+    parts = {record: _Bulk(engine, table, heads) for record, table in PARTS.items()}
     number = 0
     for run in range(runs):
         name, began = run_id(run), 1_700_000_000_000 + run
@@ -89,8 +91,7 @@ def filled(engine: sa.Engine, runs: int) -> None:
                     "evidence": number, "estimator": estimator, "position": place,
                     "version": version if sample != "test" or not place else None,
                 })  # fmt: skip
-            for line in lines(number, widths[run]):
-                parts[Line].add(line)
+            parts[Line].extend(lines(number, widths[run]))
             for quantity in QUANTITIES:
                 for reference in ESTIMATORS[1:]:
                     parts[Ratio].add({
@@ -105,32 +106,35 @@ def filled(engine: sa.Engine, runs: int) -> None:
 
 
 class _Bulk:
-    """Rows on their way into a table, many at a time."""
+    """Rows on their way into a table, many at a time, behind those that they refer to."""
 
-    def __init__(self, engine: sa.Engine, table: Any) -> None:
-        self._engine, self._table, self._rows = engine, table, []
+    def __init__(self, engine: sa.Engine, table: Any, behind: _Bulk | None = None) -> None:
+        self._engine, self._name, self._behind = engine, table.name, behind
+        self._columns = [column.name for column in table.c]
+        self._rows: list[tuple[Any, ...]] = []
 
     def add(self, row: dict[str, Any]) -> None:
-        self._rows.append(row)
+        self.extend([tuple(row[name] for name in self._columns)])
+
+    def extend(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._rows.extend(rows)
         if len(self._rows) >= CHUNK:
             self.send()
 
     def send(self) -> None:
-        if self._rows:
-            names = list(self._rows[0])
-            columns = ", ".join(f'"{name}"' for name in names)
-            with self._engine.begin() as connection:
-                raw = connection.connection.driver_connection
-                values = [tuple(row.values()) for row in self._rows]
-                if self._engine.dialect.name == "postgresql":
-                    with raw.cursor().copy(f"COPY {self._table.name} ({columns}) FROM STDIN") as copy:
-                        for value in values:
-                            copy.write_row(value)
-                else:
-                    marks = ", ".join("?" * len(names))
-                    statement = f"INSERT INTO {self._table.name} ({columns}) VALUES ({marks})"
-                    raw.executemany(statement, values)
-            self._rows = []
+        if self._behind is not None:
+            self._behind.send()
+        columns = ", ".join(f'"{name}"' for name in self._columns)
+        with self._engine.begin() as connection:
+            raw = connection.connection.driver_connection
+            if self._engine.dialect.name == "postgresql":
+                with raw.cursor().copy(f"COPY {self._name} ({columns}) FROM STDIN") as copy:
+                    for row in self._rows:
+                        copy.write_row(row)
+            else:
+                marks = ", ".join("?" * len(self._columns))
+                raw.executemany(f"INSERT INTO {self._name} ({columns}) VALUES ({marks})", self._rows)
+        self._rows = []
 
 
 def run_id(run: int) -> str:
@@ -147,20 +151,16 @@ def metrics(widths: np.ndarray) -> Iterator[tuple[str, float]]:
                 yield f"{estimator}/{quantity}/{name}", value
 
 
-def lines(number: int, widths: np.ndarray) -> Iterator[dict[str, Any]]:
-    """Two hundred rows of an evidence."""
-    for place, estimator in enumerate(ESTIMATORS):
-        for other, quantity in enumerate(QUANTITIES):
-            for bin_ in range(BINS + 1):
-                sigma = float(widths[place, other, bin_])
-                yield {
-                    "evidence": number, "estimator": estimator, "quantity": quantity,
-                    "binning": "energy" if bin_ else "", "bin": bin_, "low": float(bin_), "high": bin_ + 1.0,
-                    "n": 20_000, "mu": 0.001, "mu_err": 1e-4, "sigma": sigma, "sigma_err": sigma / 140,
-                    "q68": sigma, "q68_err": sigma / 140, "rms": sigma, "tail": 0.003, "tail_err": 1e-4,
-                    "efficiency": 0.99, "efficiency_low": 0.98, "efficiency_high": 1.0, "failures": 0.01,
-                    "failures_low": 0.009, "failures_high": 0.011,
-                }  # fmt: skip
+def lines(number: int, widths: np.ndarray) -> Iterator[tuple[Any, ...]]:
+    """Two hundred rows of an evidence, in the order of the columns."""
+    for estimator, of_estimator in zip(ESTIMATORS, widths.tolist(), strict=True):
+        for quantity, sigmas in zip(QUANTITIES, of_estimator, strict=True):
+            for bin_, sigma in enumerate(sigmas):
+                binning, err = "energy" if bin_ else "", sigma / 140
+                yield (
+                    number, estimator, quantity, binning, bin_, float(bin_), bin_ + 1.0, 20_000, 0.001, 1e-4,
+                    sigma, err, sigma, err, sigma, 0.003, 1e-4, 0.99, 0.98, 1.0, 0.01, 0.009, 0.011,
+                )  # fmt: skip
 
 
 def median(what: Callable[[], Any], times: int) -> float:

@@ -315,6 +315,7 @@ def test_one_moment_is_seen_while_others_write(database: str) -> None:
                 for name in ("first", "second"):
                     connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({written})")
             written += 1
+            time.sleep(0.005)
 
     writer = threading.Thread(target=write)
     writer.start()

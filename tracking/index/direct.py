@@ -225,7 +225,7 @@ def _stored(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _record(record: type[Record], row: Any) -> Record:
+def _record(record: Any, row: Any) -> Any:
     """A record from a row that has its columns, and may have others."""
     names, floats = _columns(record)
     values = {name: row[name] for name in names}
