@@ -58,12 +58,10 @@ def restore(
         click.echo(f"{source} is complete and unchanged: {len(made['files'])} files of {made['made']}")
         return
     address = storage.database(store)
-    to = storage.artifacts(artifacts) or work.destination(source)
     served = None if serve is None else serve == "yes"
+    to = storage.artifacts(artifacts) or work.destination(source, served)
     work.restore(source, address, to, storage.SCHEMAS, sha256=sha256 or "", served=served, say=click.echo)
-    click.echo(
-        f"restored; look at it with MLFLOW_TRACKING_URI={storage.hidden(address)} and 'shashlik doctor'"
-    )
+    click.echo(f"{storage.hidden(address)} is what was backed up; 'shashlik doctor TASK' looks closer")
 
 
 @click.command()

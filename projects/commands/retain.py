@@ -13,8 +13,10 @@ from projects.task import BadInput, Task
 from registry import collection
 from registry.champions import Registry
 from registry.retention import Plan, plan, stands_on
-from tracking.indexing import opened_index
+from tracking.database import opened
+from tracking.index.direct import DirectIndex
 from tracking.storage.backup import located
+from tracking.storage.databases import parsed
 
 __all__ = ["retain"]
 
@@ -46,9 +48,15 @@ def retain(
     ------
     BadInput
         For numbers that make no sense, or a journal that is broken.
+    Refused
+        If something is to be removed for good and the database's address is not known.
     """
     if days < 0 or best < 0:
         raise BadInput(f"--older {days:g} --keep-best {best}: both must be at least 0")
+    database = storage.database(None)
+    if collect:
+        # No server removes anything for good.
+        parsed(database)
     if broken := registry.problems(task.name):
         raise BadInput(f"{broken[0]}: nothing is deleted before 'shashlik doctor {task.name} --repair'")
     versions = collection.registered()
@@ -74,10 +82,8 @@ def retain(
         return found
     ids = {run.run_id for run in gone}
     lost = [version for version in versions if version.run_id in ids]
-    collection.collect(
-        storage.database(None), sorted(ids), lost, lambda location: located(location, artifacts)
-    )
-    with opened_index() as index:
-        index.drop(ids)
+    collection.collect(database, sorted(ids), lost, lambda location: located(location, artifacts))
+    with opened(storage.journal(database) or database) as engine:
+        DirectIndex(engine).drop(ids)
     say(f"{len(ids)} deleted runs and {len(lost)} versions without a verdict are removed for good")
     return found

@@ -11,7 +11,7 @@ from typing import Any
 from registry.versions import store as tracking_store
 from tracking.database import SCHEMA, VARIABLE
 from tracking.provenance import versions
-from tracking.storage.databases import hidden
+from tracking.storage.databases import hidden, parsed
 from tracking.storage.mlflow_schemas import AUTH, TRACKING
 
 __all__ = ["SCHEMAS", "artifacts", "database", "facts", "hidden", "journal"]
@@ -29,7 +29,7 @@ def database(given: str | None) -> str:
 def journal(store: str) -> str:
     """Address of the journal's database, where it is another than the store's; else empty."""
     given = os.environ.get(VARIABLE, "")
-    return "" if not given or hidden(given) == hidden(store) else given
+    return "" if not given or parsed(given) == parsed(store) else given
 
 
 def artifacts(given: str | None) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,19 +75,15 @@ def test_the_filled_template_is_a_job(clone: Path, monkeypatch: pytest.MonkeyPat
     assert "filled in" not in json.dumps(filled)
 
 
-def test_its_command_runs_without_a_shell(clone: Path) -> None:
+def test_its_command_runs_without_a_shell(clone: Path, store: str) -> None:
     """mlflow quotes each word, as for a shell; Kubernetes starts the program with these words as they are."""
     parameters = {"preset": "smoke", "train_events": "banana split's"}
     words = job(parameters)["spec"]["template"]["spec"]["containers"][0]["command"]
     assert "''" in words, "what is not given comes as two quotes"
     assert words[:3] == ["python", "-m", "projects"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    environment |= {"MLFLOW_TRACKING_URI": f"sqlite:///{clone}/mlflow.db", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *words[1:]], env=environment, capture_output=True, text=True, cwd=clone
-    )
-    assert done.returncode == 2, done.stderr
-    assert f"train_events={parameters['train_events']!r}" in done.stderr.splitlines()[-1]
+    done = CliRunner().invoke(main, words[3:])
+    assert done.exit_code == 2, done.output
+    assert f"train_events={parameters['train_events']!r}" in done.output.splitlines()[-1]
 
 
 def test_it_has_the_entry_points_of_the_other_file(clone: Path) -> None:

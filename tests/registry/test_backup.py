@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import fresh
 from mlflow.tracking import MlflowClient
-from servers import serving
+from servers import shashlik_server
 from test_story import Shell, at
 
 from projects import golden
@@ -146,29 +147,20 @@ def test_from_sqlite_to_postgresql_and_back(
 
 
 def test_a_server_hands_out_what_was_restored(
-    origin: Made,
-    elsewhere: Shell,
-    store_at: Callable[[str], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    origin: Made, store_at: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that was used directly comes to be behind a server, which alone knows where the files are."""
-    folder = tmp_path / "server"
-    database = f"sqlite:///{folder}/mlflow.db"
-    elsewhere(
-        "restore", str(origin[0] / "backup"), "--serve", "yes",
-        "--store", database, "--artifacts", str(folder / "artifacts"),
-    )  # fmt: skip
-    monkeypatch.setenv("SHASHLIK_DATABASE", database)
-    with serving(folder) as (address, _):
+    shell = at(tmp_path, monkeypatch)
+    shell("restore", str(origin[0] / "backup"), "--serve", "yes")
+    with shashlik_server(tmp_path) as (address, _):
         store_at(address)
         assert MlflowClient().get_experiment("1").artifact_location == "mlflow-artifacts:/1"
-        monkeypatch.setenv("SHASHLIK_DATABASE", database)
-        assert "0 problems" in elsewhere("doctor", "mass").output
+        assert "0 problems" in shell("doctor", "mass").output
         repeats_golden(origin[0] / "golden")
-        told = elsewhere("backup", "served", "--store", database, code=1).output
+        store = ("--store", "sqlite:///mlflow.db")
+        told = shell("backup", "served", *store, code=1).output
         assert "handed out by the tracking server: say where it keeps them with --artifacts" in told
-        elsewhere("backup", "served", "--store", database, "--artifacts", str(folder / "artifacts"))
+        shell("backup", "served", *store, "--artifacts", "mlartifacts")
     assert set(os.listdir("served/artifacts/1")) == set(os.listdir(origin[0] / "backup" / "artifacts" / "1"))
 
 
@@ -323,6 +315,7 @@ def test_one_moment_is_seen_while_others_write(database: str) -> None:
                 for name in ("first", "second"):
                     connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({written})")
             written += 1
+            time.sleep(0.005)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -336,6 +329,7 @@ def test_one_moment_is_seen_while_others_write(database: str) -> None:
                     before = written
                     while written < before + 2:
                         assert writer.is_alive(), "a reader must hold up nobody"
+                        time.sleep(0.01)
             seen.append(counts)
     finally:
         stop.set()

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
-import subprocess
-import sys
 from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -91,17 +87,18 @@ def test_what_does_not_fit_moves_nothing(filled: str, shell: Shell, postgres: st
         assert sa.inspect(connection).get_table_names() == []
 
 
-def test_killed_on_the_way_nothing_moved(filled: str, postgres: str, shell: Shell) -> None:
+def test_interrupted_on_the_way_nothing_moved(
+    filled: str, postgres: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is in one transaction, that of the tables too."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
     address = fresh(postgres)
-    code = (
-        "import os, signal\n"
-        "from projects.__main__ import main\n"
-        "from tracking.storage import databases\n"
-        "databases.set_sequences = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"main(['migrate', {filled!r}, {address!r}])"
-    )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, env=os.environ)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    with monkeypatch.context() as stopped:
+        stopped.setattr("tracking.storage.databases.set_sequences", interrupted)
+        shell("migrate", filled, address, code=130)
     shell("migrate", filled, address)
 
 

@@ -95,6 +95,7 @@ def laboratory(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     shutil.copy(empty_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as monkeypatch:
         shell = at(folder, monkeypatch)
+        shell("freeze", "toy", "--events", "4000")
         for candidate, code in (("fair", 0), ("good", 0), ("broken", 1)):
             train(shell, candidate)
             shell("promote", "toy", code=code)

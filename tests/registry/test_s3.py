@@ -51,6 +51,7 @@ def recorded(bucket: None, empty_store: Path, tmp_path_factory: pytest.TempPathF
     with pytest.MonkeyPatch.context() as monkeypatch:
         shell = at(folder, monkeypatch)
         MlflowClient().create_experiment("toy", artifact_location=f"{BUCKET}/runs/1")
+        shell("freeze", "toy", "--events", "4000")
         train(shell, "fair")
         assert "PROMOTE: version 1" in shell("promote", "toy").output
     return folder

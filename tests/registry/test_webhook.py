@@ -101,6 +101,7 @@ def promote(journal: Journal, version: int, expected: int | None) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
 def test_it_is_told_what_commands_decide(receiver: Receiver, shell: Shell) -> None:
+    shell("freeze", "toy", "--events", "4000")
     train(shell, "bad")
     shell("promote", "toy", code=1)
     train(shell, "fair")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from tqdm import tqdm
 
 from tracking.storage import artifacts as stores
 from tracking.storage.archive import Writer, writing
@@ -161,12 +162,14 @@ def backup(
             sources = (
                 {name: located(address, artifacts) for name, address in places.trees.items()} if files else {}
             )
-            counts = {name: _table(now, name, out) for name in now.tables}
+            names = tqdm(now.tables, desc="database", unit=" tables", disable=None, leave=False)
+            counts = {name: _table(now, name, out) for name in names}
             present = dict(now.present)
         say(f"database: {sum(count.rows for count in counts.values())} rows of {len(counts)} tables")
         for name, address in sources.items():
             before = len(out.files)
-            for inner, path in stores.files(address, out.scratch):
+            there = stores.files(address, out.scratch)
+            for inner, path in tqdm(there, desc=places.trees[name], unit=" files", disable=None, leave=False):
                 # A file that was removed meanwhile is none of that moment's any more.
                 if path.exists():
                     out.add(f"{ARTIFACTS}/{name}/{inner}", path)

@@ -17,10 +17,30 @@ from tracking.storage.refused import Refused
 from tracking.storage.rows import Count, fill, read, reflected, set_sequences
 from tracking.storage.schema import Schema
 
-__all__ = ["Load", "hidden", "load", "new", "revisions", "snapshot"]
+__all__ = ["Load", "hidden", "load", "new", "parsed", "revisions", "snapshot"]
 
 #: Seconds that a SQLite file may be busy.
 PATIENCE = 60
+
+
+def parsed(address: str) -> URL:
+    """An address in its parts.
+
+    Raises
+    ------
+    Refused
+        If it is none of a database that is known here.
+    """
+    try:
+        url = make_url(address)
+        if url.get_backend_name() in ("sqlite", "postgresql"):
+            return url
+    except ArgumentError:
+        pass
+    raise Refused(
+        f"{address!r} is no database; give an address like sqlite:///mlflow.db or "
+        "postgresql+psycopg://user:password@host/name"
+    )
 
 
 def hidden(address: str) -> str:
@@ -47,7 +67,7 @@ def snapshot(address: str, scratch: Path | None = None) -> Iterator[sa.Connectio
     Refused
         If it is not there, or does not answer.
     """
-    url = _url(address)
+    url = parsed(address)
     if url.get_backend_name() == "sqlite":
         file = _file(url)
         if not file.is_file():
@@ -103,7 +123,7 @@ def new(address: str) -> Iterator[sa.Connection]:
     Refused
         If the database has tables.
     """
-    url = _url(address)
+    url = parsed(address)
     if url.get_backend_name() == "sqlite":
         file = _file(url)
         if file.exists() and file.stat().st_size:
@@ -191,19 +211,6 @@ def load(
         counts[name] = written
     set_sequences(connection, there.values())
     return counts
-
-
-def _url(address: str) -> URL:
-    try:
-        url = make_url(address)
-        if url.get_backend_name() in ("sqlite", "postgresql"):
-            return url
-    except ArgumentError:
-        pass
-    raise Refused(
-        f"{address!r} is no database; give an address like sqlite:///mlflow.db or "
-        "postgresql+psycopg://user:password@host/name"
-    )
 
 
 def _file(url: URL) -> Path:

@@ -13,6 +13,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from tracking.storage import artifacts as stores
 from tracking.storage.archive import Archive, opened
 from tracking.storage.backup import ARTIFACTS, DATABASE
@@ -50,10 +52,12 @@ def _checked(place: Path, sha256: str) -> Iterator[Archive]:
         yield archive
 
 
-def destination(place: Path) -> str:
-    """Where the artifacts of a backup go if nothing else is said: where mlflow would look for them."""
-    with opened(place) as archive:
-        return "mlartifacts" if SERVED in archive.manifest["places"]["roots"] else "mlruns"
+def destination(place: Path, served: bool | None = None) -> str:
+    """Where the artifacts of a backup go if nothing else is said: where mlflow, or its server, looks."""
+    if served is None:
+        with opened(place) as archive:
+            served = SERVED in archive.manifest["places"]["roots"]
+    return "mlartifacts" if served else "mlruns"
 
 
 def restore(
@@ -152,7 +156,7 @@ def _artifacts(archive: Archive, to: str, folder: Path | None) -> None:
     if folder is not None:
         waiting = folder / WAITING
         try:
-            for name in names:
+            for name in tqdm(names, desc="artifacts", unit=" files", disable=None, leave=False):
                 archive.extract(name, waiting / name.removeprefix(f"{ARTIFACTS}/"))
             for tree in sorted(waiting.glob("*")):
                 tree.rename(folder / tree.name)
