@@ -120,7 +120,7 @@ TASK = Task(
             "epochs": 8,
             "batch": 256,
         },
-        "seed": {"network": "seed", "network_events": 80_000, "epochs": 12, "batch": 256},
+        "seed": {"network": "seed", "network_events": 40_000, "epochs": 10, "batch": 128},
     },
     simulate=_simulate,
     estimators=_estimators,
