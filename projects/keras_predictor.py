@@ -51,21 +51,21 @@ def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, ND
     files : mapping of str to str
         Paths of ``network.keras``, a model of built-in layers, and ``columns.json``, its inputs and outputs.
     """
-    model, inputs, outputs = _opened(files)
+    model, inputs, outputs, _ = _opened(files)
     return lambda columns: answers(model, columns, inputs, outputs)
 
 
 def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], dict[str, dict[str, Any]]]:
     """What an export needs: the network with named outputs, what makes its input, what its numbers mean.
 
-    Units are those of the columns, which the task knows.
+    Units are those of the columns, which the task knows, or what the file says of outputs that are none.
 
     Parameters
     ----------
     files : mapping of str to str
         As for `load`.
     """
-    model, inputs, outputs = _opened(files)
+    model, inputs, outputs, told = _opened(files)
     vector = keras.Input((len(inputs),), dtype=model.input.dtype, name="columns")
     found = model(vector)
     named = keras.Model(vector, {name: found[:, index] for index, name in enumerate(outputs)})
@@ -74,12 +74,14 @@ def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], di
         values = _stacked(model, columns, inputs)
         return {"columns": values}, np.ones(len(values), dtype=bool)
 
-    return named, prepare, {"columns": {"of": inputs}} | {name: {"of": [name]} for name in outputs}
+    meaning = {name: told.get(name, {"of": [name]}) for name in outputs}
+    return named, prepare, {"columns": {"of": inputs}} | meaning
 
 
-def _opened(files: Mapping[str, str]) -> tuple[keras.Model, list[str], list[str]]:
+def _opened(files: Mapping[str, str]) -> tuple[keras.Model, list[str], list[str], dict[str, Any]]:
     facts = json.loads(Path(files["columns.json"]).read_text())
-    return keras.models.load_model(files["network.keras"], compile=False), facts["inputs"], facts["outputs"]
+    model = keras.models.load_model(files["network.keras"], compile=False)
+    return model, facts["inputs"], facts["outputs"], facts.get("told", {})
 
 
 def _stacked(model: keras.Model, columns: Mapping[str, Any], inputs: Sequence[str]) -> NDArray[np.floating]:

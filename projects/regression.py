@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ class Regression:
         Name in metrics and tables.
     simulated : int
         Events to simulate for the training instead of using the sample's; 0: use the sample's.
+    told : mapping of str to mapping
+        ``unit`` and ``meaning`` of targets that are no columns.
     examples : callable, optional
         ``examples(sample) -> (inputs, truth)`` where the network learns from some of the events, or from
         targets that are no columns themselves.
@@ -73,6 +75,7 @@ class Regression:
     train: Callable[[NDArray[np.float64], NDArray[np.float64], Bench], keras.Model]
     name: str = "network"
     simulated: int = 0
+    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     examples: Callable[[Sample], tuple[NDArray[Any], NDArray[Any]]] | None = None
     model: keras.Model | None = None
 
@@ -105,7 +108,9 @@ class Regression:
         folder.mkdir(parents=True, exist_ok=True)
         network, facts = folder / "network.keras", folder / "columns.json"
         self.trained.save(network)
-        facts.write_text(json.dumps({"inputs": self.inputs, "outputs": self.targets}) + "\n")
+        facts.write_text(
+            json.dumps({"inputs": self.inputs, "outputs": self.targets, "told": dict(self.told)}) + "\n"
+        )
         return Portable(
             portable.join([keras_predictor], folder),
             {network.name: network, facts.name: facts},

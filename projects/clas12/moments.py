@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from projects.clas12 import detector, efficiency
+from projects.clas12 import efficiency
 from projects.clas12.events import Events, of
 from projects.clas12.generator import propose
-from projects.clas12.kinematics import PI0, missing_mass_squared, polar
-from projects.clas12.simulation import simulate
+from projects.clas12.kinematics import PI0
+from projects.clas12.simulation import detect, simulate
 
 __all__ = ["REAL", "calibrate", "main", "moments", "table"]
 
@@ -57,16 +57,9 @@ def table(found: Mapping[str, tuple[float, float]]) -> str:
 def calibrate(proposals: int, seed: int) -> tuple[NDArray[np.floating], float]:
     """Coefficients of the efficiency, and its ceiling, such that reconstructed events have `REAL` moments."""
     rng = np.random.default_rng(seed)
-    made = propose(rng, proposals, PI0)
-    photons, central = made.photons(rng), detector.central(rng, polar(made.proton)[1])
-    seen = detector.seen(made.electron, made.proton, photons, central)
-    made, central = made.select(seen), central[seen]
-    electron = detector.measured_electron(rng, made.electron)
-    proton = detector.measured_proton(rng, made.proton, central)
-    chosen = detector.selected(proton, missing_mass_squared(electron, proton), PI0)
-    made = made.select(chosen)
-    events = Events(electron[chosen], proton[chosen], central[chosen], made.electron, made.proton,
-                    np.zeros(len(made.weight), dtype=bool))  # fmt: skip
+    found = detect(rng, propose(rng, proposals, PI0))
+    made, none = found.generated, np.zeros(len(found.central), dtype=bool)
+    events = Events(found.electron, found.proton, found.central, made.electron, made.proton, none)
     values = _values(events)
     scaled = np.stack([(values[name] - REAL[name][0]) / REAL[name][1] for name in _PRESCRIBED], axis=1)
     wanted = np.hstack([scaled, scaled**2 - 1.0])
@@ -81,9 +74,9 @@ def calibrate(proposals: int, seed: int) -> tuple[NDArray[np.floating], float]:
         weight = shares(coefficients)
         return (wanted * weight[:, None]).T @ parts - np.outer(weight @ wanted, weight @ parts)
 
-    found = least_squares(lambda c: shares(c) @ wanted, np.zeros(parts.shape[1]), slopes).x
+    coefficients = least_squares(lambda c: shares(c) @ wanted, np.zeros(parts.shape[1]), slopes).x
     # Nearly nothing lies beyond, and what does is kept with certainty.
-    return found, float(np.quantile(start + parts @ found, 0.9995))
+    return coefficients, float(np.quantile(start + parts @ coefficients, 0.9995))
 
 
 def main() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from projects.clas12 import detector
 from projects.clas12.efficiency import probability
-from projects.clas12.generator import propose
+from projects.clas12.generator import Generated, propose
 from projects.clas12.kinematics import CENTRAL, ETA, PI0, missing_mass_squared, polar
 from projects.task import Column, Sample, Schema
 
-__all__ = ["ETA_CODE", "PI0_CODE", "SCHEMA", "simulate"]
+__all__ = ["ETA_CODE", "PI0_CODE", "SCHEMA", "Detected", "detect", "simulate"]
 
 #: Particle Data Group's codes of the mesons.
 PI0_CODE, ETA_CODE = 111, 221
@@ -57,6 +59,41 @@ SCHEMA = Schema(
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Detected:
+    """Selected events.
+
+    Parameters
+    ----------
+    generated : Generated
+    electron, proton : ndarray, shape (n, 3)
+        Reconstructed momenta in GeV.
+    photons : ndarray, shape (n, 2, 3)
+        The same of the decay photons.
+    central : ndarray of bool, shape (n,)
+        Whether the proton is in the central detector.
+    """
+
+    generated: Generated
+    electron: NDArray[np.floating]
+    proton: NDArray[np.floating]
+    photons: NDArray[np.floating]
+    central: NDArray[np.bool_]
+
+
+def detect(rng: np.random.Generator, made: Generated) -> Detected:
+    """Those of the generated events that the detector sees and the analysis selects."""
+    photons = made.photons(rng)
+    central = detector.central(rng, polar(made.proton)[1])
+    seen = detector.seen(made.electron, made.proton, photons, central)
+    made, photons, central = made.select(seen), photons[seen], central[seen]
+    electron = detector.measured_electron(rng, made.electron)
+    proton = detector.measured_proton(rng, made.proton, central)
+    photons = detector.measured_photons(rng, photons)
+    chosen = detector.selected(proton, missing_mass_squared(electron, proton), made.mass)
+    return Detected(made.select(chosen), electron[chosen], proton[chosen], photons[chosen], central[chosen])
+
+
 def simulate(events: int, eta_share: float, seed: int) -> Sample:
     """Selected events in random order.
 
@@ -92,28 +129,20 @@ def _some(rng: np.random.Generator, proposals: int, mass: float, code: int) -> d
     """Columns of the selected events among a number of proposals."""
     made = propose(rng, proposals, mass)
     kept = rng.random(len(made.weight)) < probability(made.electron, made.proton, made.weight)
-    made = made.select(kept)
-    photons = made.photons(rng)
-    central = detector.central(rng, polar(made.proton)[1])
-    seen = detector.seen(made.electron, made.proton, photons, central)
-    made, photons, central = made.select(seen), photons[seen], central[seen]
-    electron = detector.measured_electron(rng, made.electron)
-    proton = detector.measured_proton(rng, made.proton, central)
-    gammas = detector.measured_photons(rng, photons)
-    chosen = detector.selected(proton, missing_mass_squared(electron, proton), mass)
+    found = detect(rng, made.select(kept))
     momenta = {
-        "e": electron, "p": proton, "g1": gammas[:, 0], "g2": gammas[:, 1],
-        "e0": made.electron, "p0": made.proton,
+        "e": found.electron, "p": found.proton, "g1": found.photons[:, 0], "g2": found.photons[:, 1],
+        "e0": found.generated.electron, "p0": found.generated.proton,
     }  # fmt: skip
-    columns = {
-        f"{name[:-1]}{axis}0" if name.endswith("0") else f"{name}{axis}": momentum[chosen, index]
+    columns: dict[str, NDArray] = {
+        f"{name[:-1]}{axis}0" if name.endswith("0") else f"{name}{axis}": momentum[:, index]
         for name, momentum in momenta.items()
         for index, axis in enumerate("xyz")
     }
     columns |= {
-        "esec": detector.sector(polar(electron[chosen])[2]),
-        "psec": detector.sector(polar(proton[chosen])[2]),
-        "status": np.where(central[chosen], CENTRAL, FORWARD),
-        "meson": np.full(np.count_nonzero(chosen), code),
+        "esec": detector.sector(polar(found.electron)[2]),
+        "psec": detector.sector(polar(found.proton)[2]),
+        "status": np.where(found.central, CENTRAL, FORWARD),
+        "meson": np.full(len(found.central), code),
     }
     return columns

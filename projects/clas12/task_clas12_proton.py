@@ -49,6 +49,12 @@ class Settings(RunSettings):
     patience: int = setting(0, "epochs without improvement after which the training ends; 0: never", least=0)
 
 
+#: What every estimator answers.
+_ANSWERS = {
+    "dlogp": {"unit": "", "meaning": "correction of the logarithm of the proton's momentum"},
+    "dmm2": {"unit": "GeV2", "meaning": "change of the squared missing mass by it"},
+}
+
 #: What 0 stands for.
 _OWN = {
     "default": {"width": 64, "depth": 3, "rate": 4e-3, "mm2_weight": 0.0},
@@ -73,9 +79,10 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
     }
     network = Regression(
         COLUMNS,
-        ("dlogp", "dmm2"),
+        tuple(_ANSWERS),
         partial(train_network, Architecture(settings.network, **chosen)),
         simulated=0 if settings.data else settings.network_events,
+        told=_ANSWERS,
         examples=lambda sample: examples(sample).learnt,
     )
     forest = [Forest(settings.trees)] if settings.trees else []
@@ -113,7 +120,7 @@ TASK = Task(
             "epochs": 8,
             "batch": 256,
         },
-        "seed": {"network": "seed", "network_events": 80_000, "epochs": 12, "batch": 256},
+        "seed": {"network": "seed", "network_events": 40_000, "epochs": 10, "batch": 128},
     },
     simulate=_simulate,
     estimators=_estimators,

@@ -68,12 +68,14 @@ def test_graph_says_the_same_as_onnx(kind: str, tmp_path: Path) -> None:
     """Scalings, angles and kinematics are all in the file; ONNX has no expm1, and no captured constants."""
     sample = simulate(300, 0.25, 4)
     network = build(architecture(kind), *events.of(sample).learnt)
-    estimator = Regression(COLUMNS, ("dlogp", "dmm2"), lambda *_: network, model=network)
+    told = {"dmm2": {"unit": "GeV2", "meaning": "change"}}
+    estimator = Regression(COLUMNS, ("dlogp", "dmm2"), lambda *_: network, told=told, model=network)
     written = estimator.portable(tmp_path)
-    graph, prepare, _ = keras_predictor.graph({name: str(path) for name, path in written.files.items()})
+    graph, prepare, meaning = keras_predictor.graph({name: str(path) for name, path in written.files.items()})
     onnx_graph.convert(graph, tmp_path / "network.onnx")
     inputs, usable = prepare({name: sample[name] for name in written.inputs})
     assert usable.all()
+    assert meaning == {"columns": {"of": list(COLUMNS)}, "dlogp": {"of": ["dlogp"]}, **told}
     found, wanted = onnx_graph.answers(tmp_path / "network.onnx", inputs), estimator.predict(sample)
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, atol=5e-6)

@@ -166,3 +166,9 @@ def test_networks_have_sizes_of_their_own() -> None:
         settings = resolve(TASK.settings, TASK.presets, {"network": name})
         (plan,) = TASK.estimators(settings)[-1].train.args  # type: ignore[attr-defined]
         assert (plan.width, plan.depth, plan.mm2_weight) == wanted
+
+
+def test_answers_have_units() -> None:
+    """They are no columns of the file, so that an export can only know it from here."""
+    network = TASK.estimators(resolve(TASK.settings, TASK.presets, {}))[-1]
+    assert set(network.told) == set(network.targets) == {"dlogp", "dmm2"}  # type: ignore[attr-defined]
