@@ -23,6 +23,7 @@ from tracking.predictions import PredictionTable
 from tracking.provenance import versions
 from tracking.recall import settings_of
 from tracking.recorder import Recorder, recording
+from tracking.residual_table import ResidualTable
 from tracking.runs import CannotRecord, active
 
 __all__ = ["EXAMPLE", "SUBJECT", "answers_of", "evidence_of", "perform", "recorded", "run", "unseen"]
@@ -146,7 +147,8 @@ def perform(
     found = {name: finding.table for name, finding in findings.items()}
     for table in found.values():
         print(f"\n{table}")
-    recorder.record(evidence, pictures, answers_of(task, events.test, judged), found)
+    kept = ResidualTable(judged.residuals, events.test.sha256)
+    recorder.record(evidence, pictures, answers_of(task, events.test, judged), found, kept)
     if not register:
         return None, judged
     return _register(task, recorder, folder / "model", events.test, judged, evidence), judged

@@ -18,6 +18,7 @@ from registry.frozen import identities
 from tracking.figures import figures
 from tracking.models import log_model
 from tracking.recorder import recording
+from tracking.residual_table import ResidualTable
 
 __all__ = ["ensure", "register"]
 
@@ -58,8 +59,9 @@ def register(
             judged = judge(task, settings, events, Bench(seed=events.seed, scratch=scratch), say=say)
             evidence = evidence_of(task, settings, events.test, judged, next(iter(judged.estimators)))
             recorder.record(
-                evidence, figures(evidence, judged.residuals), answers_of(task, events.test, judged)
-            )
+                evidence, figures(evidence, judged.residuals), answers_of(task, events.test, judged),
+                residuals=ResidualTable(judged.residuals, events.test.sha256),
+            )  # fmt: skip
             few = events.test.select(EXAMPLE)
             for estimator in judged.estimators.values():
                 uri = log_model(
