@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from projects.commands import declared, searching
+from projects.commands import declared, searching, serving
 from projects.task import BadInput
 
 __all__ = ["main"]
@@ -25,7 +25,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 EXPECTED = {
     "projects.parity": "Disagrees",
     "projects.training": "Diverged",
-    "registry.database": "Unreachable",
+    "tracking.database": "Unreachable",
     "registry.journal": "Conflict",
     "tracking.runs": "CannotRecord",
 }
@@ -82,7 +82,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
 
 
-for command in (*searching.COMMANDS, *declared.COMMANDS):
+for command in (*searching.COMMANDS, *declared.COMMANDS, *serving.COMMANDS):
     main.add_command(command)
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from registry import versions
-from registry.database import locate, opened
 from registry.journal import Conflict, Journal, verify
 from registry.state import Entry, State
 from registry.verdict import Verdict
+from tracking.database import locate, opened
 
 __all__ = ["BASELINE", "CHAMPION", "PREVIOUS", "Registry", "aliases", "opened_registry"]
 

@@ -51,7 +51,7 @@ class Journal:
     Parameters
     ----------
     engine : sqlalchemy.Engine
-        From `registry.database.opened`.
+        From `tracking.database.opened`.
     """
 
     engine: sa.Engine

@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from registry import modelfiles
 from tracking.evidence import Evidence
+from tracking.indexing import index, registered
 from tracking.recorder import Recorder
 from tracking.runs import active
 from tracking.tables import headline
@@ -53,6 +54,7 @@ def register(
     _model(client, task)
     for version in client.search_model_versions(f"name='{task}' and run_id='{run_id}'"):
         if version.tags.get("estimator") == estimator:
+            registered(run_id, estimator, int(version.version))
             return int(version.version)
     files = Path(mlflow.artifacts.download_artifacts(model_uri))
     tags = {
@@ -70,6 +72,7 @@ def register(
         description=_description(evidence),
         model_id=mlflow.models.get_model_info(model_uri).model_id,
     )
+    registered(run_id, estimator, int(made.version))
     return int(made.version)
 
 
@@ -122,6 +125,7 @@ def adopt(task: str, arrival: Arrival) -> int:
         Recorder(run_id).metrics(arrival.evidence.metrics())
         for where, folder in arrival.folders.items():
             client.log_artifacts(run_id, str(folder), where)
+        index(run_id, arrival.evidence)
         _model(client, task)
         made = client.create_model_version(
             name=task,
@@ -130,6 +134,7 @@ def adopt(task: str, arrival: Arrival) -> int:
             tags=dict(arrival.tags),
             description=arrival.description.replace("{run}", run_id)[:LONGEST_DESCRIPTION],
         )
+        registered(run_id, arrival.tags["estimator"], int(made.version))
     return int(made.version)
 
 

@@ -22,6 +22,7 @@ from tracking import checkpoints, report
 from tracking.curves import Curves, Point
 from tracking.datasets import Recorded
 from tracking.evidence import Evidence
+from tracking.indexing import index
 from tracking.links import run_page
 from tracking.predictions import PredictionTable
 from tracking.provenance import commit
@@ -191,7 +192,7 @@ class Recorder:
         findings: Mapping[str, str] | None = None,
         residuals: ResidualTable | None = None,
     ) -> None:
-        """Metrics, artifacts and the description of the run.
+        """Metrics, artifacts and the description of the run; at last its place in the index.
 
         Everything is first written to a local folder. If the store fails, that folder is kept.
 
@@ -222,6 +223,7 @@ class Recorder:
                 notes = list((findings or {}).values())
                 text = report.description(evidence, list(figures), self.run_id, LONGEST_TAG, notes)
                 self.tag("mlflow.note.content", text)
+                index(self.run_id, evidence)
             except Exception as error:
                 raise CannotRecord(
                     f"{self.where} could not be stored ({one_line(error)}); {self._keep(folder)}"

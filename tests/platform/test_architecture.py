@@ -22,6 +22,7 @@ FACING_MLFLOW = {
     "tracking.datasets",
     "tracking.environment",
     "tracking.experiment",
+    "tracking.indexing",
     "tracking.models",
     "tracking.recall",
     "tracking.recorder",

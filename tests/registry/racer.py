@@ -13,9 +13,9 @@ import sys
 os.environ["MLFLOW_TRACKING_URI"] = sys.argv[1]
 
 from registry.champions import Registry
-from registry.database import opened
 from registry.journal import Conflict, Journal
 from registry.verdict import PROMOTE, Verdict
+from tracking.database import opened
 
 
 def verdict(version: int) -> Verdict:

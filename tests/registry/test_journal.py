@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from registry import modelfiles, versions
 from registry.champions import Registry, aliases
-from registry.database import VARIABLE, Unreachable, locate, opened
 from registry.journal import Conflict, Journal, digest, verify
 from registry.state import Entry, State, moment, state
+from tracking.database import VARIABLE, Unreachable, locate, opened
 
 VERDICT = "ab" * 32
 RACER = Path(__file__).with_name("racer.py")
@@ -200,7 +200,7 @@ def test_of_two_racing_processes_one_wins(
 def test_notes_of_racing_processes_are_all_kept(database: str) -> None:
     """Notes expect nothing: who finds the number taken takes the next one."""
     code = (
-        "import sys; from registry.database import opened; from registry.journal import Journal\n"
+        "import sys; from tracking.database import opened; from registry.journal import Journal\n"
         "with opened(sys.argv[1]) as engine:\n"
         "    for _ in range(20): Journal(engine).note('toy', 'look', 1, {})"
     )

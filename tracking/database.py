@@ -1,7 +1,8 @@
-"""The database of the journal: where it is, how it is opened, and its tables brought up to date.
+"""The database of journal and index: where it is, how it is opened, and its tables brought up to date.
 
 It is the database of the tracking store where that is one (``sqlite:///mlflow.db``, PostgreSQL), in tables
-of its own; behind a tracking server its address is the variable ``SHASHLIK_DATABASE``.
+of its own with one chain of migrations. Behind a tracking server of ``shashlik server`` nobody but the
+server needs it; behind another one its address is the variable ``SHASHLIK_DATABASE``.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ LOCK = 4_872_931
 
 
 class Unreachable(RuntimeError):
-    """There is no database to keep the journal in. Its text is the one line that a user reads."""
+    """There is no database to keep journal and index in. Its text is the one line that a user reads."""
 
 
 def locate(tracking_uri: str) -> str:
-    """Address of the journal's database.
+    """Address of the database.
 
     Raises
     ------
@@ -42,14 +43,14 @@ def locate(tracking_uri: str) -> str:
     if tracking_uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql"):
         return tracking_uri
     raise Unreachable(
-        f"{tracking_uri} is no database, and the journal of promotions needs one: set {VARIABLE}, "
-        "for example to postgresql+psycopg://user:password@host/shashlik"
+        f"{tracking_uri} is no database, and the journal of promotions needs one: start 'shashlik server' "
+        f"there, or set {VARIABLE}, for example to postgresql+psycopg://user:password@host/shashlik"
     )
 
 
 @contextmanager
 def opened(address: str) -> Iterator[Engine]:
-    """An engine on the journal's database, whose tables are there and up to date."""
+    """An engine on the database, whose tables are there and up to date."""
     engine = create_engine(address, connect_args=_arguments(address))
     try:
         if engine.dialect.name == "sqlite":

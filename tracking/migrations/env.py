@@ -1,4 +1,4 @@
-"""How alembic reaches the journal's database: through the connection that `registry.database` hands over."""
+"""How alembic reaches the database: through the connection that `tracking.database` hands over."""
 
 from __future__ import annotations
 

@@ -1,0 +1,225 @@
+"""The index in a database: evidence goes in whole, and comes out by one query."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, TypeVar, get_type_hints
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from tracking.evidence import Evidence
+from tracking.index.ranking import ordered, ranking
+from tracking.index.records import TEST, Estimator, Head, Line, Origin, Ratio, Selection, Standing, Statistic
+from tracking.index.rows import head, parts
+from tracking.index.tables import EVIDENCE, MLFLOW_RUNS, MLFLOW_TAGS, PARTS
+
+__all__ = ["DirectIndex"]
+
+#: What one statement of SQLite may have as parameters, with room to spare.
+MOST_NAMED = 10_000
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class DirectIndex:
+    """The index, asked without anything in between.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        From `tracking.database.opened`.
+    """
+
+    engine: sa.Engine
+
+    def put(self, origin: Origin, evidence: Evidence) -> None:
+        """Index evidence, in place of what the same artifact of the run held before."""
+        same = sa.and_(EVIDENCE.c.run == origin.run, EVIDENCE.c.artifact == origin.artifact)
+        try:
+            self._put(same, origin, evidence)
+        except IntegrityError:
+            # Somebody else put the same in the meantime; what is there is replaced as any other.
+            self._put(same, origin, evidence)
+
+    def assign(self, run: str, estimator: str, version: int) -> None:
+        """Note that an estimator of a run became a version of its task's registered model."""
+        table = PARTS[Estimator]
+        mine = sa.select(EVIDENCE.c.id).where(EVIDENCE.c.run == run, EVIDENCE.c.sample == TEST)
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.evidence.in_(mine), table.c.estimator == estimator)
+                .values(version=version)
+            )
+
+    def drop(self, runs: Collection[str]) -> None:
+        """Forget all evidence of these runs."""
+        with self.engine.begin() as connection:
+            for some in _portions(sorted(runs)):
+                _drop(connection, EVIDENCE.c.run.in_(some))
+
+    def runs(self) -> set[str]:
+        """Runs that have evidence here."""
+        with self.engine.begin() as connection:
+            return set(connection.scalars(sa.select(EVIDENCE.c.run).distinct()))
+
+    def heads(self, selection: Selection) -> tuple[Head, ...]:
+        """Evidence that is asked for, the newest first."""
+        query = self._selected(sa.select(EVIDENCE), selection)
+        return self._read(Head, query.order_by(EVIDENCE.c.time.desc(), EVIDENCE.c.id.desc()))
+
+    def leaderboard(
+        self,
+        selection: Selection,
+        quantity: str,
+        statistic: str,
+        *,
+        descending: bool = False,
+        subjects: bool = False,
+        once: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[Standing, ...]:
+        """Estimators by one of their overall numbers.
+
+        Parameters
+        ----------
+        selection : Selection
+        quantity : str
+            Of the number; empty for one that belongs to no quantity.
+        statistic : str
+            A column of `Line` or the name of a `Statistic`.
+        descending : bool
+            Whether the largest comes first. Those without the number come last either way.
+        subjects : bool
+            Leave out all but the subjects of evidence.
+        once : bool
+            Registered versions alone, each of them once: from the newest evidence whose subject it is, else
+            from the newest.
+        limit, offset : int
+            How many, and how many are skipped.
+        """
+        query = self._selected(ranking(quantity, statistic, subjects, once), selection)
+        query = ordered(query, descending, once).limit(limit).offset(offset)
+        with self.engine.begin() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(
+            Standing(
+                _record(Head, row),
+                row["estimator"],
+                row["version"],
+                *(math.nan if row[part] is None else row[part] for part in ("value", "err", "low", "high")),
+            )
+            for row in rows
+        )
+
+    def estimators(self, evidence: Collection[int]) -> tuple[Estimator, ...]:
+        """Estimators of these evidences, each in its order."""
+        return self._parts(Estimator, evidence, "evidence", "position")
+
+    def lines(
+        self, evidence: Collection[int], quantity: str | None = None, binning: str | None = None
+    ) -> tuple[Line, ...]:
+        """Resolutions of these evidences, by binning, bin, quantity; `binning` is empty for the overall."""
+        wanted = {"quantity": quantity, "binning": binning}
+        return self._parts(
+            Line, evidence, "evidence", "binning", "bin", "quantity", "estimator", wanted=wanted
+        )
+
+    def ratios(self, evidence: Collection[int]) -> tuple[Ratio, ...]:
+        """Overall ratios of these evidences' subjects to all others."""
+        return self._parts(Ratio, evidence, "evidence", "quantity", "statistic", "reference")
+
+    def statistics(self, evidence: Collection[int]) -> tuple[Statistic, ...]:
+        """All other overall numbers of these evidences."""
+        return self._parts(Statistic, evidence, "evidence", "quantity", "statistic", "estimator")
+
+    @cached_property
+    def _beside_mlflow(self) -> bool:
+        return sa.inspect(self.engine).has_table(MLFLOW_RUNS.name)
+
+    def _put(self, same: sa.ColumnElement[bool], origin: Origin, evidence: Evidence) -> None:
+        with self.engine.begin() as connection:
+            _drop(connection, same)
+            values = asdict(head(origin, evidence))
+            del values["id"]
+            insert = sa.insert(EVIDENCE).values(**values).returning(EVIDENCE.c.id)
+            number = connection.execute(insert).scalar_one()
+            rows: dict[type, list[dict[str, Any]]] = {record: [] for record in PARTS}
+            for part in parts(evidence, origin.versions, number):
+                rows[type(part)].append({name: _stored(value) for name, value in asdict(part).items()})
+            for record, found in rows.items():
+                if found:
+                    connection.execute(sa.insert(PARTS[record]), found)
+
+    def _selected(self, query: sa.Select, selection: Selection) -> sa.Select:
+        of = EVIDENCE.c
+        for name in ("task", "sample", "sample_sha256", "kind", "user"):
+            if value := getattr(selection, name):
+                query = query.where(of[name] == value)
+        if selection.since:
+            query = query.where(of.time >= selection.since)
+        if selection.until:
+            query = query.where(of.time < selection.until)
+        if selection.runs:
+            query = query.where(of.run.in_(selection.runs))
+        if selection.experiments is not None:
+            query = query.where(of.experiment.in_(selection.experiments))
+        if self._beside_mlflow:
+            gone = sa.select(sa.literal(1)).where(
+                MLFLOW_RUNS.c.run_uuid == of.run, MLFLOW_RUNS.c.lifecycle_stage != "active"
+            )
+            query = query.where(~gone.exists())
+        for name, value in selection.tags.items():
+            has = sa.select(sa.literal(1)).where(
+                MLFLOW_TAGS.c.run_uuid == of.run, MLFLOW_TAGS.c.key == name, MLFLOW_TAGS.c.value == value
+            )
+            query = query.where(has.exists() if self._beside_mlflow else sa.false())
+        return query
+
+    def _parts(
+        self, record: type[Record], evidence: Collection[int], *order: str, wanted: Any = None
+    ) -> tuple[Record, ...]:
+        table = PARTS[record]
+        query = sa.select(table).where(table.c.evidence.in_(sorted(set(evidence))))
+        for name, value in (wanted or {}).items():
+            if value is not None:
+                query = query.where(table.c[name] == value)
+        return self._read(record, query.order_by(*(table.c[name] for name in order)))
+
+    def _read(self, record: type[Record], query: sa.Select) -> tuple[Record, ...]:
+        with self.engine.begin() as connection:
+            return tuple(_record(record, row) for row in connection.execute(query).mappings())
+
+
+def _drop(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
+    old = sa.select(EVIDENCE.c.id).where(which)
+    for table in PARTS.values():
+        connection.execute(sa.delete(table).where(table.c.evidence.in_(old)))
+    connection.execute(sa.delete(EVIDENCE).where(which))
+
+
+def _stored(value: Any) -> Any:
+    """NaN is no value in a database: SQLite would make it one of its own, and orders would differ."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _record(record: type[Record], row: Any) -> Record:
+    """A record from a row that has its columns, and may have others."""
+    hints = get_type_hints(record)
+    return record(
+        **{
+            name: math.nan if row[name] is None and kind is float else row[name]
+            for name, kind in hints.items()
+        }
+    )
+
+
+def _portions(names: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(names), MOST_NAMED):
+        yield names[start : start + MOST_NAMED]
