@@ -1,0 +1,117 @@
+"""From what an address names (``v7``, ``champion``, a run, an estimator of a run) to who takes part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from registry.server.pages import overview, sources
+from registry.server.pages.combined import Contestant
+from registry.server.pages.look import Refused
+from registry.state import State
+from tracking.index.direct import DirectIndex
+from tracking.index.records import TEST, Head, Selection
+
+__all__ = ["MOST", "Entrant", "entrants"]
+
+#: More than these nobody can tell apart in a figure.
+MOST = 12
+_VERSION = re.compile(r"@?v?(\d{1,9})")
+_RUN = re.compile(r"([0-9a-f]{32})(?::(.{1,200}))?")
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Somebody who takes part, with where the numbers come from.
+
+    Parameters
+    ----------
+    contestant : Contestant
+    head : Head
+        The evidence in the index.
+    version : int or None
+        If it is registered.
+    role : str
+        ``champion``, ``baseline-...`` or empty.
+    """
+
+    contestant: Contestant
+    head: Head
+    version: int | None
+    role: str
+
+
+def entrants(
+    index: DirectIndex, selection: Selection, references: Sequence[str], state: State
+) -> tuple[Entrant, ...]:
+    """All that are named, each once, in their order.
+
+    Raises
+    ------
+    Refused
+        If one is not there, or too many are named.
+    """
+    wanted = list(dict.fromkeys(text.strip() for text in references if text.strip()))
+    if len(wanted) > MOST:
+        raise Refused(400, f"{len(wanted)} are named; at most {MOST} can be compared at a time")
+    found: dict[str, Entrant] = {}
+    for text in wanted:
+        one = _entrant(index, selection, text, state)
+        found.setdefault(one.contestant.reference, one)
+    return tuple(_labelled(list(found.values())))
+
+
+def _entrant(index: DirectIndex, selection: Selection, text: str, state: State) -> Entrant:
+    where = "their own test events" if selection.sample == TEST else f"{selection.sample} events"
+    if run := _RUN.fullmatch(text):
+        heads = overview.newest(index, replace(selection, runs=(run[1],)))
+        if not heads:
+            raise Refused(404, f"run {run[1]} has no evidence of {selection.task} on {where}")
+        head, name = heads[0], run[2] or heads[0].subject
+        reference = run[1] if name == head.subject else f"{run[1]}:{name}"
+        return _made(head, name, reference, f"{name} {head.run[:7]}", None, "")
+    roles = {"champion": state.champion, "previous": state.previous}
+    roles |= {f"baseline-{name}": number for name, number in state.baselines.items()}
+    plain = text.removeprefix("@")
+    number = _VERSION.fullmatch(text)
+    if number is None and plain not in roles:
+        known = ", ".join(["champion", *(f"baseline-{name}" for name in state.baselines)])
+        raise Refused(
+            404,
+            f"there is no {text[:60]!r} of {selection.task}; give v7, {known}, the id of a run, or id:estimator",
+        )
+    version = int(number[1]) if number else roles[plain]
+    if version is None:
+        raise Refused(404, f"{selection.task} has no {plain} yet")
+    found = overview.of_version(index, selection, version)
+    if found is None:
+        hint = "" if selection.sample == TEST else f"; 'shashlik promote {selection.task}' judges it there"
+        raise Refused(404, f"version {version} of {selection.task} has no evidence on {where}{hint}")
+    head, name = found
+    role = next((role for role, there in roles.items() if there == version), "")
+    label = role.removeprefix("baseline-") if role.startswith("baseline-") else f"v{version}"
+    return _made(head, name, f"v{version}", label, version, role)
+
+
+def _made(head: Head, name: str, reference: str, label: str, version: int | None, role: str) -> Entrant:
+    try:
+        evidence = sources.evidence(head)
+    except sources.Missing as error:
+        raise Refused(404, f"the numbers of {label} are gone: {error}") from error
+    if name not in evidence.estimators:
+        raise Refused(404, f"run {head.run} judged no {name[:60]!r}; it has {', '.join(evidence.estimators)}")
+    return Entrant(Contestant(label, reference, name, evidence, head.run), head, version, role)
+
+
+def _labelled(found: Sequence[Entrant]) -> Sequence[Entrant]:
+    """Labels told apart, and estimators of one run alone called as the run calls them."""
+    labels = [one.contestant.label for one in found]
+    if len({one.head.id for one in found}) == 1 and all(one.version is None for one in found):
+        labels = [one.contestant.estimator for one in found]
+    return [
+        replace(one, contestant=replace(
+            one.contestant, label=label if labels.count(label) == 1 else f"{label} {one.contestant.reference[:12]}"
+        ))
+        for one, label in zip(found, labels, strict=True)
+    ]  # fmt: skip
