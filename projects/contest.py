@@ -16,12 +16,17 @@ from registry import frozen, modelfiles, versions
 from registry.frozen import Frozen
 from registry.gate import Contestant
 from registry.versions import Version
+from tracking.evidence import Evidence, Facts
+from tracking.judge import build
 from tracking.models import Predict, load
+from tracking.provenance import versions as packages
 from tracking.residuals import Residuals
 from tracking.runs import CannotRecord
 
-__all__ = ["Entrant", "enter", "frozen_sample", "predict_all"]
+__all__ = ["Entrant", "called", "enter", "frozen_sample", "predict_all", "ranked"]
 
+#: Seed of the bootstrap: the same versions on the same sample give the same evidence.
+SEED = 20_260_101
 #: Events in one call of a model.
 CHUNK = 20_000
 #: Events that are predicted before the clock starts: they compile.
@@ -108,3 +113,23 @@ def enter(task: Task, version: Version, name: str, sample: Sample) -> Entrant:
         modelfiles.sha256(folder),
     )
     return Entrant(version, predictions, contestant)
+
+
+def called(version: Version) -> str:
+    """Name of a version in evidence on a frozen sample; `tracking.indexing` reads its number from it."""
+    return f"v{version.number}-{version.estimator}"
+
+
+def ranked(task: Task, kept: Frozen, sample: Sample, entrants: Sequence[Entrant]) -> Evidence:
+    """Evidence of several versions on a frozen sample; the first is compared with all others."""
+    found = {called(entrant.version): entrant for entrant in entrants}
+    facts = Facts(
+        task.name, kept.sha256, f"frozen sample {kept.version}: {kept.source}", len(sample),
+        entrants[0].residuals.shape[1], SEED, packages(),
+    )  # fmt: skip
+    return build(
+        {name: one.residuals for name, one in found.items()}, task.quantities, task.binnings,
+        facts=facts, seed=SEED, subject=next(iter(found)),
+        ns_per_event={name: one.contestant.ns_per_event for name, one in found.items()},
+        extra=task.extra_metrics(sample, {name: one.predictions for name, one in found.items()}),
+    )  # fmt: skip

@@ -22,20 +22,24 @@ from tracking.evidence import Evidence, from_json
 from tracking.index.direct import DirectIndex
 from tracking.index.protocol import Index
 from tracking.index.records import TEST, Origin, frozen
-from tracking.runs import one_line
+from tracking.runs import CannotRecord, one_line
 
-__all__ = ["EVIDENCE", "index", "judged", "opened_index", "rebuild", "registered"]
+__all__ = [
+    "COMPARED", "EVIDENCE", "GATE", "index", "judged", "keep", "opened_index", "rebuild", "registered",
+]  # fmt: skip
 
-#: Where a run keeps its evidence, and that of its registered versions on frozen samples.
+#: Where a run keeps its evidence, and that of its registered versions on frozen samples: of the last time
+#: that the gate saw them, which has all baselines in it, and of the last comparison that was asked for.
 EVIDENCE, JUDGED = "evidence/evidence.json", "judged"
+GATE, COMPARED = "gate.json", "compared.json"
 #: Names of estimators in evidence on a frozen sample.
 _VERSION = re.compile(r"v(\d+)-.*")
 _PAGE = 1000
 
 
-def judged(number: int) -> str:
+def judged(number: int, file: str) -> str:
     """Where a run keeps the evidence on a frozen sample."""
-    return f"{JUDGED}/frozen-{number}/evidence.json"
+    return f"{JUDGED}/frozen-{number}/{file}"
 
 
 @contextmanager
@@ -55,6 +59,21 @@ def index(run_id: str, evidence: Evidence, artifact: str = EVIDENCE) -> None:
     """Index evidence that is an artifact of a run; if that fails, say so and go on."""
     with _let_off(run_id), opened_index() as found:
         found.put(_origin(MlflowClient().get_run(run_id), artifact, evidence, {}), evidence)
+
+
+def keep(run_id: str, evidence: Evidence, artifact: str) -> None:
+    """Keep evidence as one more artifact of a run, and index it.
+
+    Raises
+    ------
+    CannotRecord
+        If the store does not take it.
+    """
+    try:
+        MlflowClient().log_text(run_id, evidence.to_json(), artifact)
+    except (MlflowException, OSError) as error:
+        raise CannotRecord(f"{artifact} of run {run_id} could not be stored ({one_line(error)})") from error
+    index(run_id, evidence, artifact)
 
 
 def registered(run_id: str, estimator: str, version: int) -> None:
@@ -143,7 +162,7 @@ def _artifacts(client: MlflowClient, run: Run) -> Iterator[str]:
         if any(file.path == EVIDENCE for file in client.list_artifacts(run.info.run_id, "evidence")):
             yield EVIDENCE
         for folder in client.list_artifacts(run.info.run_id, JUDGED):
-            yield f"{folder.path}/evidence.json"
+            yield from (file.path for file in client.list_artifacts(run.info.run_id, folder.path))
 
 
 def _versions() -> dict[str, dict[str, int]]:

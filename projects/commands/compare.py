@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from projects.commands import freeze
-from projects.contest import enter, frozen_sample
+from projects.contest import called, enter, frozen_sample, ranked
 from projects.task import BadInput, Task
 from registry import versions
 from registry.champions import Registry
-from tracking.evidence import Evidence, Facts
+from tracking.evidence import Evidence
 from tracking.figures import figures
-from tracking.judge import build
-from tracking.provenance import versions as packages
+from tracking.indexing import COMPARED, judged, keep
 from tracking.report import RESOLUTION
 
 __all__ = ["compare"]
@@ -34,6 +33,11 @@ def compare(
     folder : pathlib.Path, optional
         Where figures are written.
 
+    Returns
+    -------
+    Evidence
+        It is kept with the run of the first version, too, so that leaderboards have all of them.
+
     Raises
     ------
     BadInput
@@ -46,22 +50,11 @@ def compare(
     sample = frozen_sample(task, kept)
     found = {}
     for number, text in chosen.items():
-        version = versions.find(task.name, str(number))
-        name = (
-            f"v{number}-{version.estimator}" if text.removeprefix("v").isdigit() or len(text) == 32 else text
-        )
-        found[name] = enter(task, version, name, sample)
-        say(f"{name}: asked about {len(sample)} frozen events")
-    facts = Facts(
-        task.name, kept.sha256, f"frozen sample {kept.version}: {kept.source}", len(sample),
-        next(iter(found.values())).residuals.shape[1], freeze.SEED, packages(),
-    )  # fmt: skip
-    evidence = build(
-        {name: one.residuals for name, one in found.items()}, task.quantities, task.binnings,
-        facts=facts, seed=freeze.SEED, subject=next(iter(found)),
-        ns_per_event={name: one.contestant.ns_per_event for name, one in found.items()},
-        extra=task.extra_metrics(sample, {name: one.predictions for name, one in found.items()}),
-    )  # fmt: skip
+        entrant = enter(task, versions.find(task.name, str(number)), text, sample)
+        found[called(entrant.version)] = entrant
+        say(f"{called(entrant.version)} ({text}): asked about {len(sample)} frozen events")
+    evidence = ranked(task, kept, sample, list(found.values()))
+    keep(next(iter(found.values())).version.run_id, evidence, judged(kept.version, COMPARED))
     registry.note(task.name, "look", None, {"decision": "compare", "versions": list(chosen)})
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from projects.commands import baselines, freeze
-from projects.contest import WARM, Entrant, enter, frozen_sample, predict_all
+from projects.contest import SEED, WARM, Entrant, enter, frozen_sample, predict_all, ranked
 from projects.task import BadInput, Sample, Task
 from registry import gate, lineage, versions
 from registry.card import card, ratios, summary
@@ -17,6 +17,7 @@ from registry.champions import CHAMPION, Registry
 from registry.frozen import Frozen
 from registry.verdict import Spread, Verdict
 from registry.versions import LONGEST_DESCRIPTION, Version
+from tracking.indexing import GATE, judged, keep
 from tracking.models import load
 from tracking.resolution import resolution
 from tracking.rule import Rule
@@ -26,8 +27,6 @@ __all__ = ["candidates", "promote"]
 
 #: Trainings with other seeds that are looked for, to show beside the interval what the seed alone does.
 SEEDS = 3
-#: Seed of the gate's bootstrap: the same candidate on the same sample gets the same verdict.
-SEED = 20_260_101
 
 
 def candidates(task: str) -> list[Version]:
@@ -73,7 +72,7 @@ def promote(
         raise BadInput(f"{candidate.name} is the champion of {task.name} already")
     kept = freeze.ensure(registry, task.name)
     rivals = baselines.ensure(registry, task)
-    verdict, entrant, sample = _verdict(
+    verdict, entrants, sample = _verdict(
         registry, task, task.rule, candidate, expected, rivals, kept, seeds, say
     )
     details = {
@@ -83,9 +82,11 @@ def promote(
     }
     registry.note(task.name, "look", candidate.number, details, verdict.sha256)
     where = _keep(candidate, verdict)
+    if sample is not None:
+        say(f"the places of {len(entrants)} versions on the frozen sample are counted")
+        keep(candidate.run_id, ranked(task, kept, sample, entrants), judged(kept.version, GATE))
     if verdict.promoted and not look:
-        assert entrant is not None
-        registry.promote(verdict, candidate.number, expected, _same(entrant, sample))
+        registry.promote(verdict, candidate.number, expected, _same(entrants[0], sample))
     picture = f"/get-artifact?path={where}/ratios.png&run_uuid={candidate.run_id}" if verdict.claims else ""
     text = summary(verdict, picture, LONGEST_DESCRIPTION)
     tags = {"verdict": verdict.decision, "verdict.sha256": verdict.sha256}
@@ -105,8 +106,11 @@ def _candidate(task: str, reference: str) -> Version:
 def _verdict(
     registry: Registry, task: Task, rule: Rule, candidate: Version, expected: int | None,
     rivals: dict[str, int], kept: Frozen, seeds: int, say: Callable[[str], object],
-) -> tuple[Verdict, Entrant | None, Sample | None]:  # fmt: skip
-    """The verdict, never an exception: what goes wrong must not promote, and must be on record."""
+) -> tuple[Verdict, list[Entrant], Sample | None]:  # fmt: skip
+    """The verdict, never an exception: what goes wrong must not promote, and must be on record.
+
+    With it come those that were judged, the candidate first, and on what; both empty where nothing was.
+    """
     facts = {
         "task": task.name, "candidate": candidate.name, "sample_sha256": kept.sha256, "events": kept.events,
         "champion": "" if expected is None else f"version {expected}", "rule_sha256": rule.sha256,
@@ -114,7 +118,7 @@ def _verdict(
     }  # fmt: skip
     try:
         if trouble := _unclear(candidate, kept):
-            return gate.undecided(trouble, **facts), None, None
+            return gate.undecided(trouble, **facts), [], None
         sample = frozen_sample(task, kept)
         found: dict[str, Entrant] = {}
         wanted = {candidate.name: candidate.number}
@@ -132,9 +136,9 @@ def _verdict(
             trials=int(lineage.run_tags(candidate.run_id).get("search.trials", 0)),
             spreads=_spreads(task, candidate, found[candidate.name], sample, seeds, say),
         )  # fmt: skip
-        return verdict, found[candidate.name], sample
+        return verdict, list(found.values()), sample
     except Exception as error:
-        return gate.undecided(f"it could not be judged: {one_line(error)}", **facts), None, None
+        return gate.undecided(f"it could not be judged: {one_line(error)}", **facts), [], None
 
 
 def _spreads(

@@ -26,6 +26,8 @@ from projects import catalog, rootio
 from projects.__main__ import main
 from registry import modelfiles, versions
 from registry.champions import opened_registry
+from tracking.index.records import Selection, frozen
+from tracking.indexing import opened_index
 from tracking.models import load
 
 pytestmark = pytest.mark.filterwarnings(
@@ -122,8 +124,24 @@ def tamper(statement: str) -> None:
         connection.execute(sa.text(statement))
 
 
+def places() -> list[tuple[int | None, float, str]]:
+    """All versions on the frozen sample, the best first: version, core width, and whose evidence it is."""
+    with opened_index() as index:
+        found = index.leaderboard(Selection(task="toy", sample=frozen(1)), "t", "sigma", once=True)
+        return [(place.version, place.value, place.head.run) for place in found]
+
+
 def test_the_story(shell: Shell) -> None:
     story(shell)
+    ranked = places()
+    assert {version for version, *_ in ranked} == {1, 2, 3, 4, 5, 6}
+    assert [version for version, *_ in ranked[-2:]] == [2, 1], "baseline and the bad one, on the same events"
+    widths = {version: sigma for version, sigma, _ in ranked}
+    assert widths[4] == pytest.approx(np.sqrt(0.5), rel=0.03)
+    assert widths[2] == pytest.approx(1, rel=0.03)
+    assert all(run == run_of(version) for version, _, run in ranked if version and version != 2)
+    shell("index", "--rebuild")
+    assert places() == ranked
     tamper("UPDATE shashlik_journal SET version = 1 WHERE event = 'promote' AND version = 3")
     assert "was changed after it was written" in shell("history", "toy", "--verify", code=1).output
     train(shell, "good")
@@ -291,8 +309,9 @@ def test_the_verdict_shows_what_the_seed_does(promoted: Shell) -> None:
 
 def test_compare_shows_all(promoted: Shell, tmp_path: Path) -> None:
     told = promoted("compare", "champion,3", "baseline-first", "--out", str(tmp_path / "out")).output
-    assert "champion / v3-network" in told
-    assert "champion / baseline-first" in told
+    assert "v1-network (champion)" in told
+    assert "v1-network / v3-network" in told
+    assert "v1-network / v2-first" in told
     assert list((tmp_path / "out").glob("*.png"))
     assert "no version '99' of toy" in promoted("compare", "champion", "99", code=1).output
 

@@ -27,7 +27,8 @@ def ranking(quantity: str, statistic: str, subjects: bool, once: bool) -> sa.Sel
         subject_first = sa.case((who.estimator == EVIDENCE.c.subject, 0), else_=1)
         turn = sa.func.row_number().over(
             partition_by=(EVIDENCE.c.task, who.version),
-            order_by=(subject_first, EVIDENCE.c.time.desc(), EVIDENCE.c.id.desc()),
+            # Of one run the evidence of the gate, with all baselines, goes before other comparisons.
+            order_by=(subject_first, EVIDENCE.c.time.desc(), EVIDENCE.c.artifact.desc(), EVIDENCE.c.run),
         )
         columns.append(turn.label("turn"))
     of = number.table.c
