@@ -44,7 +44,8 @@ class Column:
         In its head.
     unit : str
     parts : tuple of str
-        Endings of its columns in a CSV file, e.g. ``("", "_err")``; empty for words.
+        Endings of its columns in a CSV file, e.g. ``("", "_err")``, or their names, ``("=chi2", "=ndf")``;
+        empty for words.
     sort : str
         What a page can be asked to sort by; empty where it cannot.
     meaning : str

@@ -27,7 +27,8 @@ _POWER = re.compile(r"^(?P<number>\(.*\)|[−\d.]+)e(?P<power>[−\d]+)$")
 
 def _flat(column: Column) -> Iterator[str]:
     stem = re.sub(r"[^\w/%]+", "_", column.head.replace("σ", "sigma").replace("μ", "mu").replace("µ", "u"))
-    yield from (f"{stem.strip('_')}{part}" for part in column.parts or ("",))
+    for part in column.parts or ("",):
+        yield part[1:] if part.startswith("=") else f"{stem.strip('_')}{part}"
 
 
 def _word(text: str) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tracking.residuals import Residuals
 
-__all__ = ["ResidualTable", "read", "write"]
+__all__ = ["ResidualTable", "beside", "read", "write"]
 
 VERSION = b"1"
 VARIABLE, FAILED = "true", "failed"
@@ -38,6 +38,17 @@ class ResidualTable:
 
     residuals: Mapping[str, Residuals]
     sha256: str
+
+
+def beside(evidence: str) -> str:
+    """Where a run keeps the residuals of the evidence that it has in an artifact.
+
+    Not in the folder of evidence on frozen samples, where every file is one.
+    """
+    folder, _, name = evidence.partition("/")
+    if folder == "evidence":
+        return "evidence/residuals.parquet"
+    return f"residuals/{name.removesuffix('.json')}.parquet"
 
 
 def write(table: ResidualTable, path: Path) -> None:

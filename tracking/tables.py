@@ -122,7 +122,7 @@ def resolution(evidence: Evidence) -> Table:
             )
     columns = (
         Column("quantity"), Column("estimator"), Column("μ", parts=ERROR), Column("σ", parts=ERROR),
-        Column("q68", parts=ERROR), Column("rms", parts=("",)), Column("χ²/ndf", parts=("_chi2", "_ndf")),
+        Column("q68", parts=ERROR), Column("rms", parts=("",)), Column("χ²/ndf", parts=("=chi2", "=ndf")),
         Column("beyond 3σ", parts=LIMITS),
     )  # fmt: skip
     return Table("Resolution", columns, tuple(rows))

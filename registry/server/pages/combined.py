@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from scipy.special import ndtri
 
 from tracking.evidence import Comparison, Count, Evidence, Row
@@ -198,5 +197,5 @@ def pulls(evidence: Evidence) -> tuple[Pull, ...]:
 
 
 def _pull(difference: float, *errors: float) -> float:
-    error = float(np.hypot(*errors))
+    error = math.hypot(*errors)
     return difference / error if error > 0 else math.nan

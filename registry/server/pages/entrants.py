@@ -79,7 +79,7 @@ def _entrant(index: DirectIndex, selection: Selection, text: str, state: State) 
         known = ", ".join(["champion", *(f"baseline-{name}" for name in state.baselines)])
         raise Refused(
             404,
-            f"there is no {text[:60]!r} of {selection.task}; give v7, {known}, the id of a run, or id:estimator",
+            f"there is no {text[:60]!r} of {selection.task}; give v7, {known}, a run's id, or id:estimator",
         )
     version = int(number[1]) if number else roles[plain]
     if version is None:
@@ -110,8 +110,10 @@ def _labelled(found: Sequence[Entrant]) -> Sequence[Entrant]:
     if len({one.head.id for one in found}) == 1 and all(one.version is None for one in found):
         labels = [one.contestant.estimator for one in found]
     return [
-        replace(one, contestant=replace(
-            one.contestant, label=label if labels.count(label) == 1 else f"{label} {one.contestant.reference[:12]}"
-        ))
+        replace(one, contestant=replace(one.contestant, label=_own(one, labels, label)))
         for one, label in zip(found, labels, strict=True)
-    ]  # fmt: skip
+    ]
+
+
+def _own(one: Entrant, labels: Sequence[str], label: str) -> str:
+    return label if labels.count(label) == 1 else f"{label} {one.contestant.reference[:12]}"

@@ -59,9 +59,10 @@ def told(entry: Entry) -> Told:
     what = (
         _DECIDED.get(decision, "looked at") if entry.event == "look" else _WHAT.get(entry.event, entry.event)
     )
+    verdict = decision if decision in _DECIDED and decision != "compare" else ""
     return Told(
         entry.number, entry.time, entry.actor, entry.event, entry.version, entry.previous, entry.verdict,
-        what, decision if decision in _DECIDED and decision != "compare" else "", tuple(_reasons(entry, more)),
+        what, verdict, tuple(_reasons(entry, more)),
     )  # fmt: skip
 
 

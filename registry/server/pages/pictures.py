@@ -111,9 +111,8 @@ def drawn(make: Callable[[], Figure], kind: str) -> bytes:
         If a label is no mathematics that can be set.
     """
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
-    options = {"svg.hashsalt": "shashlik", "svg.fonttype": "path"}
     out = io.BytesIO()
-    with _ONE_AT_A_TIME, matplotlib.rc_context(options):
+    with _ONE_AT_A_TIME, matplotlib.rc_context({"svg.hashsalt": "shashlik"}):
         make().savefig(out, format=kind, dpi=RESOLUTION, metadata=metadata)
     return out.getvalue()
 

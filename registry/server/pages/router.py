@@ -7,7 +7,6 @@ from fastapi import APIRouter
 from registry.server.pages.look import Refused
 from registry.server.pages.routes import compare, home, leaderboard, model, search
 from registry.server.pages.routing import pages
-from tracking.links import PAGES
 
 __all__ = ["router"]
 
@@ -19,6 +18,6 @@ def _nowhere(path: str) -> None:
     raise Refused(404, f"there is no page {path[:60]!r}: see all tasks")
 
 
-router = APIRouter(prefix=PAGES)
+router = APIRouter()
 for _one in (home.router, leaderboard.router, compare.router, model.router, search.router, _last):
     router.include_router(_one)

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from registry.server.pages.look import Refused, refusal
 from registry.server.pages.sources import Missing
+from tracking.links import PAGES
 from tracking.runs import CannotRecord
 
 __all__ = ["LONGEST_QUERY", "pages"]
@@ -45,4 +46,4 @@ class _Page(APIRoute):
 
 def pages() -> APIRouter:
     """A router of pages; they are for people, and no part of the OpenAPI."""
-    return APIRouter(route_class=_Page, include_in_schema=False)
+    return APIRouter(prefix=PAGES, route_class=_Page, include_in_schema=False)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tracking import pareto
 from tracking.cells import ERROR, Cell, Column, Table, measured, number
 from tracking.links import run_page
 from tracking.numbers import MISSING, plain
@@ -67,10 +68,11 @@ def from_csv(text: str) -> tuple[TrialRow, ...]:
         raise ValueError(f"the table of trials has no {', '.join(sorted(missing))}")
     rows = []
     for line in reader:
-        numbers = [_float(line[name]) for name in _FIXED[1:6]]
+        objective, error, speed, size, seconds = (_float(line[name]) for name in _FIXED[1:6])
+        values = {name: line[name] or "" for name in reader.fieldnames or () if name not in _FIXED}
         rows.append(TrialRow(
-            line["trial"], {name: line[name] or "" for name in reader.fieldnames or () if name not in _FIXED},
-            *numbers, line["status"] or "", line["failure"] or "", line["run_id"] or "",
+            line["trial"] or "", values, objective, error, speed, size, seconds, line["status"] or "",
+            line["failure"] or "", line["run_id"] or "",
         ))  # fmt: skip
     return tuple(rows[:MOST_TRIALS])
 
@@ -100,12 +102,8 @@ def varied(trials: Sequence[TrialRow]) -> list[str]:
 
 def front(trials: Sequence[TrialRow], cost: str) -> list[TrialRow]:
     """Trials that no other one beats in both objective and `cost`, the cheapest first."""
-    known = [trial for trial in trials if trial.done and math.isfinite(getattr(trial, cost))]
-    kept: list[TrialRow] = []
-    for trial in sorted(known, key=lambda trial: (getattr(trial, cost), trial.objective)):
-        if not kept or trial.objective < kept[-1].objective:
-            kept.append(trial)
-    return kept
+    done = (trial for trial in trials if trial.done)
+    return pareto.front(done, lambda trial: getattr(trial, cost), lambda trial: trial.objective)
 
 
 def table(trials: Sequence[TrialRow], experiment: str, most: int) -> Table:
@@ -121,8 +119,7 @@ def table(trials: Sequence[TrialRow], experiment: str, most: int) -> Table:
             measured(trial.objective, trial.error) if trial.done else Cell(MISSING, (math.nan, math.nan)),
             *(Cell(_value(trial.values.get(name, "")), (_float(trial.values.get(name)),)) for name in names),
             number(trial.ns_per_event / 1000),
-            Cell(f"{trial.parameters:.0f}" if math.isfinite(trial.parameters) else MISSING, (trial.parameters,)),
-            Cell(f"{trial.seconds:.0f}" if math.isfinite(trial.seconds) else MISSING, (trial.seconds,)),
+            _whole(trial.parameters), _whole(trial.seconds),
             Cell("Pareto" if trial.name in best else "", mark="badge") if trial.done
             else Cell(trial.failure or trial.status, mark="wrap"),
         ))  # fmt: skip
@@ -132,6 +129,10 @@ def table(trials: Sequence[TrialRow], experiment: str, most: int) -> Table:
         Column("weights", parts=("",)), Column("took", "s", ("",)), Column("note"),
     )  # fmt: skip
     return Table("Trials, the best first", columns, tuple(rows))
+
+
+def _whole(value: float) -> Cell:
+    return Cell(f"{value:.0f}" if math.isfinite(value) else MISSING, (value,))
 
 
 def _value(text: str) -> str:

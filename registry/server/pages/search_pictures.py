@@ -133,8 +133,10 @@ def _coordinates(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> F
     for place in range(len(columns)):
         axes.axvline(place, color="0.7", lw=0.8, zorder=0)
     for place, height, text in marks:
-        axes.annotate(literal(text), (place, height), xytext=(4, 0), textcoords="offset points", fontsize=8,
-                      va="center", bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1})  # fmt: skip
+        axes.annotate(
+            literal(text), (place, height), xytext=(4, 0), textcoords="offset points", fontsize=8,
+            va="center", bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
     axes.set_xticks(range(len(columns)), [*map(literal, names), "objective"], rotation=20, ha="right")
     axes.set_yticks([])
     axes.set_ylim(-0.06, 1.06)

@@ -37,7 +37,8 @@ def searches(task: str, experiments: tuple[str, ...] | None) -> Table:
             Cell(run.info.status, mark="badge"), Cell(params.get("cfg.search.algorithm", MISSING)),
             Cell(params.get("cfg.search.trials", "")),
             Cell(f"{metrics['trials/finished']:.0f}" if "trials/finished" in metrics else MISSING),
-            measured(*best), Cell(run.data.tags.get("mlflow.user", MISSING)), Cell(moment(run.info.start_time)),
+            measured(*best), Cell(run.data.tags.get("mlflow.user", MISSING)),
+            Cell(moment(run.info.start_time)),
         ))  # fmt: skip
     columns = (
         Column("search"), Column("status"), Column("algorithm"), Column("trials"), Column("finished"),

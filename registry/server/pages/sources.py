@@ -146,7 +146,7 @@ def residuals(run_id: str, where: str) -> ResidualTable:
     Missing
         If it kept none.
     """
-    path = f"{where.rpartition('/')[0]}/residuals.parquet"
+    path = residual_table.beside(where)
 
     def make() -> ResidualTable:
         content = artifact(run_id, path)

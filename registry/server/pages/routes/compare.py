@@ -142,7 +142,6 @@ def compare(request: Request, task: str) -> HTMLResponse:
 def _values(task: str, made: _Compared) -> dict[str, Any]:
     evidence, runs, query = made.evidence, _runs(made.entrants), made.address
     known = made.residuals()
-    samples = {one.head.sample_sha256 for one in made.entrants}
     can_pair = evidence.subject in known and len(known) > 1 and not made.pairs
     figures = [
         (name, words, {kind: address("compare", task, "figure", f"{name}.{kind}", **query) for kind in KINDS})
@@ -160,7 +159,7 @@ def _values(task: str, made: _Compared) -> dict[str, Any]:
         "who": shown.who(task, made.entrants, made.ratios_from), "resolution": tables.resolution(evidence),
         "answers": tables.answers(evidence), "ratios": tables.ratios(evidence),
         "pulled": shown.pull_table(evidence), "figures": figures, "binned": shown.binned(evidence),
-        "unkept": [label for label in evidence.estimators if label not in known] if known or len(samples) == 1 else [],
+        "unkept": [label for label in evidence.estimators if label not in known],
         "differences": shown.differences(made.entrants, runs),
     }  # fmt: skip
 
@@ -204,9 +203,9 @@ def table(request: Request, task: str, kind: str) -> Response:
     made = _must(request, task)
     evidence = made.evidence
     found = [
-        shown.who(task, made.entrants, made.ratios_from), tables.resolution(evidence), tables.answers(evidence),
-        tables.ratios(evidence), shown.pull_table(evidence), *shown.binned(evidence),
-        shown.differences(made.entrants, _runs(made.entrants)),
+        shown.who(task, made.entrants, made.ratios_from), tables.resolution(evidence),
+        tables.answers(evidence), tables.ratios(evidence), shown.pull_table(evidence),
+        *shown.binned(evidence), shown.differences(made.entrants, _runs(made.entrants)),
     ]  # fmt: skip
     found = [one for one in found if one.rows]
     if kind == "csv":

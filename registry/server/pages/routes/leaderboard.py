@@ -77,9 +77,9 @@ def leaderboard(request: Request, task: str) -> HTMLResponse:
     warnings = []
     if found and found.contents > 1:
         warnings.append(
-            f"These rows were judged on {found.contents} different samples (column data): numbers of different "
-            "samples scatter by their errors, and are not comparable where the events are of another kind. "
-            "A frozen sample is the same for all."
+            f"These rows were judged on {found.contents} different samples (column data): numbers of "
+            "different samples scatter by their errors, and are not comparable where the events are of "
+            "another kind. A frozen sample is the same for all."
         )
     rows = len(found.table.rows) if found else 0
     values: dict[str, Any] = {

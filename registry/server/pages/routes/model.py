@@ -57,12 +57,13 @@ def model(request: Request, task: str, before: int = 0) -> HTMLResponse:
     part = [shown.told(entry) for entry in entries[max(last - ENTRIES, 0) : last]][::-1]
     now, found = state(entries), versions.listed(task)
     heads = sources.index().heads(Selection(task=task, runs=tuple({v.run_id for v in found})))
+    where = {head.run: head.experiment for head in heads}
     return page(
         "model", title=f"Model of {task}", task=task, tab="model", state=now, entries=part,
         total=len(entries), broken=verify(entries, versions.anchor(task)),
         older=address("model", task, before=last - ENTRIES) if last > ENTRIES else "",
         newer=address("model", task, before=last + ENTRIES) if last < len(entries) else "",
-        versions=shown.versions_table(task, found, _roles(now), {head.run: head.experiment for head in heads}),
+        versions=shown.versions_table(task, found, _roles(now), where),
     )  # fmt: skip
 
 
