@@ -1,4 +1,4 @@
-"""Tables as files: numbers in full in CSV, digits of the page in LaTeX, and nothing that a program would run."""
+"""Tables as files: all digits in CSV, those of the page in LaTeX, and nothing that a program would run."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from registry.server.pages.look import Refused
 from tracking.index.records import TEST, Selection
 
-__all__ = ["Asked", "asked", "milliseconds", "task_named"]
+__all__ = ["Asked", "asked", "milliseconds", "sample_choices", "sample_words", "task_named"]
 
 #: Rows of a leaderboard on a page, and the last that can be asked for.
 PAGE, DEEPEST = 50, 1_000_000
@@ -126,3 +126,13 @@ def asked(pairs: Sequence[tuple[str, str]]) -> Asked:
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def sample_choices(names: Sequence[str]) -> list[tuple[str, str]]:
+    """What a person can choose from: value and words."""
+    return [(name, sample_words(name)) for name in names or (TEST,)]
+
+
+def sample_words(sample: str) -> str:
+    """A sample for people."""
+    return "test events of each run" if sample == TEST else sample.replace("frozen ", "frozen sample ", 1)

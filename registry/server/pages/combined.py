@@ -43,6 +43,9 @@ class Contestant:
         Where its numbers are.
     run_id : str
         The run of that evidence.
+    everywhere : bool
+        Whether all evidence on the same sample calls it by that name, as it does with versions on frozen
+        samples.
     """
 
     label: str
@@ -50,6 +53,7 @@ class Contestant:
     estimator: str
     evidence: Evidence
     run_id: str
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,9 +127,8 @@ def _recorded(
     first: Contestant, other: Contestant, names: set[str], kept: set[tuple[str, float, float]]
 ) -> Iterator[Comparison]:
     """Ratios of two that were judged together; turned over where the other was the subject."""
-    if first.evidence.sha256 != other.evidence.sha256:
-        return
-    for c in first.evidence.comparisons:
+    together = next((one for one in (first.evidence, other.evidence) if _judged(one, first, other)), None)
+    for c in together.comparisons if together else ():
         if (c.quantity and c.quantity not in names) or (c.binning and (c.binning, c.low, c.high) not in kept):
             continue
         if (c.subject, c.reference) == (first.estimator, other.estimator):
@@ -136,6 +139,16 @@ def _recorded(
                 c, subject=first.label, reference=other.label,
                 ratio=turned[0], ratio_low=turned[1], ratio_high=turned[2],
             )  # fmt: skip
+
+
+def _judged(evidence: Evidence, first: Contestant, other: Contestant) -> bool:
+    """Whether an evidence has a ratio of these two."""
+    for one in (first, other):
+        same = one.everywhere and one.evidence.facts.sha256 == evidence.facts.sha256
+        if not same and one.evidence.sha256 != evidence.sha256:
+            return False
+    names = {first.estimator, other.estimator}
+    return evidence.subject in names and names <= set(evidence.estimators)
 
 
 def _quadrature(evidence: Evidence, first: str, other: str) -> Iterator[Comparison]:

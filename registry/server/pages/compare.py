@@ -67,7 +67,8 @@ def who(task: str, found: Sequence[Entrant], sources: Mapping[str, str]) -> Tabl
         rows.append((
             Cell(label, href=href), Cell(one.role, mark="badge"), Cell(one.contestant.estimator),
             Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)),
-            Cell(head.user or MISSING), Cell(moment(head.time)), Cell(f"{head.events} of {head.source}"),
+            Cell(head.user or MISSING), Cell(moment(head.time)),
+            Cell(f"{head.events} of {head.source}", mark="wrap"),
             Cell(head.sample_sha256[:12]), Cell(head.commit[:10] or MISSING), Cell(sources.get(label, "")),
         ))  # fmt: skip
     columns = tuple(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from registry.server.pages import overview, sources
+from registry.server.pages.asked import sample_words
 from registry.server.pages.combined import Contestant
 from registry.server.pages.look import Refused
 from registry.state import State
@@ -63,7 +64,7 @@ def entrants(
 
 
 def _entrant(index: DirectIndex, selection: Selection, text: str, state: State) -> Entrant:
-    where = "their own test events" if selection.sample == TEST else f"{selection.sample} events"
+    where = sample_words(selection.sample)
     if run := _RUN.fullmatch(text):
         heads = overview.newest(index, replace(selection, runs=(run[1],)))
         if not heads:
@@ -101,7 +102,8 @@ def _made(head: Head, name: str, reference: str, label: str, version: int | None
         raise Refused(404, f"the numbers of {label} are gone: {error}") from error
     if name not in evidence.estimators:
         raise Refused(404, f"run {head.run} judged no {name[:60]!r}; it has {', '.join(evidence.estimators)}")
-    return Entrant(Contestant(label, reference, name, evidence, head.run), head, version, role)
+    everywhere = version is not None and name.startswith(f"v{version}-")
+    return Entrant(Contestant(label, reference, name, evidence, head.run, everywhere), head, version, role)
 
 
 def _labelled(found: Sequence[Entrant]) -> Sequence[Entrant]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
-from registry.server.pages.asked import PAGE, Asked
+from registry.server.pages.asked import PAGE, Asked, sample_words
 from registry.server.pages.look import moment
 from registry.state import State
 from tracking.cells import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share
@@ -84,8 +84,7 @@ def board(index: Index, selection: Selection, ask: Asked, scope: Scope, state: S
         Column("estimator"), Column("run"), Column("is"), *build.columns, Column("user"),
         Column("made", "UTC"), Column("data"),
     )  # fmt: skip
-    sample = "test events of each run" if not once else f"{ask.sample} events"
-    table = Table(f"{selection.task} on {sample}", columns, tuple(rows))
+    table = Table(f"{selection.task} on {sample_words(ask.sample)}", columns, tuple(rows))
     return Board(
         table, tuple(_reference(place) for place in shown),
         tuple(place.version is not None and place.version == state.champion for place in shown),
@@ -127,7 +126,9 @@ def _who(place: Standing, roles: Mapping[int, str]) -> tuple[Cell, ...]:
         who = Cell(text, href=address("model", head.task, place.version))
     else:
         who = Cell(name)
-    run = Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run))
+    # A version that was somebody else's rival stands in that one's run.
+    own = head.sample == TEST or name == head.subject
+    run = Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)) if own else Cell(MISSING)
     return who, run, Cell(roles.get(place.version or -1, ""), mark="badge")
 
 

@@ -12,12 +12,11 @@ from fastapi.responses import HTMLResponse
 
 from registry.server.pages import access, overview, sources
 from registry.server.pages import compare as shown
-from registry.server.pages.asked import task_named
+from registry.server.pages.asked import sample_choices, task_named
 from registry.server.pages.combined import PAIRED, combine, paired
 from registry.server.pages.entrants import Entrant, entrants
 from registry.server.pages.look import Refused, download, moment, page
 from registry.server.pages.pictures import KINDS, book, drawn, names, picture
-from registry.server.pages.routes.leaderboard import sample_choices
 from registry.server.pages.routing import pages
 from tracking import tables
 from tracking.cells import Cell, Column, Table
@@ -130,8 +129,8 @@ def compare(request: Request, task: str) -> HTMLResponse:
     chosen = [one.contestant.reference for one in made.entrants] if made else []
     offered, choices = _offered(request, task, chosen)
     values: dict[str, Any] = {
-        "samples": sample_choices(samples), "sample": _sample(request), "chosen": chosen,
-        "offered": offered, "choices": choices,
+        "samples": sample_choices([one.sample for one in samples]), "sample": _sample(request),
+        "chosen": chosen, "offered": offered, "choices": choices,
     }  # fmt: skip
     if made:
         values |= _values(task, made)

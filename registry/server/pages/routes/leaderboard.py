@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
 from registry.server.pages import access, overview, sources
-from registry.server.pages.asked import PAGE, Asked, asked, task_named
+from registry.server.pages.asked import PAGE, Asked, asked, sample_choices, task_named
 from registry.server.pages.leaderboard import Board, Scope, board
 from registry.server.pages.look import Refused, download, page
 from registry.server.pages.routing import pages
@@ -19,16 +18,9 @@ from tracking.exports import to_csv, to_latex
 from tracking.index.records import TEST, Selection
 from tracking.links import address
 
-__all__ = ["leaderboard", "router", "sample_choices", "table"]
+__all__ = ["leaderboard", "router", "table"]
 
 router = pages()
-
-
-def sample_choices(samples: Sequence[overview.Sampled]) -> list[tuple[str, str]]:
-    """What a person can choose from: value and words."""
-    words = {TEST: "test events of each run"}
-    found = [(one.sample, words.get(one.sample, f"{one.sample} events")) for one in samples]
-    return found or [(TEST, words[TEST])]
 
 
 @dataclass(frozen=True)
@@ -83,8 +75,8 @@ def leaderboard(request: Request, task: str) -> HTMLResponse:
         )
     rows = len(found.table.rows) if found else 0
     values: dict[str, Any] = {
-        "samples": sample_choices(shown.samples), "quantities": list(shown.scope.quantities),
-        "ask": ask, "sort": sort, "link": link, "warnings": warnings, "board": found,
+        "samples": sample_choices([one.sample for one in shown.samples]),
+        "quantities": list(shown.scope.quantities), "ask": ask, "sort": sort, "link": link, "warnings": warnings, "board": found,
         "before": here(page=ask.page - 1) if ask.page > 1 else "",
         "after": here(page=ask.page + 1) if found and found.more else "",
         "range": f"{ask.offset + 1} to {ask.offset + rows}" if rows else "",

@@ -97,14 +97,10 @@ def version(request: Request, task: str, number: int, verdict: str = "") -> HTML
     tags = dict(lineage.run_tags(one.run_id))
     heads = sources.index().heads(Selection(task=task, runs=(one.run_id,)))
     roles = _roles(now)
-    rivals = list(
-        dict.fromkeys([number, *(n for n in (now.champion, *now.baselines.values()) if n is not None)])
-    )
-    picture = (
-        address("model", task, number, "ratios.svg", verdict=judged.sha256)
-        if judged and judged.claims
-        else ""
-    )
+    rivals = dict.fromkeys([number, *(n for n in (now.champion, *now.baselines.values()) if n is not None)])
+    picture = ""
+    if judged and any(claim.kind == "better" for claim in judged.claims):
+        picture = address("model", task, number, "ratios.svg", verdict=judged.sha256)
     return page(
         "version", title=f"Version {number} of {task}", task=task, tab="model", version=one,
         roles=roles.get(number, []), rivals=[f"v{n}" for n in rivals], verdict=judged, missing=missing,
