@@ -117,7 +117,7 @@ def table(trials: Sequence[TrialRow], experiment: str, most: int) -> Table:
         rows.append((
             Cell(trial.name, (name,), run_page(experiment, trial.run_id) if trial.run_id else ""),
             measured(trial.objective, trial.error) if trial.done else Cell(MISSING, (math.nan, math.nan)),
-            *(Cell(_value(trial.values.get(name, "")), (_float(trial.values.get(name)),)) for name in names),
+            *(Cell(short(trial.values.get(name, "")), (_float(trial.values.get(name)),)) for name in names),
             number(trial.ns_per_event / 1000),
             _whole(trial.parameters), _whole(trial.seconds),
             Cell("Pareto" if trial.name in best else "", mark="badge") if trial.done
@@ -135,6 +135,7 @@ def _whole(value: float) -> Cell:
     return Cell(f"{value:.0f}" if math.isfinite(value) else MISSING, (value,))
 
 
-def _value(text: str) -> str:
+def short(text: str) -> str:
+    """A value as it was written, long fractions to four digits."""
     value = _float(text)
     return plain(value) if "." in text and math.isfinite(value) else text

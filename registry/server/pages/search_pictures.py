@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from registry.server.pages.search import TrialRow, front, varied
+from registry.server.pages.search import TrialRow, front, short, varied
 from tracking.drawing import tidy
-from tracking.numbers import plain, with_error
+from tracking.numbers import with_error
 from tracking.styles import literal
 
 __all__ = ["FIGURES", "described", "figure", "linked"]
@@ -93,7 +93,7 @@ def _places(done: Sequence[TrialRow], name: str) -> tuple[np.ndarray, list[tuple
         scaled = np.log(numbers) if log else numbers
         low, high = float(scaled.min()), float(scaled.max())
         span = max(high - low, 1e-300)
-        marks = [(0.0, plain(float(numbers.min()), 3)), (1.0, plain(float(numbers.max()), 3))]
+        marks = [(0.0, f"{numbers.min():.3g}"), (1.0, f"{numbers.max():.3g}")]
         return (scaled - low) / span, marks
     order = sorted(set(texts), key=lambda text: (_sortable(text), text))
     last = max(len(order) - 1, 1)
@@ -122,7 +122,7 @@ def _coordinates(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> F
         marks += [(place, height, text) for height, text in here]
     columns.append(ranks)
     ends = (float(np.exp(logs.min())), float(np.exp(logs.max())))
-    marks += [(len(names), height, plain(value, 3)) for height, value in zip((0.0, 1.0), ends, strict=True)]
+    marks += [(len(names), height, f"{value:.3g}") for height, value in zip((0.0, 1.0), ends, strict=True)]
     colours = matplotlib.colormaps["viridis"]
     for row in np.argsort(-ranks):
         (line,) = axes.plot(
@@ -190,5 +190,5 @@ def linked(svg: bytes, words: Mapping[str, str]) -> bytes:
 
 def described(trial: TrialRow) -> str:
     """A trial in one line."""
-    values = ", ".join(f"{name} = {value}" for name, value in trial.values.items())
+    values = ", ".join(f"{name} = {short(value)}" for name, value in trial.values.items())
     return f"trial {trial.name}: {with_error(trial.objective, trial.error)}; {values}"

@@ -76,7 +76,8 @@ def leaderboard(request: Request, task: str) -> HTMLResponse:
     rows = len(found.table.rows) if found else 0
     values: dict[str, Any] = {
         "samples": sample_choices([one.sample for one in shown.samples]),
-        "quantities": list(shown.scope.quantities), "ask": ask, "sort": sort, "link": link, "warnings": warnings, "board": found,
+        "quantities": list(shown.scope.quantities), "ask": ask, "sort": sort, "link": link,
+        "warnings": warnings, "board": found,
         "before": here(page=ask.page - 1) if ask.page > 1 else "",
         "after": here(page=ask.page + 1) if found and found.more else "",
         "range": f"{ask.offset + 1} to {ask.offset + rows}" if rows else "",
