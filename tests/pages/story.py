@@ -1,7 +1,7 @@
 """A small history of a task in a real store: runs, versions, a frozen sample, verdicts, a search.
 
-Photon pairs with known widths stand for the events; all that is recorded goes through the doors that real runs
-use.
+Photon pairs with known widths stand for the events; all that is recorded goes through the doors that real
+runs use.
 """
 
 from __future__ import annotations

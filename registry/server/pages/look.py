@@ -20,8 +20,8 @@ from tracking.links import PAGES, address, run_page
 __all__ = ["POLICY", "STATIC", "Refused", "download", "moment", "page", "refusal", "ui"]
 
 POLICY = (
-    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; object-src 'self'; frame-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; object-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
 STATIC = Path(__file__).parent / "static"
 _HEADERS = {
