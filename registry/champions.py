@@ -2,7 +2,8 @@
 
 The entry in the journal is the moment at which a champion changes. Whatever stops the program before it
 leaves the old champion, whatever stops it after it the new one; the aliases, which only mirror the journal,
-are then set by the next command or by `settle`.
+are then set by the next command or by `settle`. Behind a Shashlik server it is the server that writes and
+lets them follow: it refuses to set them for anybody else.
 """
 
 from __future__ import annotations
@@ -15,27 +16,50 @@ from typing import Any
 
 from registry import versions
 from registry.journal import Conflict, Journal, verify
+from registry.mirror import CHAMPION, DirectMirror, RemoteMirror, aliases, named
+from registry.remote import RemoteJournal
 from registry.state import Entry, State
 from registry.verdict import Verdict
 from tracking.database import locate, opened
+from tracking.rest import call, remote
 
-__all__ = ["BASELINE", "CHAMPION", "PREVIOUS", "Registry", "aliases", "opened_registry"]
-
-CHAMPION, PREVIOUS, BASELINE = "champion", "previous", "baseline-"
+__all__ = ["Registry", "direct", "opened_registry"]
 
 
 @contextmanager
 def opened_registry() -> Iterator[Registry]:
-    """The registry of the tracking store in use."""
-    with opened(locate(versions.store())) as engine:
-        yield Registry(Journal(engine))
+    """The registry of the tracking store in use.
+
+    Raises
+    ------
+    Unreachable
+        If there is none.
+    """
+    if remote():
+        yield Registry(RemoteJournal(call), RemoteMirror(call))
+    else:
+        with opened(locate(versions.store())) as engine:
+            yield direct(Journal(engine))
+
+
+def direct(journal: Journal) -> Registry:
+    """The registry of a journal in a database, whose aliases are set from here."""
+    return Registry(journal, DirectMirror(journal.state))
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Champions, baselines and frozen samples of all tasks."""
+    """Champions, baselines and frozen samples of all tasks.
 
-    journal: Journal
+    Parameters
+    ----------
+    journal : Journal or RemoteJournal
+    mirror : DirectMirror or RemoteMirror
+        Lets the aliases follow it.
+    """
+
+    journal: Journal | RemoteJournal
+    mirror: DirectMirror | RemoteMirror
 
     def state(self, task: str) -> State:
         """Champion, baselines, frozen sample and looks of a task."""
@@ -73,12 +97,12 @@ class Registry:
         entry = self.journal.promote(
             verdict.task, version, expected=expected, verdict=verdict.sha256, details=details
         )
-        self._follow(entry)
+        self.mirror.follow(entry)
         try:
             check(versions.fetch(verdict.task, f"@{CHAMPION}"))
         except Exception as error:
             taken_back = self.journal.withdraw(verdict.task, version, {"why": str(error)})
-            self._follow(taken_back)
+            self.mirror.follow(taken_back)
             raise Conflict(f"version {version} was withdrawn at once: {error}") from error
         return entry
 
@@ -92,13 +116,13 @@ class Registry:
         """
         now = self.state(task)
         entry = self.journal.rollback(task, expected=now.champion, to=to, details={"why": why})
-        self._follow(entry)
+        self.mirror.follow(entry)
         return entry
 
     def baseline(self, task: str, name: str, version: int) -> Entry:
         """Make a version the baseline of a name."""
         entry = self.journal.note(task, "baseline", version, {"name": name})
-        self._follow(entry)
+        self.mirror.follow(entry)
         return entry
 
     def note(
@@ -106,28 +130,21 @@ class Registry:
     ) -> Entry:
         """Append what changes no champion, see `registry.journal.Journal.note`."""
         entry = self.journal.note(task, event, version, details, verdict)
-        versions.set_anchor(task, entry.anchor)
+        self.mirror.remember(entry)
+        return entry
+
+    def overrule(self, write: Callable[[Journal | RemoteJournal], Entry]) -> Entry:
+        """Append what an administrator decides, see `registry.journal.Journal.override` and ``release``."""
+        try:
+            entry = write(self.journal)
+        except ValueError as error:
+            raise Conflict(str(error)) from error
+        self.mirror.follow(entry)
         return entry
 
     def settle(self, task: str) -> list[str]:
         """Let all aliases follow the journal; returns what was changed, in words."""
-        changed: list[str] = []
-        while True:
-            before = self.state(task)
-            for name, wanted in aliases(before).items():
-                found = versions.alias(task, name)
-                if found == wanted:
-                    continue
-                if wanted is not None and not versions.exists(task, wanted):
-                    raise Conflict(
-                        f"{name} of {task} should be version {wanted}, which was deleted: roll back to "
-                        "another, or import it again"
-                    )
-                versions.set_alias(task, name, wanted)
-                changed.append(f"alias {name} of {task}: {_named(found)} -> {_named(wanted)}")
-            # Who set an alias after somebody else's entry sees that entry now, and sets it again.
-            if self.state(task) == before:
-                return changed
+        return self.mirror.settle(task)
 
     def problems(self, task: str) -> list[str]:
         """Where the journal is broken, or aliases do not follow it."""
@@ -135,19 +152,5 @@ class Registry:
         for name, wanted in aliases(self.state(task)).items():
             there = versions.alias(task, name)
             if there != wanted:
-                found.append(f"alias {name} of {task} is {_named(there)}, the journal says {_named(wanted)}")
+                found.append(f"alias {name} of {task} is {named(there)}, the journal says {named(wanted)}")
         return found
-
-    def _follow(self, entry: Entry) -> None:
-        versions.set_anchor(entry.task, entry.anchor)
-        self.settle(entry.task)
-
-
-def aliases(state: State) -> dict[str, int | None]:
-    """What every alias should name."""
-    names: dict[str, int | None] = {CHAMPION: state.champion, PREVIOUS: state.previous}
-    return names | {f"{BASELINE}{name}": version for name, version in state.baselines.items()}
-
-
-def _named(version: int | None) -> str:
-    return "none" if version is None else f"version {version}"

@@ -22,8 +22,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from registry.state import Entry, State, state
+from tracking.database import reading
 
-__all__ = ["Conflict", "Journal", "digest", "verify"]
+__all__ = ["NOTES", "Conflict", "Journal", "actor", "digest", "verify"]
+
+#: Events that change no champion and need nothing but to be written down.
+NOTES = ("baseline", "freeze", "look", "import")
 
 FIRST = "0" * 64
 #: Attempts at appending a note while others append too.
@@ -52,18 +56,21 @@ class Journal:
     ----------
     engine : sqlalchemy.Engine
         From `tracking.database.opened`.
+    actor : str
+        Who writes; by default the user of this process.
     """
 
     engine: sa.Engine
+    actor: str = ""
 
     def entries(self, task: str | None = None) -> tuple[Entry, ...]:
         """Entries of a task, or of all tasks, in order."""
-        with self.engine.begin() as connection:
+        with reading(self.engine) as connection:
             return _read(connection, task)
 
     def tasks(self) -> tuple[str, ...]:
         """Tasks that have entries."""
-        with self.engine.begin() as connection:
+        with reading(self.engine) as connection:
             return tuple(connection.scalars(sa.select(_TABLE.c.task).distinct().order_by(_TABLE.c.task)))
 
     def state(self, task: str) -> State:
@@ -145,11 +152,57 @@ class Journal:
     def note(
         self, task: str, event: str, version: int | None, details: Mapping[str, Any], verdict: str = ""
     ) -> Entry:
-        """Append an entry that changes no champion: ``baseline``, ``freeze``, ``look``, ``import``."""
-        if event not in ("baseline", "freeze", "look", "import"):
-            raise ValueError(f"{event!r} is not an event to note")
+        """Append an entry that changes no champion, one of `NOTES`."""
+        if event not in NOTES:
+            raise ValueError(f"{event!r} is not an event to note; there are: {', '.join(NOTES)}")
         values = {"event": event, "version": version, "previous": None, "verdict": verdict}
         return self._append(task, lambda now: values, details)
+
+    def override(self, task: str, alias: str, version: int | None, why: str) -> Entry:
+        """Let champion or a baseline be another version without a verdict: an administrator's word.
+
+        Parameters
+        ----------
+        alias : str
+            ``champion`` or ``baseline-<name>``.
+        version : int or None
+            None for no champion.
+        why : str
+            The reason; it is kept for ever.
+
+        Raises
+        ------
+        ValueError
+            If the alias is another, a baseline gets no version, or there is no reason.
+        """
+        if alias != "champion" and (version is None or alias.removeprefix("baseline-") in (alias, "")):
+            raise ValueError(f"{alias!r} is neither champion nor a baseline-<name> with a version")
+        return self._overruled(task, "override", version, why, {"alias": alias})
+
+    def release(self, task: str, version: int, why: str) -> Entry:
+        """Let a version that was champion or baseline be deleted: an administrator's word.
+
+        Raises
+        ------
+        ValueError
+            If there is no reason.
+        Conflict
+            If it is champion or baseline now, or could become so by a rollback.
+        """
+        return self._overruled(task, "release", version, why, {})
+
+    def _overruled(
+        self, task: str, event: str, version: int | None, why: str, details: Mapping[str, Any]
+    ) -> Entry:
+        if not why.strip():
+            raise ValueError("an override is kept in the journal for ever and needs its reason there")
+
+        def wanted(now: State) -> dict[str, Any]:
+            if event == "release" and version in {now.champion, now.previous, *now.baselines.values()}:
+                raise Conflict(f"version {version} is champion, previous champion or baseline of {task}")
+            return {"event": event, "version": version, "previous": now.champion, "verdict": ""}
+
+        return self._append(task, wanted, {**details, "why": why})
 
     def _append(
         self, task: str, wanted: Callable[[State], dict[str, Any]], details: Mapping[str, Any]
@@ -158,7 +211,8 @@ class Journal:
             try:
                 with self.engine.begin() as connection:
                     entries = _read(connection, task)
-                    entry = _next(task, entries, wanted(state(entries)), details)
+                    values = {"actor": self.actor or actor(), **wanted(state(entries))}
+                    entry = _next(task, entries, values, details)
                     connection.execute(sa.insert(_TABLE).values(**asdict(entry)))
                     return entry
             except IntegrityError:
@@ -183,7 +237,6 @@ def _next(
         "number": len(entries) + 1,
         # Clocks of several machines differ: an entry is never older than the one before it.
         "time": max(now, entries[-1].time) if entries else now,
-        "actor": _actor(),
         **values,
         "details": json.dumps(dict(details), sort_keys=True),
         "before": entries[-1].hash if entries else FIRST,
@@ -226,7 +279,8 @@ def verify(entries: Sequence[Entry], anchor: str = "") -> list[str]:
     return found
 
 
-def _actor() -> str:
+def actor() -> str:
+    """The user of this process, and the machine."""
     user = os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
     return f"{user}@{socket.gethostname()}"[:255]
 

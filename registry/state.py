@@ -25,7 +25,7 @@ class Entry:
         ISO 8601, UTC.
     actor : str
         Who, and on which machine.
-    event : {"promote", "rollback", "withdraw", "baseline", "freeze", "look", "import"}
+    event : {"promote", "rollback", "withdraw", "baseline", "freeze", "look", "import", "override", "release"}
         What happened.
     version : int or None
         Version of the registered model that it is about.
@@ -77,7 +77,7 @@ class State:
     looks : int
         Looks at it.
     protected : frozenset of int
-        Versions that must not be lost: all that ever were champion or baseline.
+        Versions that must not be lost: all that ever were champion or baseline and were not released.
     """
 
     champions: tuple[int, ...] = ()
@@ -123,11 +123,19 @@ def _after(now: State, entry: Entry) -> State:
         case "baseline":
             assert entry.version is not None
             baselines = {**baselines, entry.more["name"]: entry.version}
+        case "override" if entry.more["alias"] == "champion":
+            champions = (*champions, entry.version) if entry.version is not None else ()
+        case "override":
+            assert entry.version is not None
+            baselines = {**baselines, entry.more["alias"].removeprefix("baseline-"): entry.version}
         case "freeze":
             frozen, looks = entry.more, 0
         case "look":
             looks += 1
-    kept = now.protected | {*champions, *baselines.values()}
+        case "release":
+            champions = tuple(version for version in champions if version != entry.version)
+    released = {entry.version} if entry.event == "release" else set()
+    kept = (now.protected | {*champions, *baselines.values()}) - released
     return State(champions, baselines, frozen, looks, kept)
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import mlflow
 from mlflow.entities import Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from registry import modelfiles
+from registry import modelfiles, versions
 from tracking.evidence import Evidence
 from tracking.indexing import index, registered
 from tracking.recorder import Recorder
@@ -51,7 +50,7 @@ def register(
         The version.
     """
     client = MlflowClient()
-    _model(client, task)
+    versions.ensure(task)
     for version in client.search_model_versions(f"name='{task}' and run_id='{run_id}'"):
         if version.tags.get("estimator") == estimator:
             registered(run_id, estimator, int(version.version))
@@ -126,7 +125,7 @@ def adopt(task: str, arrival: Arrival) -> int:
         for where, folder in arrival.folders.items():
             client.log_artifacts(run_id, str(folder), where)
         index(run_id, arrival.evidence)
-        _model(client, task)
+        versions.ensure(task)
         made = client.create_model_version(
             name=task,
             source=f"{run.info.artifact_uri}/model",
@@ -136,15 +135,6 @@ def adopt(task: str, arrival: Arrival) -> int:
         )
         registered(run_id, arrival.tags["estimator"], int(made.version))
     return int(made.version)
-
-
-def _model(client: MlflowClient, task: str) -> None:
-    """The registered model of a task, made when it does not exist."""
-    try:
-        client.create_registered_model(task, description=f"Estimators of the task {task}.")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
 
 
 def _description(evidence: Evidence) -> str:

@@ -17,8 +17,8 @@ from registry import modelfiles
 from tracking.runs import CannotRecord, one_line
 
 __all__ = [
-    "LONGEST_DESCRIPTION", "Version", "alias", "anchor", "exists", "fetch", "find", "listed", "set_alias",
-    "set_anchor", "store", "write",
+    "ANCHOR", "LONGEST_DESCRIPTION", "Version", "alias", "anchor", "ensure", "exists", "fetch", "find",
+    "listed", "set_alias", "set_anchor", "store", "write",
 ]  # fmt: skip
 
 ANCHOR = "journal"
@@ -152,15 +152,20 @@ def anchor(task: str) -> str:
         return ""
 
 
-def set_anchor(task: str, text: str) -> None:
-    """Remember an entry of the journal; the registered model is made when it does not exist."""
+def ensure(task: str) -> None:
+    """Make the registered model of a task when it does not exist."""
     client = MlflowClient()
     try:
         client.create_registered_model(task, description=f"Estimators of the task {task}.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    client.set_registered_model_tag(task, ANCHOR, text)
+
+
+def set_anchor(task: str, text: str) -> None:
+    """Remember an entry of the journal; the registered model is made when it does not exist."""
+    ensure(task)
+    MlflowClient().set_registered_model_tag(task, ANCHOR, text)
 
 
 def fetch(task: str, reference: str) -> Path:

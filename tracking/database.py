@@ -17,11 +17,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-__all__ = ["VARIABLE", "Unreachable", "locate", "opened"]
+__all__ = ["VARIABLE", "Unreachable", "connect", "locate", "opened", "reading"]
 
 VARIABLE = "SHASHLIK_DATABASE"
 #: Seconds to wait for another process that writes to the same SQLite file.
 PATIENCE = 60
+#: Option of a connection that writes nothing.
+READING = "shashlik_reading"
 #: Any number: migrations of PostgreSQL wait for each other on it.
 LOCK = 4_872_931
 
@@ -50,19 +52,36 @@ def locate(tracking_uri: str) -> str:
 
 @contextmanager
 def opened(address: str) -> Iterator[Engine]:
-    """An engine on the database, whose tables are there and up to date."""
-    engine = create_engine(address, connect_args=_arguments(address))
+    """An engine on the database, whose tables are there and up to date; closed afterwards."""
+    engine = connect(address)
     try:
-        if engine.dialect.name == "sqlite":
-            # Python's own handling begins a transaction late, at the first write: two processes would both
-            # have read the same state by then.
-            event.listen(engine, "connect", _leave_transactions_to_us)
-            event.listen(engine, "begin", _begin_immediately)
-        with engine.begin() as connection:
-            _migrate(connection)
         yield engine
     finally:
         engine.dispose()
+
+
+def connect(address: str) -> Engine:
+    """An engine on the database, whose tables are there and up to date."""
+    engine = create_engine(address, connect_args=_arguments(address))
+    if engine.dialect.name == "sqlite":
+        # Python's own handling begins a transaction late, at the first write: two processes would both
+        # have read the same state by then.
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin)
+    try:
+        with engine.begin() as connection:
+            _migrate(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that only reads: nobody who writes to the same SQLite file waits for it."""
+    with engine.connect().execution_options(**{READING: True}) as connection, connection.begin():
+        yield connection
 
 
 def _arguments(address: str) -> dict[str, Any]:
@@ -73,8 +92,9 @@ def _leave_transactions_to_us(connection: Any, record: Any) -> None:
     connection.isolation_level = None
 
 
-def _begin_immediately(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get(READING)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _migrate(connection: Connection) -> None:

@@ -25,11 +25,14 @@ from tracking.evidence import Evidence, from_json
 from tracking.index.direct import DirectIndex
 from tracking.index.protocol import Index
 from tracking.index.records import TEST, Origin, frozen
+from tracking.index.remote import RemoteIndex
 from tracking.residual_table import ResidualTable
+from tracking.rest import Conflicting, call, remote
 from tracking.runs import CannotRecord, one_line
 
 __all__ = [
-    "COMPARED", "EVIDENCE", "GATE", "index", "judged", "keep", "opened_index", "rebuild", "registered",
+    "COMPARED", "EVIDENCE", "GATE", "experiment_of", "index", "judged", "keep", "opened_index", "origin",
+    "rebuild", "registered",
 ]  # fmt: skip
 
 #: Where a run keeps its evidence, and that of its registered versions on frozen samples: of the last time
@@ -55,14 +58,38 @@ def opened_index() -> Iterator[Index]:
     Unreachable
         If there is none.
     """
-    with opened(locate(mlflow.get_tracking_uri())) as engine:
-        yield DirectIndex(engine)
+    if remote():
+        yield RemoteIndex(call)
+    else:
+        with opened(locate(mlflow.get_tracking_uri())) as engine:
+            yield DirectIndex(engine)
 
 
 def index(run_id: str, evidence: Evidence, artifact: str = EVIDENCE) -> None:
     """Index evidence that is an artifact of a run; if that fails, say so and go on."""
     with _let_off(run_id), opened_index() as found:
-        found.put(_origin(MlflowClient().get_run(run_id), artifact, evidence, {}), evidence)
+        found.put(origin(run_id, artifact, evidence), evidence)
+
+
+def origin(
+    run_id: str, artifact: str, evidence: Evidence, registered: Mapping[str, int] | None = None
+) -> Origin:
+    """Where evidence lies, from what is known of its run; of that on a frozen sample names tell the versions.
+
+    Raises
+    ------
+    MlflowException
+        If there is no such run.
+    """
+    return _origin(MlflowClient().get_run(run_id), artifact, evidence, registered or {})
+
+
+def experiment_of(run_id: str) -> str | None:
+    """The experiment of a run; None if there is no such run."""
+    try:
+        return MlflowClient().get_run(run_id).info.experiment_id
+    except MlflowException:
+        return None
 
 
 def keep(run_id: str, evidence: Evidence, artifact: str, residuals: ResidualTable | None = None) -> None:
@@ -131,7 +158,7 @@ def rebuild(say: Callable[[str], object] = print) -> int:
 def _let_off(run_id: str) -> Iterator[None]:
     try:
         yield
-    except (Unreachable, SQLAlchemyError, MlflowException, OSError) as error:
+    except (Unreachable, Conflicting, SQLAlchemyError, MlflowException, OSError) as error:
         reason = str(error) if isinstance(error, Unreachable) else one_line(error)
         print(
             f"shashlik: evidence of run {run_id} is recorded, but the index does not have it ({reason}): "

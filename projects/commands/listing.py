@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from projects.commands.promote import candidates as all_candidates
 from projects.task import BadInput, Task
 from registry import lineage, versions
-from registry.champions import Registry, aliases
+from registry.champions import Registry
 from registry.journal import verify
+from registry.mirror import aliases
 from registry.state import Entry, moment, state
 from tracking.numbers import with_error
 

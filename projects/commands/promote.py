@@ -13,8 +13,9 @@ from projects.contest import SEED, WARM, Entrant, enter, frozen_sample, predict_
 from projects.task import BadInput, Sample, Task
 from registry import gate, lineage, versions
 from registry.card import card, ratios, summary
-from registry.champions import CHAMPION, Registry
+from registry.champions import Registry
 from registry.frozen import Frozen
+from registry.mirror import CHAMPION
 from registry.verdict import Spread, Verdict
 from registry.versions import LONGEST_DESCRIPTION, Version
 from tracking.indexing import GATE, judged, keep

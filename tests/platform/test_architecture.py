@@ -17,6 +17,10 @@ PACKAGES = ("projects", "registry", "tracking")
 FACING_MLFLOW = {
     "registry.frozen",
     "registry.lineage",
+    "registry.server.access",
+    "registry.server.app",
+    "registry.server.gatedstore",
+    "registry.server.routes",
     "registry.store",
     "registry.versions",
     "tracking.datasets",
@@ -26,6 +30,7 @@ FACING_MLFLOW = {
     "tracking.models",
     "tracking.recall",
     "tracking.recorder",
+    "tracking.rest",
     "tracking.runs",
 }
 #: The doors are imported by nobody.

@@ -12,7 +12,7 @@ import sys
 
 os.environ["MLFLOW_TRACKING_URI"] = sys.argv[1]
 
-from registry.champions import Registry
+from registry.champions import direct
 from registry.journal import Conflict, Journal
 from registry.verdict import PROMOTE, Verdict
 from tracking.database import opened
@@ -24,7 +24,7 @@ def verdict(version: int) -> Verdict:
 
 
 with opened(sys.argv[1]) as engine:
-    registry = Registry(Journal(engine))
+    registry = direct(Journal(engine))
     registry.problems("race")
     print("ready", flush=True)
     for line in sys.stdin:

@@ -13,8 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from registry import modelfiles, versions
-from registry.champions import Registry, aliases
+from registry.champions import direct
 from registry.journal import Conflict, Journal, digest, verify
+from registry.mirror import aliases
 from registry.state import Entry, State, moment, state
 from tracking.database import VARIABLE, Unreachable, locate, opened
 
@@ -167,7 +168,7 @@ def test_of_two_racing_processes_one_wins(
     """
     race(database, tmp_path, monkeypatch, 3)
     with opened(database) as engine:
-        registry = Registry(Journal(engine))
+        registry = direct(Journal(engine))
         racers = [
             subprocess.Popen([sys.executable, "-W", "ignore", str(RACER), database],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)

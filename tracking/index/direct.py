@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from tracking.database import reading
 from tracking.evidence import Evidence
 from tracking.index.ranking import ordered, ranking
 from tracking.index.records import TEST, Estimator, Head, Line, Origin, Ratio, Selection, Standing, Statistic
@@ -21,6 +22,8 @@ __all__ = ["DirectIndex"]
 
 #: What one statement of SQLite may have as parameters, with room to spare.
 MOST_NAMED = 10_000
+
+EVERYTHING = Selection()
 
 Record = TypeVar("Record")
 
@@ -63,10 +66,23 @@ class DirectIndex:
             for some in _portions(sorted(runs)):
                 _drop(connection, EVIDENCE.c.run.in_(some))
 
-    def runs(self) -> set[str]:
-        """Runs that have evidence here."""
-        with self.engine.begin() as connection:
-            return set(connection.scalars(sa.select(EVIDENCE.c.run).distinct()))
+    def runs(self, selection: Selection = EVERYTHING) -> set[str]:
+        """Runs that have evidence here, deleted ones too."""
+        query = self.selected(sa.select(EVIDENCE.c.run).distinct(), selection, deleted=True)
+        with reading(self.engine) as connection:
+            return set(connection.scalars(query))
+
+    def experiments(
+        self, runs: Collection[str] | None = None, evidence: Collection[int] | None = None
+    ) -> set[str]:
+        """Experiments that evidence is from: all of it, that of some runs, or some of it by number."""
+        query = sa.select(EVIDENCE.c.experiment).distinct()
+        if runs is not None:
+            query = query.where(EVIDENCE.c.run.in_(sorted(runs)))
+        if evidence is not None:
+            query = query.where(EVIDENCE.c.id.in_(sorted(evidence)))
+        with reading(self.engine) as connection:
+            return set(connection.scalars(query))
 
     def heads(self, selection: Selection) -> tuple[Head, ...]:
         """Evidence that is asked for, the newest first."""
@@ -106,7 +122,7 @@ class DirectIndex:
         """
         query = self.selected(ranking(quantity, statistic, subjects, once), selection)
         query = ordered(query, descending, once).limit(limit).offset(offset)
-        with self.engine.begin() as connection:
+        with reading(self.engine) as connection:
             rows = connection.execute(query).mappings().all()
         return tuple(
             Standing(
@@ -157,8 +173,8 @@ class DirectIndex:
                 if found:
                     connection.execute(sa.insert(PARTS[record]), found)
 
-    def selected(self, query: sa.Select, selection: Selection) -> sa.Select:
-        """A query of the table of evidence, restricted to a selection and to runs that were not deleted."""
+    def selected(self, query: sa.Select, selection: Selection, deleted: bool = False) -> sa.Select:
+        """A query of the table of evidence, restricted to a selection, and to runs that were not deleted."""
         of = EVIDENCE.c
         for name in ("task", "sample", "sample_sha256", "kind", "user"):
             if value := getattr(selection, name):
@@ -171,7 +187,7 @@ class DirectIndex:
             query = query.where(of.run.in_(selection.runs))
         if selection.experiments is not None:
             query = query.where(of.experiment.in_(selection.experiments))
-        if self._beside_mlflow:
+        if self._beside_mlflow and not deleted:
             gone = sa.select(sa.literal(1)).where(
                 MLFLOW_RUNS.c.run_uuid == of.run, MLFLOW_RUNS.c.lifecycle_stage != "active"
             )
@@ -194,7 +210,7 @@ class DirectIndex:
         return self._read(record, query.order_by(*(table.c[name] for name in order)))
 
     def _read(self, record: type[Record], query: sa.Select) -> tuple[Record, ...]:
-        with self.engine.begin() as connection:
+        with reading(self.engine) as connection:
             return tuple(_record(record, row) for row in connection.execute(query).mappings())
 
 

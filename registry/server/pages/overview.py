@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from tracking.database import reading
 from tracking.index.direct import DirectIndex
 from tracking.index.records import Estimator, Head, Selection
 from tracking.index.tables import EVIDENCE, PARTS
 
-__all__ = ["Sampled", "newest", "of_version", "samples", "tasks"]
+__all__ = ["Sampled", "experiments", "newest", "of_version", "samples", "tasks"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,15 @@ def tasks(index: DirectIndex, selection: Selection) -> dict[str, int]:
     """Tasks with evidence, and how many runs have it."""
     query = sa.select(EVIDENCE.c.task, sa.func.count(sa.distinct(EVIDENCE.c.run)))
     query = index.selected(query, selection).group_by(EVIDENCE.c.task).order_by(EVIDENCE.c.task)
-    with index.engine.begin() as connection:
+    with reading(index.engine) as connection:
         return {str(task): int(number) for task, number in connection.execute(query)}
+
+
+def experiments(index: DirectIndex, selection: Selection) -> tuple[str, ...]:
+    """Experiments that hold the evidence that is asked for."""
+    query = index.selected(sa.select(EVIDENCE.c.experiment).distinct(), selection)
+    with reading(index.engine) as connection:
+        return tuple(connection.scalars(query))
 
 
 def samples(index: DirectIndex, selection: Selection) -> tuple[Sampled, ...]:
@@ -35,7 +43,7 @@ def samples(index: DirectIndex, selection: Selection) -> tuple[Sampled, ...]:
     contents = sa.func.count(sa.distinct(EVIDENCE.c.sample_sha256))
     query = sa.select(EVIDENCE.c.sample, sa.func.count(), contents)
     query = index.selected(query, selection).group_by(EVIDENCE.c.sample).order_by(EVIDENCE.c.sample)
-    with index.engine.begin() as connection:
+    with reading(index.engine) as connection:
         return tuple(Sampled(*row) for row in connection.execute(query))
 
 
@@ -43,7 +51,7 @@ def newest(index: DirectIndex, selection: Selection, most: int = 1) -> tuple[Hea
     """The newest evidence that is asked for, at most so many."""
     query = index.selected(sa.select(EVIDENCE), selection)
     query = query.order_by(EVIDENCE.c.time.desc(), EVIDENCE.c.id.desc()).limit(most)
-    with index.engine.begin() as connection:
+    with reading(index.engine) as connection:
         return tuple(Head(**row) for row in connection.execute(query).mappings())
 
 
@@ -54,7 +62,7 @@ def of_version(index: DirectIndex, selection: Selection, version: int) -> tuple[
     query = sa.select(EVIDENCE, who.estimator).join(PARTS[Estimator], who.evidence == EVIDENCE.c.id)
     query = index.selected(query, selection).where(who.version == version)
     query = query.order_by(subject_first, EVIDENCE.c.time.desc(), EVIDENCE.c.id.desc()).limit(1)
-    with index.engine.begin() as connection:
+    with reading(index.engine) as connection:
         row = connection.execute(query).mappings().first()
     if row is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
@@ -36,6 +36,10 @@ class _Page(APIRoute):
                 return refusal(request, error)
             except (Missing, CannotRecord) as error:
                 return refusal(request, Refused(404, str(error)))
+            except HTTPException as error:
+                if error.status_code == 401:
+                    raise  # The browser asks for the login.
+                return refusal(request, Refused(error.status_code, str(error.detail)))
             except RequestValidationError as error:
                 first = error.errors()[0]
                 name = str(first["loc"][-1])[:60]

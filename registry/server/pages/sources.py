@@ -1,4 +1,4 @@
-"""What the pages read, in the process of the server: its own stores, its artifacts, journal and index.
+"""What the pages read of artifacts, in the process of the server and so without asking it.
 
 It faces mlflow. Evidence never changes under its hash, so that what was read once is kept.
 """
@@ -10,29 +10,20 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import mlflow
-import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
 from mlflow.server import handlers
 
 from registry import verdict as verdicts
-from registry.journal import Journal
 from registry.verdict import Verdict
 from tracking import residual_table
-from tracking.database import locate, opened
 from tracking.evidence import Evidence, from_json
-from tracking.index.direct import DirectIndex
 from tracking.index.records import Head
 from tracking.residual_table import ResidualTable
 
-__all__ = [
-    "Missing", "artifact", "evidence", "index", "journal", "remembered", "residuals", "verdict",
-]  # fmt: skip
+__all__ = ["Missing", "artifact", "evidence", "remembered", "residuals", "verdict"]
 
 #: Evidences and tables of residuals that are kept in memory.
 EVIDENCES, TABLES = 512, 8
@@ -44,23 +35,6 @@ Value = TypeVar("Value")
 
 class Missing(LookupError):
     """An artifact is not there, or cannot be read. Its text is the one line that a user reads."""
-
-
-@cache
-def _engine() -> sa.Engine:
-    """The engine on the database of the server, open until its process ends."""
-    handlers._get_tracking_store()
-    return ExitStack().enter_context(opened(locate(mlflow.get_tracking_uri())))
-
-
-def index() -> DirectIndex:
-    """The index of evidence."""
-    return DirectIndex(_engine())
-
-
-def journal() -> Journal:
-    """The journal of all tasks."""
-    return Journal(_engine())
 
 
 class _Kept:
@@ -133,20 +107,15 @@ def remembered(key: tuple[object, ...], make: Callable[[], Evidence]) -> Evidenc
     return _evidences.get(key, make)
 
 
-def residuals(run_id: str, where: str) -> ResidualTable:
-    """Residuals that a run kept beside its evidence.
-
-    Parameters
-    ----------
-    where : str
-        Path of the evidence.
+def residuals(head: Head) -> ResidualTable:
+    """Residuals that a run kept beside evidence.
 
     Raises
     ------
     Missing
         If it kept none.
     """
-    path = residual_table.beside(where)
+    run_id, path = head.run, residual_table.beside(head.artifact)
 
     def make() -> ResidualTable:
         content = artifact(run_id, path)
@@ -158,7 +127,7 @@ def residuals(run_id: str, where: str) -> ResidualTable:
             except (ValueError, OSError) as error:
                 raise Missing(f"{path} of run {run_id} cannot be read: {error}") from error
 
-    return _tables.get((run_id, path), make)
+    return _tables.get((run_id, path, head.sha256), make)
 
 
 def verdict(run_id: str, sha256: str) -> Verdict:

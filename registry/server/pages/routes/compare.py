@@ -10,19 +10,22 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
-from registry.server.pages import access, overview, sources
 from registry.server.pages import compare as shown
+from registry.server.pages import overview, sources
+from registry.server.pages.access import Reader, Reads, samples_of
 from registry.server.pages.asked import sample_choices, task_named
 from registry.server.pages.combined import PAIRED, combine, paired
 from registry.server.pages.entrants import Entrant, entrants
 from registry.server.pages.look import Refused, download, moment, page
 from registry.server.pages.pictures import KINDS, book, drawn, names, picture
 from registry.server.pages.routing import pages
+from registry.server.stores import index, registry
+from registry.state import State
 from tracking import tables
 from tracking.cells import Cell, Column, Table
 from tracking.evidence import Evidence
 from tracking.exports import to_csv, to_latex
-from tracking.index.records import TEST, Selection
+from tracking.index.records import TEST
 from tracking.links import address, run_page
 from tracking.recall import Found, look
 from tracking.residuals import Residuals
@@ -59,7 +62,7 @@ class _Compared:
         for one in self.entrants:
             if one.head.sample_sha256 == self.entrants[0].head.sample_sha256:
                 try:
-                    table = sources.residuals(one.head.run, one.head.artifact)
+                    table = sources.residuals(one.head)
                 except sources.Missing:
                     continue
                 if table.sha256 == one.head.sample_sha256 and one.contestant.estimator in table.residuals:
@@ -74,10 +77,13 @@ def _sample(request: Request) -> str:
     return sample
 
 
-def _compared(request: Request, task: str) -> _Compared | None:
-    selection = Selection(task=task, sample=_sample(request), experiments=access.experiments(request))
-    state = sources.journal().state(task)
-    found = entrants(sources.index(), selection, request.query_params.getlist("item"), state)
+def _state(reads: Reader, task: str) -> State:
+    return registry().state(task) if reads.journal(task) else State()
+
+
+def _compared(request: Request, reads: Reader, task: str) -> _Compared | None:
+    selection = reads.selection(task, _sample(request))
+    found = entrants(index(), selection, request.query_params.getlist("item"), _state(reads, task))
     if not found:
         return None
     kinds = {one.head.kind for one in found}
@@ -118,16 +124,13 @@ def _runs(found: tuple[Entrant, ...]) -> dict[str, Found]:
 
 
 @router.get("/compare/{task}")
-def compare(request: Request, task: str) -> HTMLResponse:
+def compare(request: Request, reads: Reads, task: str) -> HTMLResponse:
     """Choose runs, versions and baselines, and see them side by side."""
     task_named(task)
-    allowed = access.experiments(request)
-    samples = overview.samples(sources.index(), Selection(task=task, experiments=allowed))
-    if not samples and task not in sources.journal().tasks():
-        raise Refused(404, f"there is no task {task!r} with evidence on this server: see all tasks")
-    made = _compared(request, task)
+    samples = samples_of(reads, task)
+    made = _compared(request, reads, task)
     chosen = [one.contestant.reference for one in made.entrants] if made else []
-    offered, choices = _offered(request, task, chosen)
+    offered, choices = _offered(request, reads, task, chosen)
     values: dict[str, Any] = {
         "samples": sample_choices([one.sample for one in samples]), "sample": _sample(request),
         "chosen": chosen, "offered": offered, "choices": choices,
@@ -164,18 +167,17 @@ def _values(task: str, made: _Compared) -> dict[str, Any]:
 
 
 def _offered(
-    request: Request, task: str, chosen: list[str]
+    request: Request, reads: Reader, task: str, chosen: list[str]
 ) -> tuple[list[tuple[str, bool, tuple[Cell, ...]]], Table]:
     """What can be chosen: champion and baselines, the newest runs, and what is chosen already."""
-    selection = Selection(task=task, sample=_sample(request), experiments=access.experiments(request))
-    state = sources.journal().state(task)
+    selection, state = reads.selection(task, _sample(request)), _state(reads, task)
     rows: dict[str, tuple[Cell, ...]] = {}
     roles = {"champion": state.champion} | {f"baseline-{name}": n for name, n in state.baselines.items()}
     for role, number in roles.items():
         if number is not None:
             link = address("model", task, number)
             rows[f"v{number}"] = (Cell(f"v{number}", href=link), Cell(role, mark="badge"), Cell(""), Cell(""))
-    for head in overview.newest(sources.index(), selection, OFFERED):
+    for head in overview.newest(index(), selection, OFFERED):
         rows[head.run] = (
             Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)), Cell(head.subject),
             Cell(moment(head.time)), Cell(head.sample_sha256[:12]),
@@ -187,19 +189,19 @@ def _offered(
     return [(reference, reference in chosen, row) for reference, row in rows.items()], table
 
 
-def _must(request: Request, task: str) -> _Compared:
-    made = _compared(request, task_named(task))
+def _must(request: Request, reads: Reader, task: str) -> _Compared:
+    made = _compared(request, reads, task_named(task))
     if made is None:
         raise Refused(400, "nothing is chosen: give item=v1&item=v2")
     return made
 
 
 @router.get("/compare/{task}/table.{kind}")
-def table(request: Request, task: str, kind: str) -> Response:
+def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
     """All tables as CSV or LaTeX."""
     if kind not in ("csv", "tex"):
         raise Refused(404, f"there is no table.{kind[:20]}; there are table.csv and table.tex")
-    made = _must(request, task)
+    made = _must(request, reads, task)
     evidence = made.evidence
     found = [
         shown.who(task, made.entrants, made.ratios_from), tables.resolution(evidence),
@@ -215,9 +217,9 @@ def table(request: Request, task: str, kind: str) -> Response:
 
 
 @router.get("/compare/{task}/figures.pdf")
-def figures(request: Request, task: str) -> Response:
+def figures(request: Request, reads: Reads, task: str) -> Response:
     """All figures, a page each."""
-    made = _must(request, task)
+    made = _must(request, reads, task)
     known = made.residuals()
     makes = [
         partial(picture, name, made.evidence, known)
@@ -229,9 +231,9 @@ def figures(request: Request, task: str) -> Response:
 
 
 @router.get("/compare/{task}/figure/{name}.{kind}")
-def figure(request: Request, task: str, name: str, kind: str) -> Response:
+def figure(request: Request, reads: Reads, task: str, name: str, kind: str) -> Response:
     """One figure."""
-    made = _must(request, task)
+    made = _must(request, reads, task)
     known = made.residuals()
     if kind not in KINDS or name not in names(made.evidence, made.evidence.subject in known):
         raise Refused(404, f"there is no figure {name[:60]!r} as {kind[:10]!r} of these")

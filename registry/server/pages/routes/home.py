@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from dataclasses import replace
+
+from fastapi import Response
 from fastapi.responses import HTMLResponse
 
 from registry import versions
-from registry.server.pages import access, overview, sources
+from registry.server.pages import overview
+from registry.server.pages.access import Reads
 from registry.server.pages.look import STATIC, Refused, page
 from registry.server.pages.model import told
 from registry.server.pages.routing import pages
+from registry.server.stores import index, registry
 from registry.state import state
-from tracking.index.records import Selection
 
 __all__ = ["home", "router", "static"]
 
@@ -21,20 +24,20 @@ _FILES = {"style.css": "text/css; charset=utf-8", "pages.js": "text/javascript; 
 
 @router.get("")
 @router.get("/")
-def home(request: Request) -> HTMLResponse:
+def home(reads: Reads) -> HTMLResponse:
     """Tasks with their champions."""
-    index, journal = sources.index(), sources.journal()
-    allowed = access.experiments(request)
-    counts = overview.tasks(index, Selection(experiments=allowed))
+    journal, everything = registry().journal, reads.selection()
+    counts = overview.tasks(index(), everything)
     cards = []
-    for name in sorted({*counts, *(journal.tasks() if allowed is None else ())}):
-        entries = journal.entries(name)
+    for name in sorted({*counts, *filter(reads.journal, journal.tasks())}):
+        open_to = reads.journal(name)
+        entries = journal.entries(name) if open_to else ()
         now = state(entries)
         since = [e.time for e in entries if e.version == now.champion and e.event in ("promote", "rollback")]
-        newest = overview.newest(index, Selection(task=name, experiments=allowed))
+        newest = overview.newest(index(), replace(everything, task=name))
         cards.append({
             "name": name, "champion": now.champion, "since": since[-1] if since else "",
-            "baselines": list(now.baselines), "versions": len(versions.listed(name)),
+            "baselines": list(now.baselines), "versions": len(versions.listed(name)) if open_to else 0,
             "runs": counts.get(name, 0), "last": told(entries[-1]) if entries else None,
             "experiment_id": newest[0].experiment if newest else "",
         })  # fmt: skip

@@ -8,11 +8,14 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
-from registry.server.pages import access, overview, sources
+from registry.server.pages import overview, sources
+from registry.server.pages.access import Reader, Reads, samples_of
 from registry.server.pages.asked import PAGE, Asked, asked, sample_choices, task_named
 from registry.server.pages.leaderboard import Board, Scope, board
 from registry.server.pages.look import Refused, download, page
 from registry.server.pages.routing import pages
+from registry.server.stores import index, registry
+from registry.state import State
 from tracking.cells import Column
 from tracking.exports import to_csv, to_latex
 from tracking.index.records import TEST, Selection
@@ -33,28 +36,26 @@ class _Shown:
     samples: tuple[overview.Sampled, ...]
 
 
-def _shown(request: Request, task: str) -> _Shown:
-    ask, allowed = asked(request.query_params.multi_items()), access.experiments(request)
-    index = sources.index()
-    there = overview.samples(index, Selection(task=task, experiments=allowed))
-    if not there and task not in sources.journal().tasks():
-        raise Refused(404, f"there is no task {task!r} with evidence on this server: see all tasks")
-    heads = overview.newest(index, Selection(task=task, sample=ask.sample, experiments=allowed))
+def _shown(request: Request, reads: Reader, task: str) -> _Shown:
+    ask, allowed = asked(request.query_params.multi_items()), reads.experiments(task)
+    there = samples_of(reads, task)
+    heads = overview.newest(index(), Selection(task=task, sample=ask.sample, experiments=allowed))
     if not heads:
         return _Shown(None, ask, Scope({}), there)
-    scope = Scope.of(sources.evidence(heads[0]), index.statistics([heads[0].id]))
+    scope = Scope.of(sources.evidence(heads[0]), index().statistics([heads[0].id]))
     if ask.quantity and ask.quantity not in scope.quantities:
         known = ", ".join(scope.quantities) or "none"
         raise Refused(400, f"{task} has no quantity {ask.quantity!r}; there are: {known}")
     selection = ask.selection(task, allowed)
-    found = board(index, selection, ask, scope, sources.journal().state(task))
+    now = registry().state(task) if reads.journal(task) else State()
+    found = board(index(), selection, ask, scope, now)
     return _Shown(found, ask, scope, there)
 
 
 @router.get("/leaderboard/{task}")
-def leaderboard(request: Request, task: str) -> HTMLResponse:
+def leaderboard(request: Request, reads: Reads, task: str) -> HTMLResponse:
     """Estimators and versions on one sample, the best first."""
-    shown = _shown(request, task_named(task))
+    shown = _shown(request, reads, task_named(task))
     ask, found = shown.ask, shown.board
 
     def here(**changed: object) -> str:
@@ -97,11 +98,11 @@ def _empty(task: str, ask: Asked) -> str:
 
 
 @router.get("/leaderboard/{task}/table.{kind}")
-def table(request: Request, task: str, kind: str) -> Response:
+def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
     """The page's rows as CSV or LaTeX."""
     if kind not in ("csv", "tex"):
         raise Refused(404, f"there is no table.{kind[:20]}; there are table.csv and table.tex")
-    found = _shown(request, task_named(task)).board
+    found = _shown(request, reads, task_named(task)).board
     if found is None:
         raise Refused(404, "there is nothing to export")
     if kind == "csv":

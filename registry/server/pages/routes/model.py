@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.responses import HTMLResponse
 
 from registry import lineage, versions
 from registry.card import ratios
-from registry.champions import aliases
 from registry.journal import verify
-from registry.server.pages import access, overview, sources
+from registry.mirror import aliases
 from registry.server.pages import model as shown
+from registry.server.pages import sources
+from registry.server.pages.access import Reader, Reads, samples_of
 from registry.server.pages.asked import task_named
 from registry.server.pages.look import Refused, download, page
 from registry.server.pages.pictures import KINDS, drawn
 from registry.server.pages.routing import pages
+from registry.server.stores import index, registry
 from registry.state import Entry, State, state
 from registry.verdict import Verdict
 from registry.versions import Version
 from tracking.cells import Table
-from tracking.index.records import Selection
 from tracking.links import address
 from tracking.runs import CannotRecord
 
@@ -30,14 +31,15 @@ router = pages()
 ENTRIES = 100
 
 
-def _readable(request: Request, task: str) -> None:
-    """Refuse who may read no experiment of a task."""
+def _readable(reads: Reader, task: str) -> tuple[Entry, ...]:
+    """The journal of a task, for who may read it."""
     task_named(task)
-    allowed = access.experiments(request)
-    known = overview.newest(sources.index(), Selection(task=task, experiments=allowed))
-    if known or (allowed is None and (task in sources.journal().tasks() or versions.listed(task))):
-        return
-    raise Refused(404, f"there is no task {task!r} on this server: see all tasks")
+    entries = registry().journal.entries(task) if reads.journal(task) else ()
+    if not entries and not (reads.journal(task) and versions.listed(task)):
+        samples_of(reads, task)
+        if not reads.journal(task):
+            raise Refused(403, f"{reads.who.name} has no permission READ on registered model {task!r}")
+    return entries
 
 
 def _roles(now: State) -> dict[int, list[str]]:
@@ -49,14 +51,13 @@ def _roles(now: State) -> dict[int, list[str]]:
 
 
 @router.get("/model/{task}")
-def model(request: Request, task: str, before: int = 0) -> HTMLResponse:
+def model(reads: Reads, task: str, before: int = 0) -> HTMLResponse:
     """The journal as a timeline, and all versions."""
-    _readable(request, task)
-    entries = sources.journal().entries(task)
+    entries = _readable(reads, task)
     last = before if 0 < before <= len(entries) else len(entries)
     part = [shown.told(entry) for entry in entries[max(last - ENTRIES, 0) : last]][::-1]
     now, found = state(entries), versions.listed(task)
-    heads = sources.index().heads(Selection(task=task, runs=tuple({v.run_id for v in found})))
+    heads = index().heads(reads.selection(task, runs=tuple({v.run_id for v in found})))
     where = {head.run: head.experiment for head in heads}
     return page(
         "model", title=f"Model of {task}", task=task, tab="model", state=now, entries=part,
@@ -67,8 +68,8 @@ def model(request: Request, task: str, before: int = 0) -> HTMLResponse:
     )  # fmt: skip
 
 
-def _version(request: Request, task: str, number: int) -> Version:
-    _readable(request, task)
+def _version(reads: Reader, task: str, number: int) -> Version:
+    _readable(reads, task)
     try:
         return versions.find(task, str(number))
     except CannotRecord:
@@ -84,10 +85,10 @@ def _verdict(one: Version, entries: tuple[Entry, ...], wanted: str) -> Verdict |
 
 
 @router.get("/model/{task}/{number}")
-def version(request: Request, task: str, number: int, verdict: str = "") -> HTMLResponse:
+def version(reads: Reads, task: str, number: int, verdict: str = "") -> HTMLResponse:
     """The card of a version."""
-    one = _version(request, task, number)
-    entries = sources.journal().entries(task)
+    one = _version(reads, task, number)
+    entries = registry().journal.entries(task)
     now = state(entries)
     missing = f"It was not judged on frozen events yet: 'shashlik promote {task} --model {number}' does it."
     try:
@@ -95,7 +96,7 @@ def version(request: Request, task: str, number: int, verdict: str = "") -> HTML
     except sources.Missing as error:
         judged, missing = None, str(error)
     tags = dict(lineage.run_tags(one.run_id))
-    heads = sources.index().heads(Selection(task=task, runs=(one.run_id,)))
+    heads = index().heads(reads.selection(task, runs=(one.run_id,)))
     roles = _roles(now)
     rivals = dict.fromkeys([number, *(n for n in (now.champion, *now.baselines.values()) if n is not None)])
     picture = ""
@@ -113,10 +114,10 @@ def version(request: Request, task: str, number: int, verdict: str = "") -> HTML
 
 
 @router.get("/model/{task}/{number}/ratios.{kind}")
-def verdict_figure(request: Request, task: str, number: int, kind: str, verdict: str = "") -> Response:
+def verdict_figure(reads: Reads, task: str, number: int, kind: str, verdict: str = "") -> Response:
     """Ratios of a verdict with their intervals."""
-    one = _version(request, task, number)
-    judged = _verdict(one, sources.journal().entries(task), verdict)
+    one = _version(reads, task, number)
+    judged = _verdict(one, registry().journal.entries(task), verdict)
     if kind not in KINDS or judged is None:
         raise Refused(404, f"there is no such figure of version {number}")
     return download(drawn(lambda: ratios(judged), kind), KINDS[kind])

@@ -7,10 +7,11 @@ import io
 from dataclasses import dataclass
 from functools import partial
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.responses import HTMLResponse
 
-from registry.server.pages import access, searches, sources
+from registry.server.pages import searches, sources
+from registry.server.pages.access import Reader, Reads, samples_of
 from registry.server.pages.asked import task_named
 from registry.server.pages.look import Refused, download, page
 from registry.server.pages.pictures import KINDS, drawn
@@ -43,13 +44,14 @@ class _Search:
         return run_page(self.experiment, trial.run_id)
 
 
-def _search(request: Request, task: str, run_id: str) -> _Search:
+def _search(reads: Reader, task: str, run_id: str) -> _Search:
     task_named(task)
     if not (len(run_id) == 32 and set(run_id) <= set("0123456789abcdef")):
         raise Refused(404, f"{run_id[:40]!r} is no id of a run: 32 hexadecimal digits")
     run = look(run_id)
-    experiment, allowed = searches.experiment_of(run_id), access.experiments(request)
-    if run.tags.get("task") != task or (allowed is not None and experiment not in allowed):
+    experiment = searches.experiment_of(run_id)
+    reads.need_experiment(experiment)
+    if run.tags.get("task") != task:
         raise Refused(404, f"there is no search {run_id} of {task}")
     try:
         trials = from_csv(sources.artifact(run_id, "search/trials.csv").decode())
@@ -70,17 +72,17 @@ def _importance(run_id: str) -> dict[str, tuple[float, float]]:
 
 
 @router.get("/searches/{task}")
-def all_searches(request: Request, task: str) -> HTMLResponse:
+def all_searches(reads: Reads, task: str) -> HTMLResponse:
     """All searches of a task."""
-    task_named(task)
-    found = searches.searches(task, access.experiments(request))
+    samples_of(reads, task_named(task))
+    found = searches.searches(task, reads.experiments(task))
     return page("searches", title=f"Searches of {task}", task=task, tab="searches", table=found)
 
 
 @router.get("/search/{task}/{run_id}")
-def search(request: Request, task: str, run_id: str) -> HTMLResponse:
+def search(reads: Reads, task: str, run_id: str) -> HTMLResponse:
     """Trials of a search."""
-    found = _search(request, task, run_id)
+    found = _search(reads, task, run_id)
     done = [trial for trial in found.trials if trial.done]
     pictures = [
         (name, words, {kind: address("search", task, run_id, "figure", f"{name}.{kind}") for kind in KINDS})
@@ -98,17 +100,17 @@ def search(request: Request, task: str, run_id: str) -> HTMLResponse:
 
 
 @router.get("/search/{task}/{run_id}/trials.csv")
-def trials_csv(request: Request, task: str, run_id: str) -> Response:
+def trials_csv(reads: Reads, task: str, run_id: str) -> Response:
     """All trials."""
-    found = _search(request, task, run_id)
+    found = _search(reads, task, run_id)
     text = to_csv([table(found.trials, found.experiment, len(found.trials))])
     return download(text, "text/csv; charset=utf-8", f"search-{run_id[:8]}.csv")
 
 
 @router.get("/search/{task}/{run_id}/figure/{name}.{kind}")
-def picture(request: Request, task: str, run_id: str, name: str, kind: str) -> Response:
+def picture(reads: Reads, task: str, run_id: str, name: str, kind: str) -> Response:
     """One figure of a search."""
-    found = _search(request, task, run_id)
+    found = _search(reads, task, run_id)
     done = [trial for trial in found.trials if trial.done]
     if kind not in KINDS or name not in FIGURES or not done:
         raise Refused(404, f"there is no figure {name[:60]!r} as {kind[:10]!r} of this search")
