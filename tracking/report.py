@@ -62,7 +62,6 @@ def description(
     evidence: Evidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
 ) -> str:
     """Markdown of at most `longest` characters: headline tables, findings, figures while there is room."""
-    first, *others = tables.headline(evidence)
     task = evidence.facts.task
     pages = {
         "Leaderboard": address("leaderboard", task),
@@ -70,7 +69,8 @@ def description(
         "journal": address("model", task),
     }
     links = " · ".join(f"[{words}]({where})" for words, where in pages.items())
-    blocks = [first, links, *others, *findings]
+    # The UI folds a description after two lines, and what is folded cannot be pressed: the links come first.
+    blocks = [links, *tables.headline(evidence), *findings]
     return joined(blocks, figures, run_id, longest, "Bin by bin: artifact `evidence/tables.md`.")
 
 

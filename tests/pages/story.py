@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -95,12 +95,12 @@ def _version(run_id: str, estimator: str, sha256: str, baseline: bool = False) -
     return int(made.version)
 
 
-def _verdict(candidate: str, found: dict[str, Residuals], champion: str | None) -> Verdict:
+def _verdict(candidate: str, found: dict[str, Residuals]) -> Verdict:
     who = {name: Contestant(name, one, sha256="e" * 64) for name, one in found.items()}
     rule = Rule(primary=("x",), rivals=("fit-tuned",), replicas=100)
     return judge(
-        rule, who[candidate], who[champion] if champion else None, {"fit-tuned": who["fit-tuned"]},
-        task=TASK, sample_sha256="f" * 64, seed=1,
+        rule, who[candidate], who.get("champion"), {"fit-tuned": who["fit-tuned"]}, task=TASK,
+        sample_sha256="f" * 64, seed=1,
     )  # fmt: skip
 
 
@@ -144,22 +144,12 @@ def tell(uri: str, scratch: Path) -> Story:
         _version(runs[0], "network", "a" * 64), _version(runs[1], "network", "a" * 64),
         _version(runs[0], "fit-tuned", "a" * 64, baseline=True),
     ]  # fmt: skip
-    judged_pairs = pairs(2000, {"v1": 0.050, "v2": 0.056, "fit-tuned": 0.06}, seed=13)
-    names = dict(zip(("v1-network", "v2-network", "v3-fit-tuned"), judged_pairs.values(), strict=True))
-    frozen = replace(_evidence(names, "f" * 64, 1, "v1-network"))
+    one, two, fit = pairs(2000, {"v1": 0.050, "v2": 0.056, "fit-tuned": 0.06}, seed=13).values()
+    names = {"v1-network": one, "v2-network": two, "v3-fit-tuned": fit}
+    frozen = _evidence(names, "f" * 64, 1, "v1-network")
     keep(runs[0], frozen, judged(1, GATE), ResidualTable(names, "f" * 64))
-    first = _verdict(
-        "version 1", {"version 1": judged_pairs["v1"], "fit-tuned": judged_pairs["fit-tuned"]}, None
-    )
-    second = _verdict(
-        "version 2",
-        {
-            "version 2": judged_pairs["v2"],
-            "champion": judged_pairs["v1"],
-            "fit-tuned": judged_pairs["fit-tuned"],
-        },
-        "champion",
-    )
+    first = _verdict("version 1", {"version 1": one, "fit-tuned": fit})
+    second = _verdict("version 2", {"version 2": two, "champion": one, "fit-tuned": fit})
     for run, verdict in zip(runs, (first, second), strict=False):
         folder = scratch / verdict.sha256
         folder.mkdir()

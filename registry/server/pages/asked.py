@@ -106,6 +106,8 @@ def asked(pairs: Sequence[tuple[str, str]]) -> Asked:
     for name, value in given.items():
         if len(value) > LONGEST:
             raise Refused(400, f"{name} is {len(value)} characters long; at most {LONGEST} are allowed")
+        if not value.isprintable():
+            raise Refused(400, f"{name}={_short(value)} has characters that no name has")
     for name in ("since", "until"):
         try:
             milliseconds(given.get(name, ""))

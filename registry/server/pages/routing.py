@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -40,6 +41,8 @@ class _Page(APIRoute):
                 if error.status_code == 401:
                     raise  # The browser asks for the login.
                 return refusal(request, Refused(error.status_code, str(error.detail)))
+            except sa.exc.SQLAlchemyError:
+                return refusal(request, Refused(503, "the database does not answer: try again in a moment"))
             except RequestValidationError as error:
                 first = error.errors()[0]
                 name = str(first["loc"][-1])[:60]

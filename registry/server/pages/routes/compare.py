@@ -72,8 +72,8 @@ class _Compared:
 
 def _sample(request: Request) -> str:
     sample = request.query_params.get("sample") or TEST
-    if len(sample) > 64:
-        raise Refused(400, "there is no sample of such a long name")
+    if len(sample) > 64 or not sample.isprintable():
+        raise Refused(400, f"there is no sample {sample[:40]!r}: choose one of the page")
     return sample
 
 
