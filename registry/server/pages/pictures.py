@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import matplotlib
 import numpy as np
@@ -28,6 +29,8 @@ _AGAINST = {"sigma": "σ against", "bias": "μ against", "losses": "failures and
             "pulls": "pulls against"}  # fmt: skip
 #: matplotlib's readers of fonts and mathematics are shared by all figures of a process.
 _ONE_AT_A_TIME = threading.Lock()
+
+Drawn = TypeVar("Drawn")
 
 
 def names(evidence: Evidence, kept: bool) -> dict[str, str]:
@@ -103,18 +106,16 @@ def pulls_against(evidence: Evidence, binning: Binning) -> Figure:
 
 
 def drawn(make: Callable[[], Figure], kind: str) -> bytes:
-    """A figure in one of `KINDS`, the same bytes for the same figure.
-
-    Raises
-    ------
-    ValueError
-        If a label is no mathematics that can be set.
-    """
+    """A figure in one of `KINDS`, the same bytes for the same figure."""
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
-    out = io.BytesIO()
-    with _ONE_AT_A_TIME, matplotlib.rc_context({"svg.hashsalt": "shashlik"}):
+
+    def saved() -> bytes:
+        out = io.BytesIO()
         make().savefig(out, format=kind, dpi=RESOLUTION, metadata=metadata)
-    return out.getvalue()
+        return out.getvalue()
+
+    with _ONE_AT_A_TIME, matplotlib.rc_context({"svg.hashsalt": "shashlik"}):
+        return _literally(saved)
 
 
 def book(makes: Sequence[Callable[[], Figure]]) -> bytes:
@@ -122,5 +123,14 @@ def book(makes: Sequence[Callable[[], Figure]]) -> bytes:
     out = io.BytesIO()
     with _ONE_AT_A_TIME, PdfPages(out, metadata={"CreationDate": None}) as pages:
         for make in makes:
-            pages.savefig(make())
+            _literally(lambda make=make: pages.savefig(make()))  # type: ignore[misc]
     return out.getvalue()
+
+
+def _literally(draw: Callable[[], Drawn]) -> Drawn:
+    """What is drawn; labels that are no mathematics, in the evidence of whoever sent it, as they stand."""
+    try:
+        return draw()
+    except ValueError:
+        with matplotlib.rc_context({"text.parse_math": False}):
+            return draw()
