@@ -14,7 +14,7 @@ from tracking.links import run_page
 from tracking.numbers import MISSING, plain
 from tracking.recall import Found
 
-__all__ = ["TrialRow", "from_csv", "from_runs", "front", "table", "varied"]
+__all__ = ["TrialRow", "from_csv", "from_runs", "front", "short", "table", "varied"]
 
 _FIXED = ("trial", "objective", "objective_err", "ns_per_event", "parameters", "seconds", "status", "failure",
           "run_id")  # fmt: skip
