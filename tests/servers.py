@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["kill", "serving"]
+__all__ = ["free_port", "kill", "serving", "shashlik_server"]
 
 
 def free_port() -> int:
@@ -31,26 +31,45 @@ def kill(server: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def serving(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Address and process of a server that keeps everything below `folder`."""
-    address = f"http://127.0.0.1:{free_port()}"
+def serving(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Address and process of mlflow's own server that keeps everything below `folder`."""
     command = [
         *(str(Path(sys.executable).with_name("mlflow")), "server", "--workers", "1"),
-        *("--host", "127.0.0.1", "--port", address.rpartition(":")[2]),
         *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
         *("--artifacts-destination", str(folder / "artifacts")),
-        *options,
     ]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("w") as log:
+    with _started(command, folder, "/health", quiet) as found:
+        yield found
+
+
+@contextmanager
+def shashlik_server(
+    folder: Path, *options: str, port: int = 0, **environment: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Address and process of ``shashlik server`` that keeps everything below `folder`."""
+    command = [str(Path(sys.executable).with_name("shashlik")), "server", *options]
+    with _started(command, folder, "/ready", environment, port) as found:
+        yield found
+
+
+@contextmanager
+def _started(
+    command: list[str], folder: Path, ready: str, environment: dict[str, str], port: int = 0
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    address = f"http://127.0.0.1:{port or free_port()}"
+    where = ["--host", "127.0.0.1", "--port", address.rpartition(":")[2]]
+    inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    with (folder / "log").open("a") as log:
         # A group of its own, so that its workers can be ended with it and nobody else.
         process = subprocess.Popen(
-            command, cwd=folder, env=os.environ | quiet, stdout=log, stderr=log, start_new_session=True
-        )
+            [*command, *where], cwd=folder, env=inherited | environment, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
     try:
         for _ in range(180):
             try:
-                urllib.request.urlopen(f"{address}/health", timeout=5).close()
+                urllib.request.urlopen(f"{address}{ready}", timeout=5).close()
                 break
             except OSError:
                 assert process.poll() is None, (folder / "log").read_text()

@@ -26,8 +26,8 @@ __all__ = ["PERMISSIONS", "Options", "serve"]
 
 #: What users may do with what nobody has given them a permission on.
 PERMISSIONS = ("NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE")
-#: Seconds until the server must answer, and that it may take to end.
-START, END = 180, 30
+#: Seconds until the server must answer, that requests may take to end, and that it may take to end.
+START, REQUESTS, END = 180, 20, 30
 #: The shortest password of an administrator that is taken; mlflow asks for as much.
 SHORTEST = 12
 
@@ -98,11 +98,12 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
             *(sys.executable, "-m", "mlflow", "server", "--app-name", "shashlik"),
             *("--host", options.host, "--port", str(options.port), "--workers", str(options.workers)),
             *("--artifacts-destination", options.artifacts_destination),
+            *("--uvicorn-opts", f"--timeout-graceful-shutdown {REQUESTS}"),
         ]
         for name in ("allowed_hosts", "cors_allowed_origins"):
             if value := getattr(options, name):
                 command += [f"--{name.replace('_', '-')}", value]
-        process = subprocess.Popen(command, env=environment, stdout=sys.stderr, start_new_session=True)
+        process = subprocess.Popen(command, env=environment, stdout=sys.stderr)
         told.append(process)
         try:
             shown = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
@@ -250,5 +251,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         try:
             process.wait(END)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()

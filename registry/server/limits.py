@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,8 +28,11 @@ class Limited:
             await self._app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        taken = 0
-        begun = False
+        refusal = JSONResponse({"detail": f"a body may have {self._most} bytes at most"}, 413)
+        if not announced.isdigit() or int(announced) > self._most:
+            await refusal(scope, receive, send)
+            return
+        taken, begun = 0, False
 
         async def counted() -> Message:
             nonlocal taken
@@ -39,15 +44,12 @@ class Limited:
 
         async def sending(message: Message) -> None:
             nonlocal begun
-            begun = True
-            await send(message)
+            # Whatever the app makes of a body that broke off, it is not what is wrong with it.
+            if taken <= self._most or begun:
+                begun = True
+                await send(message)
 
-        try:
-            if not announced.isdigit() or int(announced) > self._most:
-                raise _TooLong
+        with suppress(_TooLong):
             await self._app(scope, counted, sending)
-        except _TooLong:
-            if begun:
-                raise
-            told = {"detail": f"a body may have {self._most} bytes at most"}
-            await JSONResponse(told, 413)(scope, receive, send)
+        if taken > self._most and not begun:
+            await refusal(scope, receive, send)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -108,7 +108,7 @@ def put(body: Put, who: Who) -> JSONResponse:
         index().put(origin, evidence)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise HTTPException(422, f"this is no evidence that can be indexed: {error}") from error
-    return _told(origin.run)
+    return JSONResponse(origin.run)
 
 
 @router.put("/versions")
@@ -116,7 +116,7 @@ def assign(body: Assign, who: Who) -> JSONResponse:
     """Note that an estimator of a run became a version; EDIT on the experiment is needed."""
     who.need_experiment(_experiment(body.run), "EDIT")
     index().assign(body.run, body.estimator, body.version)
-    return _told(body.run)
+    return JSONResponse(body.run)
 
 
 @router.post("/evidence/drop")
@@ -126,7 +126,7 @@ def drop(body: Drop, who: Who) -> JSONResponse:
     for experiment in found.experiments(body.runs):
         who.need_experiment(experiment, "EDIT")
     found.drop(body.runs)
-    return _told(len(body.runs))
+    return JSONResponse(len(body.runs))
 
 
 @router.get("/runs")
@@ -181,8 +181,8 @@ def statistics(evidence: Numbers, who: Who) -> JSONResponse:
     return _told(index().statistics(_allowed(evidence, who)))
 
 
-def _told(records: Any) -> JSONResponse:
-    return JSONResponse(encode(records))
+def _told(records: Iterable[Any]) -> JSONResponse:
+    return JSONResponse([encode(record) for record in records])
 
 
 def _allowed(evidence: Collection[int], who: Caller) -> list[int]:

@@ -109,7 +109,7 @@ def entries(task: Task, who: Who, since: Annotated[int, Query(ge=0, le=2**31 - 1
     """Entries of a task behind number `since`."""
     who.need_task(task, "READ")
     found = registry().journal.entries(task)
-    return JSONResponse(encode([entry for entry in found if entry.number > since]))
+    return JSONResponse([encode(entry) for entry in found if entry.number > since])
 
 
 @router.post("/journal/{task}/promote")

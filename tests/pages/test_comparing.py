@@ -17,7 +17,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from playwright.sync_api import BrowserContext, expect, sync_playwright
-from servers import serving
+from servers import shashlik_server
 from story import NASTY, TASK, Story, tell
 
 from registry.server.pages.asked import PAGE
@@ -63,7 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         patch.chdir(folder)
         story = tell(f"sqlite:///{folder}/mlflow.db", folder / "scratch")
     mlflow.set_tracking_uri(before[0])
-    with serving(folder, "--app-name", "shashlik") as (address, _):
+    with shashlik_server(folder) as (address, _):
         yield Site(address, story)
 
 

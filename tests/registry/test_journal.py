@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from journal_suite import VERDICT, JournalSuite
 
 from registry import modelfiles, versions
 from registry.champions import direct
-from registry.journal import Conflict, Journal, digest, verify
+from registry.journal import Journal, digest, verify
 from registry.mirror import aliases
-from registry.state import Entry, State, moment, state
+from registry.state import Entry, moment, state
 from tracking.database import VARIABLE, Unreachable, locate, opened
 
-VERDICT = "ab" * 32
 RACER = Path(__file__).with_name("racer.py")
 ROUNDS = 50
 
@@ -34,53 +34,25 @@ def promote(journal: Journal, version: int, expected: int | None) -> Entry:
     return journal.promote("toy", version, expected=expected, verdict=VERDICT, details={"why": "better"})
 
 
-def test_champions_follow_each_other(journal: Journal) -> None:
-    journal.note("toy", "baseline", 1, {"name": "fit"})
-    journal.note("toy", "freeze", None, {"version": 1, "sha256": "cd" * 32})
-    journal.note("toy", "look", 2, {"decision": "PROMOTE"}, VERDICT)
-    promote(journal, 2, None)
-    promote(journal, 5, 2)
-    now = journal.state("toy")
-    assert (now.champion, now.previous, now.baselines, now.looks) == (5, 2, {"fit": 1}, 1)
-    assert now.protected == {1, 2, 5}
-    journal.rollback("toy", expected=5, details={"why": "wrong"})
-    now = journal.state("toy")
-    assert (now.champion, now.previous) == (2, None)
-    assert now.protected == {1, 2, 5}, "what was champion once stays"
-    assert verify(journal.entries("toy")) == []
-    assert journal.tasks() == ("toy",)
-    assert journal.state("other") == State()
+class TestJournal(JournalSuite):
+    """In both databases."""
+
+    @pytest.fixture
+    def task(self) -> str:
+        return "toy"
 
 
-def test_a_new_sample_begins_its_own_count(journal: Journal) -> None:
-    for version in (1, 2):
-        journal.note("toy", "freeze", None, {"version": version})
-        journal.note("toy", "look", 7, {})
-    now = journal.state("toy")
-    assert (now.frozen["version"], now.looks) == (2, 1)
-
-
-def test_only_the_expected_champion_is_replaced(journal: Journal) -> None:
-    promote(journal, 1, None)
-    with pytest.raises(Conflict, match="is version 1, not none"):
-        promote(journal, 2, None)
-    with pytest.raises(Conflict, match="is the champion of toy already"):
-        promote(journal, 1, 1)
-    with pytest.raises(Conflict, match="no champion before version 1"):
-        journal.rollback("toy", expected=1, details={})
-    promote(journal, 2, 1)
-    with pytest.raises(Conflict, match="version 9 was not champion"):
-        journal.rollback("toy", expected=2, to=9, details={})
-    with pytest.raises(Conflict, match="is version 2, not version 1"):
-        journal.rollback("toy", expected=1, details={})
-    assert len(journal.entries()) == 2
-
-
-def test_rollback_goes_as_far_as_asked(journal: Journal) -> None:
-    for version, expected in ((1, None), (2, 1), (3, 2)):
-        promote(journal, version, expected)
-    journal.rollback("toy", expected=3, to=1, details={})
-    assert journal.state("toy").champions == (1,)
+@pytest.mark.parametrize(
+    ("alias", "version", "why"),
+    [
+        ("champion", 1, " "), ("previous", 1, "why"), ("baseline-", 1, "why"), ("baseline-fit", None, "why"),
+        ("mine", 1, "why"),
+    ],
+)  # fmt: skip
+def test_what_is_no_override(journal: Journal, alias: str, version: int | None, why: str) -> None:
+    with pytest.raises(ValueError, match=r"reason|neither champion nor"):
+        journal.override("toy", alias, version, why)
+    assert journal.entries() == ()
 
 
 def test_champion_on_a_date(journal: Journal) -> None:

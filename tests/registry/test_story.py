@@ -20,6 +20,7 @@ import sqlalchemy as sa
 import toy_task
 import uproot
 from click.testing import CliRunner, Result
+from conftest import fresh
 from mlflow.tracking import MlflowClient
 
 from projects import catalog, rootio
@@ -149,8 +150,6 @@ def test_the_story(shell: Shell) -> None:
 
 
 def test_the_story_on_postgresql(shell: Shell, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from conftest import fresh
-
     address = fresh(postgres)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     mlflow.set_tracking_uri(address)
