@@ -145,7 +145,7 @@ def _judged(evidence: Evidence, first: Contestant, other: Contestant) -> bool:
     """Whether an evidence has a ratio of these two."""
     for one in (first, other):
         same = one.everywhere and one.evidence.facts.sha256 == evidence.facts.sha256
-        if not same and one.evidence.sha256 != evidence.sha256:
+        if not same and one.evidence is not evidence:
             return False
     names = {first.estimator, other.estimator}
     return evidence.subject in names and names <= set(evidence.estimators)
