@@ -18,6 +18,8 @@ __all__ = ["alarms", "binned", "differences", "pull_table", "warnings", "who"]
 
 #: A pull beyond this is marked.
 FAR = 3.0
+#: Characters of a source of events that are shown.
+SHOWN = 70
 
 
 def alarms(found: Sequence[Entrant]) -> list[str]:
@@ -30,11 +32,16 @@ def alarms(found: Sequence[Entrant]) -> list[str]:
     return [
         "; ".join(
             f"{', '.join(one.contestant.label for one in some)}: {some[0].head.events} events of "
-            f"{some[0].head.source} (sha256 {sha256[:12]})"
+            f"{_brief(some[0].head.source)} (sha256 {sha256[:12]})"
             for sha256, some in samples.items()
         )
         + ". Choose a frozen sample, on which all are judged on the same events."
     ]
+
+
+def _brief(text: str) -> str:
+    """The beginning of what may be a long list of settings or files."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def warnings(found: Sequence[Entrant], runs: Mapping[str, Found]) -> Iterator[str]:
@@ -68,7 +75,7 @@ def who(task: str, found: Sequence[Entrant], sources: Mapping[str, str]) -> Tabl
             Cell(label, href=href), Cell(one.role, mark="badge"), Cell(one.contestant.estimator),
             Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)),
             Cell(head.user or MISSING), Cell(moment(head.time)),
-            Cell(f"{head.events} of {head.source}", mark="wrap"),
+            Cell(f"{head.events} of {_brief(head.source)}", mark="wrap"),
             Cell(head.sample_sha256[:12]), Cell(head.commit[:10] or MISSING), Cell(sources.get(label, "")),
         ))  # fmt: skip
     columns = tuple(

@@ -158,10 +158,10 @@ class _Resolutions:
         }
         q, unit = self._quantity, scope.quantities[self._quantity]
         self.columns = (
-            Column(f"μ {q}", unit, ERROR, f"{q}/mu", "centre of the Gaussian core"),
             Column(f"σ {q}", unit, ERROR, f"{q}/sigma", "width of the Gaussian core"),
-            Column(f"q68 {q}", unit, ERROR, f"{q}/q68", "half of the central 68.3 %"),
             Column("σ / best baseline", parts=LIMITS, meaning="best of the same sample, 95 % interval"),
+            Column(f"q68 {q}", unit, ERROR, f"{q}/q68", "half of the central 68.3 %"),
+            Column(f"μ {q}", unit, ERROR, f"{q}/mu", "centre of the Gaussian core"),
             *(Column(f"σ {name}", scope.quantities[name], ERROR, f"{name}/sigma") for name in self._others),
             Column("failures", parts=LIMITS, sort=f"{q}/failures"),
             Column("found", parts=LIMITS, sort=f"{q}/efficiency", meaning="objects with an answer"),
@@ -174,8 +174,8 @@ class _Resolutions:
         if line is None:
             return tuple(Cell(MISSING) for _ in self.columns)
         return (
-            measured(line.mu, line.mu_err), measured(line.sigma, line.sigma_err),
-            measured(line.q68, line.q68_err), self._ratio(place, line),
+            measured(line.sigma, line.sigma_err), self._ratio(place, line),
+            measured(line.q68, line.q68_err), measured(line.mu, line.mu_err),
             *(self._width(place, name) for name in self._others),
             share(line.failures, line.failures_low, line.failures_high),
             share(line.efficiency, line.efficiency_low, line.efficiency_high),

@@ -34,20 +34,20 @@ Drawn = TypeVar("Drawn")
 
 
 def names(evidence: Evidence, kept: bool) -> dict[str, str]:
-    """Figures that can be drawn, with what they show.
+    """Figures that can be drawn, with what they show, the most important first.
 
     Parameters
     ----------
     kept : bool
         Whether there are residuals.
     """
-    found = {}
-    for binning in evidence.binnings:
-        for kind, words in _AGAINST.items():
-            if kind != "pulls" or len(evidence.estimators) > 1:
-                found[f"{kind}_{binning.name}"] = f"{words} {binning.name}"
+    found = {f"sigma_{binning.name}": f"{_AGAINST['sigma']} {binning.name}" for binning in evidence.binnings}
     if kept:
         found |= {f"residuals_{q.name}": f"residuals of {q.name}" for q in evidence.quantities}
+    for kind, words in _AGAINST.items():
+        for binning in evidence.binnings:
+            if kind != "pulls" or len(evidence.estimators) > 1:
+                found[f"{kind}_{binning.name}"] = f"{words} {binning.name}"
     return found
 
 
