@@ -42,6 +42,8 @@ GATE, COMPARED = "gate.json", "compared.json"
 #: Names of estimators in evidence on a frozen sample.
 _VERSION = re.compile(r"v(\d+)-.*")
 _PAGE = 1000
+#: Runs of which the user was told that the index lacks them; once is enough.
+_LEFT_OUT: set[str] = set()
 
 
 def judged(number: int, file: str) -> str:
@@ -159,12 +161,14 @@ def _let_off(run_id: str) -> Iterator[None]:
     try:
         yield
     except (Unreachable, Conflicting, SQLAlchemyError, MlflowException, OSError) as error:
-        reason = str(error) if isinstance(error, Unreachable) else one_line(error)
-        print(
-            f"shashlik: evidence of run {run_id} is recorded, but the index does not have it ({reason}): "
-            "'shashlik index --rebuild' brings it in",
-            file=sys.stderr,
-        )
+        if run_id not in _LEFT_OUT:
+            reason = str(error) if isinstance(error, Unreachable) else one_line(error)
+            print(
+                f"shashlik: evidence of run {run_id} is recorded, but the index does not have it ({reason}): "
+                "'shashlik index --rebuild' brings it in",
+                file=sys.stderr,
+            )
+        _LEFT_OUT.add(run_id)
 
 
 def _origin(run: Run, artifact: str, evidence: Evidence, registered: Mapping[str, int]) -> Origin:

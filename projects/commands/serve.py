@@ -6,11 +6,11 @@ import getpass
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -85,6 +85,7 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
         If the options cannot be used, or it does not come up.
     """
     address = _spelled(options.backend_store_uri)
+    _free(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="shashlik-server-") as scratch, _signals() as told:
         environment = os.environ | _quiet(options, Path(scratch)) | {"MLFLOW_BACKEND_STORE_URI": address}
         if options.auth:
@@ -125,6 +126,22 @@ def _spelled(address: str) -> str:
             "postgresql://<user>:<password>@<host>/<database>"
         )
     return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else address
+
+
+def _free(host: str, port: int) -> None:
+    """Refuse a port that somebody else listens on: it would be his server that answers."""
+    if not 0 <= port <= 65_535:
+        raise BadInput(f"--port {port} is out of range; it must be between 1 and 65535")
+    try:
+        where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(where[0], where[1]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where[4])
+    except OSError as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(
+            f"cannot listen at {host}:{port} ({reason}): choose another --port or --host"
+        ) from error
 
 
 def _quiet(options: Options, scratch: Path) -> dict[str, str]:
@@ -194,6 +211,10 @@ def _first_password(options: Options, say: Callable[[str], object]) -> str:
 
 
 def _has_user(address: str, name: str) -> bool:
+    file = sa.make_url(address).database or ""
+    if address.startswith("sqlite") and not Path(file).exists():
+        # Looking would make it.
+        return False
     engine = sa.create_engine(address)
     try:
         with engine.connect() as connection:
@@ -236,9 +257,6 @@ def _await(process: subprocess.Popen[bytes], address: str) -> None:
         try:
             urllib.request.urlopen(f"{address}/ready", timeout=5).close()
             return
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                raise BadInput(f"another server answers at {address}: choose another --port") from None
         except OSError:
             pass
         time.sleep(0.5)

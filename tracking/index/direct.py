@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar, get_type_hints
 
 import sqlalchemy as sa
@@ -226,15 +226,21 @@ def _stored(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _record(record: type[Record], row: Any) -> Record:
+def _record(record: Any, row: Any) -> Any:
     """A record from a row that has its columns, and may have others."""
+    names, floats = _columns(record)
+    values = {name: row[name] for name in names}
+    for name in floats:
+        if values[name] is None:
+            values[name] = math.nan
+    return record(**values)
+
+
+@lru_cache
+def _columns(record: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of all fields of a record, and of those that are never none but may be NaN."""
     hints = get_type_hints(record)
-    return record(
-        **{
-            name: math.nan if row[name] is None and kind is float else row[name]
-            for name, kind in hints.items()
-        }
-    )
+    return tuple(hints), tuple(name for name, kind in hints.items() if kind is float)
 
 
 def _portions(names: list[str]) -> Iterator[list[str]]:
