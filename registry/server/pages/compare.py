@@ -75,12 +75,13 @@ def who(task: str, found: Sequence[Entrant], sources: Mapping[str, str]) -> Tabl
             Cell(label, href=href), Cell(one.role, mark="badge"), Cell(one.contestant.estimator),
             Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)),
             Cell(head.user or MISSING), Cell(moment(head.time)),
-            Cell(f"{head.events} of {_brief(head.source)}", mark="wrap"),
-            Cell(head.sample_sha256[:12]), Cell(head.commit[:10] or MISSING), Cell(sources.get(label, "")),
+            Cell(sources.get(label, "")), Cell(str(head.events), (float(head.events),)),
+            Cell(head.sample_sha256[:12]), Cell(head.commit[:10] or MISSING), Cell(_brief(head.source)),
         ))  # fmt: skip
-    columns = tuple(
-        Column(name) for name in
-        ("name", "is", "estimator", "run", "user", "made (UTC)", "events", "data", "commit", "ratio from")
+    columns = (
+        Column("name"), Column("is"), Column("estimator"), Column("run"), Column("user"),
+        Column("made", "UTC"), Column("ratio from"), Column("events", parts=("",)), Column("data"),
+        Column("commit"), Column("source"),
     )  # fmt: skip
     return Table("The first is compared with all others", columns, tuple(rows))
 

@@ -107,10 +107,12 @@ def _made(head: Head, name: str, reference: str, label: str, version: int | None
 
 
 def _labelled(found: Sequence[Entrant]) -> Sequence[Entrant]:
-    """Labels told apart, and estimators of one run alone called as the run calls them."""
-    labels = [one.contestant.label for one in found]
-    if len({one.head.id for one in found}) == 1 and all(one.version is None for one in found):
-        labels = [one.contestant.estimator for one in found]
+    """Labels told apart; an estimator that stands alone is called as its run calls it."""
+    names = [one.contestant.estimator if one.version is None else one.contestant.label for one in found]
+    labels = [
+        name if names.count(name) == 1 else one.contestant.label
+        for one, name in zip(found, names, strict=True)
+    ]
     return [
         replace(one, contestant=replace(one.contestant, label=_own(one, labels, label)))
         for one, label in zip(found, labels, strict=True)

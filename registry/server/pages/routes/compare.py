@@ -14,7 +14,7 @@ from registry.server.pages import compare as shown
 from registry.server.pages import overview, sources
 from registry.server.pages.access import Reader, Reads, samples_of
 from registry.server.pages.asked import sample_choices, task_named
-from registry.server.pages.combined import PAIRED, combine, paired
+from registry.server.pages.combined import PAIRED, QUADRATURE, combine, paired
 from registry.server.pages.entrants import Entrant, entrants
 from registry.server.pages.look import Refused, download, moment, page
 from registry.server.pages.pictures import KINDS, book, drawn, names, picture
@@ -144,7 +144,8 @@ def compare(request: Request, reads: Reads, task: str) -> HTMLResponse:
 def _values(task: str, made: _Compared) -> dict[str, Any]:
     evidence, runs, query = made.evidence, _runs(made.entrants), made.address
     known = made.residuals()
-    can_pair = evidence.subject in known and len(known) > 1 and not made.pairs
+    unpaired = [label for label, how in made.ratios_from.items() if how == QUADRATURE and label in known]
+    can_pair = evidence.subject in known and unpaired and not made.pairs
     figures = [
         (name, words, {kind: address("compare", task, "figure", f"{name}.{kind}", **query) for kind in KINDS})
         for name, words in names(evidence, evidence.subject in known).items()
