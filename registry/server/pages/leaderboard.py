@@ -44,12 +44,15 @@ class Scope:
     @staticmethod
     def of(evidence: Evidence, statistics: Sequence[Statistic]) -> Scope:
         """From one evidence, and what the index has of it beside its resolution."""
-        names = dict.fromkeys(
-            f"{one.quantity}/{one.statistic}".lstrip("/") for one in statistics if one.estimator
-        )
         if evidence.kind == "resolution":
             return Scope({q.name: q.unit for q in evidence.quantities})
-        return Scope({}, tuple(names))
+        return Scope({}, Scope.names(statistics))
+
+    @staticmethod
+    def names(statistics: Sequence[Statistic]) -> tuple[str, ...]:
+        """Names of the numbers of single estimators."""
+        found = (f"{one.quantity}/{one.statistic}".lstrip("/") for one in statistics if one.estimator)
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)

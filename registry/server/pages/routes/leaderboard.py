@@ -18,7 +18,7 @@ from registry.server.stores import index, registry
 from registry.state import State
 from tracking.cells import Column
 from tracking.exports import to_csv, to_latex
-from tracking.index.records import TEST, Selection
+from tracking.index.records import TEST, Head, Selection
 from tracking.links import address
 
 __all__ = ["leaderboard", "router", "table"]
@@ -42,7 +42,7 @@ def _shown(request: Request, reads: Reader, task: str) -> _Shown:
     heads = overview.newest(index(), Selection(task=task, sample=ask.sample, experiments=allowed))
     if not heads:
         return _Shown(None, ask, Scope({}), there)
-    scope = Scope.of(sources.evidence(heads[0]), index().statistics([heads[0].id]))
+    scope = _scope(heads[0])
     if ask.quantity and ask.quantity not in scope.quantities:
         known = ", ".join(scope.quantities) or "none"
         raise Refused(400, f"{task} has no quantity {ask.quantity!r}; there are: {known}")
@@ -50,6 +50,16 @@ def _shown(request: Request, reads: Reader, task: str) -> _Shown:
     now = registry().state(task) if reads.journal(task) else State()
     found = board(index(), selection, ask, scope, now)
     return _Shown(found, ask, scope, there)
+
+
+def _scope(head: Head) -> Scope:
+    """What evidence has; where its artifact is gone the index still knows names, but neither order nor units."""
+    statistics = index().statistics([head.id])
+    try:
+        return Scope.of(sources.evidence(head), statistics)
+    except sources.Missing:
+        names = {line.quantity for line in index().lines([head.id], binning="")}
+        return Scope(dict.fromkeys(sorted(names), ""), Scope.names(statistics) if not names else ())
 
 
 @router.get("/leaderboard/{task}")
