@@ -53,7 +53,7 @@ def _shown(request: Request, reads: Reader, task: str) -> _Shown:
 
 
 def _scope(head: Head) -> Scope:
-    """What evidence has; where its artifact is gone the index still knows names, but neither order nor units."""
+    """What evidence has; where its artifact is gone the index knows names, but neither order nor units."""
     statistics = index().statistics([head.id])
     try:
         return Scope.of(sources.evidence(head), statistics)
