@@ -100,7 +100,7 @@ def run(folder: Path, chosen: list[str]) -> None:
             subject = LIMIT if part == LIMIT else SUBJECT
             evidence = evidence_of(task, settings, events.test, judged, subject)
             if part == "seed" and step.task != "ecal_stage4":
-                extra = {**evidence.extra, **_relative(events.test, judged.residuals[SUBJECT])}
+                extra = {**evidence.extra, **_relative(events.test, judged.outcomes[SUBJECT])}
                 evidence = replace(evidence, extra=extra)
             path.write_text(evidence.to_json(), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Registered versions in front of the frozen sample: predictions, residuals, speed and size of each."""
+"""Registered versions in front of the frozen sample: predictions, outcome, speed and size of each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from projects import rootio
+from projects.judgement import Outcome
 from projects.task import Predictions, Sample, Task
 from registry import frozen, modelfiles, versions
 from registry.frozen import Frozen
 from registry.gate import Contestant
 from registry.versions import Version
-from tracking.evidence import Evidence, Facts
-from tracking.judge import build
+from tracking import residual_table
+from tracking.evidence import AnyEvidence, Facts
 from tracking.models import Predict, load
 from tracking.provenance import versions as packages
 from tracking.residual_table import ResidualTable
-from tracking.residuals import Residuals
 from tracking.runs import CannotRecord
 
 __all__ = ["Entrant", "called", "enter", "frozen_sample", "predict_all", "ranked", "residuals_of"]
@@ -51,9 +51,9 @@ class Entrant:
     contestant: Contestant
 
     @property
-    def residuals(self) -> Residuals:
-        """Residuals on the sample."""
-        return self.contestant.residuals
+    def outcome(self) -> Outcome:
+        """What it is worth on the sample, event by event."""
+        return self.contestant.outcome
 
 
 def frozen_sample(task: Task, kept: Frozen) -> Sample:
@@ -107,7 +107,7 @@ def enter(task: Task, version: Version, name: str, sample: Sample) -> Entrant:
     metrics = task.extra_metrics(sample, {name: predictions})
     contestant = Contestant(
         name,
-        task.residuals(sample, predictions),
+        task.outcome(sample, predictions),
         {key.removeprefix(prefix): value for key, value in metrics.items()},
         speed,
         modelfiles.megabytes(folder),
@@ -121,21 +121,21 @@ def called(version: Version) -> str:
     return f"v{version.number}-{version.estimator}"
 
 
-def ranked(task: Task, kept: Frozen, sample: Sample, entrants: Sequence[Entrant]) -> Evidence:
+def ranked(task: Task, kept: Frozen, sample: Sample, entrants: Sequence[Entrant]) -> AnyEvidence:
     """Evidence of several versions on a frozen sample; the first is compared with all others."""
     found = {called(entrant.version): entrant for entrant in entrants}
     facts = Facts(
         task.name, kept.sha256, f"frozen sample {kept.version}: {kept.source}", len(sample),
-        entrants[0].residuals.shape[1], SEED, packages(),
+        entrants[0].outcome.shape[1], SEED, packages(),
     )  # fmt: skip
-    return build(
-        {name: one.residuals for name, one in found.items()}, task.quantities, task.binnings,
+    return task.judgement.evidence(
+        {name: one.outcome for name, one in found.items()},
         facts=facts, seed=SEED, subject=next(iter(found)),
         ns_per_event={name: one.contestant.ns_per_event for name, one in found.items()},
         extra=task.extra_metrics(sample, {name: one.predictions for name, one in found.items()}),
     )  # fmt: skip
 
 
-def residuals_of(kept: Frozen, entrants: Sequence[Entrant]) -> ResidualTable:
+def residuals_of(kept: Frozen, entrants: Sequence[Entrant]) -> ResidualTable | None:
     """Residuals of versions on a frozen sample, under the names that their evidence has for them."""
-    return ResidualTable({called(one.version): one.residuals for one in entrants}, kept.sha256)
+    return residual_table.of({called(one.version): one.outcome for one in entrants}, kept.sha256)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from projects import rootio
+from projects.judgement import Outcome
 from projects.settings import RunSettings
 from projects.task import BadInput, Bench, Estimator, Predictions, Sample, Task
 from tracking.evidence import LIMIT
-from tracking.residuals import Residuals
 
 __all__ = ["FEWEST_EVENTS", "Events", "Judged", "gather", "judge", "only", "rehearsal"]
 
@@ -46,7 +46,7 @@ class Judged:
 
     estimators: Mapping[str, Estimator]
     predictions: Mapping[str, Predictions]
-    residuals: Mapping[str, Residuals]
+    outcomes: Mapping[str, Outcome]
     ns_per_event: Mapping[str, float]
 
 
@@ -154,5 +154,5 @@ def judge(
         speed[fitted.name] = 1e9 * (end - middle) / len(events.test)
         estimators[fitted.name] = fitted
         say(f"{fitted.name}: ready in {middle - begin:.1f} s, {speed[fitted.name] / 1e3:.1f} us an event")
-    residuals = {name: task.residuals(events.test, answer) for name, answer in predictions.items()}
-    return Judged(estimators, predictions, residuals, speed)
+    outcomes = {name: task.outcome(events.test, answer) for name, answer in predictions.items()}
+    return Judged(estimators, predictions, outcomes, speed)

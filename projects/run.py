@@ -14,16 +14,13 @@ from projects.settings import RunSettings, parse, resolve
 from projects.task import BadInput, Bench, Sample, Task
 from registry import store
 from registry.frozen import identities
-from tracking import tables
-from tracking.evidence import Evidence, Facts
-from tracking.figures import figures
-from tracking.judge import build
+from tracking import residual_table, tables
+from tracking.evidence import AnyEvidence, Facts
 from tracking.models import log_model
 from tracking.predictions import PredictionTable
 from tracking.provenance import versions
 from tracking.recall import settings_of
 from tracking.recorder import Recorder, recording
-from tracking.residual_table import ResidualTable
 from tracking.runs import CannotRecord, active
 
 __all__ = ["EXAMPLE", "SUBJECT", "answers_of", "evidence_of", "perform", "recorded", "run", "unseen"]
@@ -143,32 +140,32 @@ def perform(
     print(tables.terminal(evidence))
     findings = task.findings(judged.estimators)
     pictures = {name: finding.figure for name, finding in findings.items()}
-    pictures |= figures(evidence, judged.residuals) | dict(task.pictures(events.test, judged.predictions))
+    pictures |= task.judgement.figures(evidence, judged.outcomes) | dict(
+        task.pictures(events.test, judged.predictions)
+    )
     found = {name: finding.table for name, finding in findings.items()}
     for table in found.values():
         print(f"\n{table}")
-    kept = ResidualTable(judged.residuals, events.test.sha256)
+    kept = residual_table.of(judged.outcomes, events.test.sha256)
     recorder.record(evidence, pictures, answers_of(task, events.test, judged), found, kept)
     if not register:
         return None, judged
     return _register(task, recorder, folder / "model", events.test, judged, evidence), judged
 
 
-def evidence_of(task: Task, settings: RunSettings, test: Sample, judged: Judged, subject: str) -> Evidence:
+def evidence_of(task: Task, settings: RunSettings, test: Sample, judged: Judged, subject: str) -> AnyEvidence:
     """Evidence of what was judged, and how `subject` compares with all others."""
     facts = Facts(
         task=task.name,
         sha256=test.sha256,
         source=test.source,
         events=len(test),
-        objects=next(iter(judged.residuals.values())).shape[1],
+        objects=next(iter(judged.outcomes.values())).shape[1],
         seed=settings.seed,
         versions=versions(),
     )
-    return build(
-        judged.residuals,
-        task.quantities,
-        task.binnings,
+    return task.judgement.evidence(
+        judged.outcomes,
         facts=facts,
         seed=settings.seed,
         subject=subject,
@@ -186,7 +183,7 @@ def answers_of(task: Task, test: Sample, judged: Judged) -> PredictionTable:
 
 
 def _register(
-    task: Task, recorder: Recorder, folder: Path, test: Sample, judged: Judged, evidence: Evidence
+    task: Task, recorder: Recorder, folder: Path, test: Sample, judged: Judged, evidence: AnyEvidence
 ) -> int:
     estimator = judged.estimators[SUBJECT]
     few = test.select(EXAMPLE)

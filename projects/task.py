@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import awkward as ak
 import numpy as np
@@ -20,7 +20,11 @@ from numpy.typing import NDArray
 
 from projects.space import Space
 from tracking.residuals import Binning, Quantity, Residuals
-from tracking.rule import Rule
+from tracking.rule import Terms
+from tracking.scores import Criteria, Scores
+
+if TYPE_CHECKING:
+    from projects.judgement import Judgement, Outcome
 
 __all__ = [
     "BadInput",
@@ -251,9 +255,16 @@ class Finding:
     figure: Figure
 
 
+def _undeclared(sample: Sample, predictions: Predictions) -> Residuals:
+    raise TypeError("the task declares no residuals")
+
+
 @dataclass(frozen=True)
 class Task:
     """A physics task. One module of `projects` defines one as ``TASK``.
+
+    It declares either `residuals` with `quantities` and `binnings`, and is judged by its resolution, or
+    `scores` with `criteria`, and is judged as a classification. Everything else is the same for both.
 
     Parameters
     ----------
@@ -278,6 +289,10 @@ class Task:
         What is judged; the first is the primary one.
     binnings : tuple of Binning
         Where the resolution is studied.
+    scores : callable
+        ``scores(sample, predictions) -> Scores``, in place of `residuals`.
+    criteria : Criteria
+        What of a classification is looked at.
     carried : callable
         ``carried(sample) -> mapping of str to Predictions``: results of other programs that came with the
         file, judged beside our own estimators.
@@ -291,7 +306,7 @@ class Task:
         ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
     findings : callable
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
-    rule : Rule
+    rule : Rule or ScoreRule
         When a candidate becomes champion; without one nothing does.
     spaces : mapping of str to Space
         What `tune` can vary, by name; without one called ``default`` there is nothing to search.
@@ -305,9 +320,11 @@ class Task:
     presets: Mapping[str, Mapping[str, Any]]
     simulate: Callable[[Any, int, int], Sample]
     estimators: Callable[[Any], Sequence[Estimator]]
-    residuals: Callable[[Sample, Predictions], Residuals]
-    quantities: tuple[Quantity, ...]
-    binnings: tuple[Binning, ...]
+    residuals: Callable[[Sample, Predictions], Residuals] = _undeclared
+    quantities: tuple[Quantity, ...] = ()
+    binnings: tuple[Binning, ...] = ()
+    scores: Callable[[Sample, Predictions], Scores] | None = None
+    criteria: Criteria = field(default_factory=Criteria)
     carried: Callable[[Sample], Mapping[str, Predictions]] = lambda sample: {}
     limit: Callable[[Any, Sample], Predictions] | None = None
     pictures: Callable[[Sample, Mapping[str, Predictions]], Mapping[str, Figure]] = field(
@@ -317,5 +334,26 @@ class Task:
         default=lambda sample, predictions: {}
     )
     findings: Callable[[Mapping[str, Estimator]], Mapping[str, Finding]] = lambda fitted: {}
-    rule: Rule | None = None
+    rule: Terms | None = None
     spaces: Mapping[str, Space] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.scores is None) == (self.residuals is _undeclared):
+            raise TypeError(f"task {self.name!r} declares either residuals or scores")
+
+    @property
+    def judgement(self) -> Judgement:
+        """How its outcomes become evidence."""
+        # Here, as compiled statistics and figures are only needed where something is judged.
+        from projects.judgement import OfResiduals, OfScores
+
+        return OfResiduals(self.quantities, self.binnings) if self.scores is None else OfScores(self.criteria)
+
+    def outcome(self, sample: Sample, predictions: Predictions) -> Outcome:
+        """What predictions are worth, event by event."""
+        return (self.scores or self.residuals)(sample, predictions)
+
+    @property
+    def primary(self) -> tuple[str, ...]:
+        """What a better candidate is better in; empty without a rule."""
+        return self.rule.primary if self.rule else ()

@@ -1,4 +1,4 @@
-"""A verdict for people: markdown for the version's description, and a figure of its ratios."""
+"""A verdict for people: markdown for the version's description, and a figure of what has to be better."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ def summary(verdict: Verdict, picture: str = "", longest: int = 5000) -> str:
     """The same in at most `longest` characters: what decided in full, of the other claims how many held."""
     decisive = [c for c in verdict.claims if c.kind == "better" or c.status != SHOWN]
     others = len(verdict.claims) - len(decisive)
-    rest = (
-        f"{others} further claims hold (widths, tails, failures, efficiency, bias, limits)." if others else ""
-    )
+    kinds = ", ".join(dict.fromkeys(c.kind for c in verdict.claims if c not in decisive))
+    rest = f"{others} further claims hold ({kinds})." if others else ""
     while True:
         blocks = [*_head(verdict), _picture(picture), _table(decisive), rest, *_foot(verdict)]
         text = "\n\n".join(block for block in blocks if block)
@@ -54,7 +53,7 @@ def terminal(verdict: Verdict) -> str:
     if not math.isnan(verdict.events_needed):
         lines.append(f"  events needed to decide: {verdict.events_needed:.2g}, there are {verdict.events}")
     for spread in verdict.spreads:
-        lines.append(f"  {spread.trainings} seeds: σ of {spread.quantity} scatters by {spread.relative:.2%}")
+        lines.append(f"  {spread.trainings} seeds: {spread.quantity} scatters by {spread.relative:.2%}")
     if verdict.trials:
         lines.append(f"  chosen from {verdict.trials} trials of a search, on validation events")
     lines.append(f"  look {verdict.looks} at this frozen sample; verdict {verdict.sha256}")
@@ -62,21 +61,33 @@ def terminal(verdict: Verdict) -> str:
 
 
 def ratios(verdict: Verdict) -> Figure:
-    """Ratios of core widths to every reference with their intervals; what lies left of 1 is better."""
-    shown = [c for c in verdict.claims if c.kind == "better"]
-    figure = Figure(figsize=(7.0, 1.2 + 0.3 * max(len(shown), 1)), layout="constrained")
-    axes = figure.subplots()
-    for place, one in enumerate(reversed(shown)):
-        if math.isfinite(one.value + one.low + one.high):
-            error = [[one.value - one.low], [one.high - one.value]]
-            axes.errorbar(one.value, place, xerr=error, fmt="o", color=_COLOURS[one.status], capsize=3)
-    axes.set_yticks(
-        range(len(shown)),
-        [f"{c.what.removeprefix('core width of ')} / {c.reference}" for c in reversed(shown)],
-    )
-    axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set_xlabel(r"ratio of core widths $\sigma$, simultaneous intervals")
-    axes.set_title(f"{verdict.candidate}: {verdict.decision}")
+    """What has to be better, relative to every reference, with intervals; the line is where it begins to be.
+
+    Core widths, areas and significances have an axis each.
+    """
+    groups: dict[str, list[Claim]] = {}
+    for one in verdict.claims:
+        if one.kind == "better":
+            groups.setdefault(one.what.split(" of ")[0] if math.isfinite(one.most) else one.what, []).append(
+                one
+            )
+    heights = [max(len(claims), 1) for claims in groups.values()] or [1]
+    figure = Figure(figsize=(7.0, 0.6 + 0.6 * len(heights) + 0.3 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (what, claims) in zip(panels, groups.items(), strict=False):
+        for place, one in enumerate(reversed(claims)):
+            if math.isfinite(one.value + one.low + one.high):
+                error = [[one.value - one.low], [one.high - one.value]]
+                axes.errorbar(one.value, place, xerr=error, fmt="o", color=_COLOURS[one.status], capsize=3)
+        names = [c.what.removeprefix(f"{what} of ") for c in reversed(claims)]
+        labels = [c.reference if n == what else f"{n} / {c.reference}"
+                  for n, c in zip(names, reversed(claims), strict=True)]  # fmt: skip
+        axes.set_yticks(range(len(claims)), labels)
+        axes.set_ylim(-0.6, len(claims) - 0.4)
+        axes.axvline(next(limit for limit in (claims[0].most, claims[0].least) if math.isfinite(limit)),
+                     color="black", linewidth=0.8)  # fmt: skip
+        axes.set_xlabel(f"{what} relative to the reference, simultaneous intervals")
+    panels[0].set_title(f"{verdict.candidate}: {verdict.decision}")
     return figure
 
 
@@ -91,7 +102,7 @@ def _head(verdict: Verdict) -> list[str]:
 
 
 def _picture(address: str) -> str:
-    return f"![ratios of core widths]({address})" if address else ""
+    return f"![what has to be better]({address})" if address else ""
 
 
 def _table(claims: Sequence[Claim]) -> str:
@@ -113,7 +124,7 @@ def _foot(verdict: Verdict) -> list[str]:
     blocks = []
     if verdict.spreads:
         told = ", ".join(f"{s.quantity} {100 * s.relative:.2g} % ({s.trainings})" for s in verdict.spreads)
-        blocks.append(f"Spread of σ between trainings that differ in the seed alone: {escaped(told)}.")
+        blocks.append(f"Spread between trainings that differ in the seed alone: {escaped(told)}.")
     chosen = f"; chosen from {verdict.trials} trials on validation events" if verdict.trials else ""
     against = f"champion {escaped(verdict.champion)}" if verdict.champion else "no champion before"
     blocks.append(

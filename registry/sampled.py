@@ -67,7 +67,8 @@ class Sampled:
         ]
         if not scaled:
             return self.z
-        largest = np.nanmax(np.stack(scaled), axis=0)
+        known = np.stack(scaled)
+        largest = np.where(np.isfinite(known), known, -np.inf).max(axis=0)
         return max(float(np.quantile(largest[np.isfinite(largest)], self._level)), self.z)
 
 

@@ -11,7 +11,7 @@ from mlflow.entities import Param, RunTag
 from mlflow.tracking import MlflowClient
 
 from registry import modelfiles, versions
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.indexing import index, registered
 from tracking.recorder import Recorder
 from tracking.runs import active
@@ -23,7 +23,7 @@ LONGEST_DESCRIPTION = 5000
 
 
 def register(
-    task: str, model_uri: str, run_id: str, evidence: Evidence, estimator: str, baseline: bool = False
+    task: str, model_uri: str, run_id: str, evidence: AnyEvidence, estimator: str, baseline: bool = False
 ) -> int:
     """Make a logged model a version of the registered model named after its task.
 
@@ -37,7 +37,7 @@ def register(
         As `tracking.models.log_model` returns it.
     run_id : str
         The run that the model belongs to.
-    evidence : Evidence
+    evidence : AnyEvidence
         What it was judged by; its headline becomes the description.
     estimator : str
         Name of the estimator in the evidence.
@@ -85,7 +85,7 @@ class Arrival:
         Of the run that made it.
     run_tags, tags : mapping of str to str
         Of the run and of the version to be made.
-    evidence : Evidence
+    evidence : AnyEvidence
         What it was judged by.
     folders : mapping of str to pathlib.Path
         What the run is to keep, by place; ``model`` is the model.
@@ -98,7 +98,7 @@ class Arrival:
     settings: Mapping[str, str]
     run_tags: Mapping[str, str]
     tags: Mapping[str, str]
-    evidence: Evidence
+    evidence: AnyEvidence
     folders: Mapping[str, Path]
     description: str
     note: str
@@ -137,7 +137,7 @@ def adopt(task: str, arrival: Arrival) -> int:
     return int(made.version)
 
 
-def _description(evidence: Evidence) -> str:
+def _description(evidence: AnyEvidence) -> str:
     text = ""
     for block in headline(evidence):
         if len(text) + len(block) > LONGEST_DESCRIPTION:

@@ -34,8 +34,8 @@ class Claim:
     Parameters
     ----------
     kind : str
-        ``better``, ``width``, ``q68``, ``bias``, ``tail``, ``failures``, ``efficiency``, ``speed``, ``size``
-        or ``check``.
+        ``better``, ``width``, ``q68``, ``bias``, ``tail``, ``failures``, ``auc``, ``ams``, ``flatness``,
+        ``peak``, ``efficiency``, ``speed``, ``size`` or ``check``.
     what : str
         In words, e.g. ``core width of x``.
     reference : str
@@ -74,7 +74,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Spread:
-    """How trainings differ that differ in nothing but the seed: relative standard deviation of a width."""
+    """How trainings differ that differ in nothing but the seed: relative standard deviation of a result."""
 
     quantity: str
     trainings: int

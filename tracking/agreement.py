@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tracking.counting import Fraction
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 
 __all__ = ["MOST", "Difference", "differences"]
 
 #: Standard errors that two numbers may lie apart and still agree.
 MOST = 3.0
-_WIDTHS = ("mu", "sigma", "q68")
-_SHARES = ("failures", "efficiency")
 
 
 @dataclass(frozen=True)
@@ -54,33 +50,13 @@ class Difference:
         return abs(self.pull) <= MOST
 
 
-def differences(old: Evidence, new: Evidence) -> tuple[Difference, ...]:
-    """Centre, widths, failures and efficiency of every estimator that the old evidence has.
+def differences(old: AnyEvidence, new: AnyEvidence) -> tuple[Difference, ...]:
+    """Every number that the old evidence has, see `tracking.evidence.AnyEvidence.numbers`.
 
     What the new one does not have is no number there, and does not agree.
     """
-    return tuple(_all(old, new))
-
-
-def _all(old: Evidence, new: Evidence) -> Iterator[Difference]:
+    after = new.numbers()
     nothing = (math.nan, math.nan)
-    for estimator in old.estimators:
-        there = estimator in new.estimators
-        for quantity in old.quantities:
-            before = old.row(estimator, quantity.name)
-            found = quantity.name in {one.name for one in new.quantities} and there
-            after = new.row(estimator, quantity.name) if found else None
-            for statistic in _WIDTHS:
-                names = (statistic, f"{statistic}_err")
-                first = tuple(getattr(before, name) for name in names)
-                last = nothing if after is None else tuple(getattr(after, name) for name in names)
-                yield Difference(f"{estimator}/{quantity.name}/{statistic}", *first, *last)
-        for statistic in _SHARES:
-            shares = getattr(old.count(estimator), statistic)
-            last = _share(getattr(new.count(estimator), statistic)) if there else nothing
-            yield Difference(f"{estimator}/{statistic}", *_share(shares), *last)
-
-
-def _share(share: Fraction) -> tuple[float, float]:
-    """A share with half of its interval."""
-    return share.value, (share.high - share.low) / 2
+    return tuple(
+        Difference(name, *before, *after.get(name, nothing)) for name, before in old.numbers().items()
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tracking.numbers import interval, percent, plain, with_error
 
-__all__ = ["ERROR", "LIMITS", "Cell", "Column", "Table", "between", "measured", "number", "share"]
+__all__ = ["ERROR", "LIMITS", "Cell", "Column", "Table", "between", "measured", "number", "share", "table"]
 
 #: Parts of a column of values with errors, and with intervals.
 ERROR, LIMITS = ("", "_err"), ("", "_low", "_high")
@@ -96,3 +97,14 @@ def share(value: float, low: float, high: float) -> Cell:
 def number(value: float, digits: int = 3) -> Cell:
     """A number without an error."""
     return Cell(plain(value, digits), (value,))
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Table:
+    """A table whose columns have the parts of their cells: a number, one with error, or with limits."""
+    cells = [[Cell(one) if isinstance(one, str) else one for one in row] for row in rows]
+    parts = {0: (), 1: ("",), 2: ERROR, 3: LIMITS}
+    columns = [
+        Column(name, parts=parts[max((len(row[place].values) for row in cells), default=0)])
+        for place, name in enumerate(head)
+    ]
+    return Table(caption, tuple(columns), tuple(map(tuple, cells)))

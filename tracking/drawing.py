@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from tracking.residuals import Binning
 from tracking.styles import Style
 
-__all__ = ["legend", "points", "steps", "tidy", "variable", "with_unit"]
+__all__ = ["legend", "logarithmic", "points", "steps", "tidy", "variable", "with_unit"]
 
 
 def legend(figure: Figure, axes: Axes) -> None:
@@ -21,6 +22,14 @@ def legend(figure: Figure, axes: Axes) -> None:
     figure.legend(
         handles, labels, loc="outside upper center", ncols=min(len(labels), 7), fontsize=9, frameon=False
     )
+
+
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic horizontal axis of about a decade, with plain numbers at some ticks."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
 
 
 def variable(axes: Axes, binning: Binning) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tracking.codec import decode, encode
 from tracking.counting import Fraction
 from tracking.residuals import Binning, Quantity
 from tracking.resolution import Resolution
 
-__all__ = ["LIMIT", "Comparison", "Count", "Evidence", "Facts", "Row", "from_json"]
+__all__ = [
+    "KINDS", "LIMIT", "AnyEvidence", "Comparison", "Count", "Evidence", "Exact", "Facts", "Row", "from_json",
+]  # fmt: skip
 
 #: Reserved name: not an estimator but the information limit, made with the truth. It is shown and compared
 #: like all others, and is nobody's rival.
@@ -51,6 +54,60 @@ class Facts:
     objects: int
     seed: int
     versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class AnyEvidence(Protocol):
+    """What all kinds of evidence have in common; whoever records or compares runs needs no more."""
+
+    @property
+    def facts(self) -> Facts:
+        """What was judged."""
+
+    @property
+    def subject(self) -> str:
+        """The estimator that is compared with all others."""
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """Names of the judged estimators."""
+
+    @property
+    def ns_per_event(self) -> Mapping[str, float]:
+        """Time of a prediction by estimator."""
+
+    @property
+    def extra(self) -> Mapping[str, float]:
+        """Numbers of the task's own, under the name they have as metrics."""
+
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of `to_json`."""
+
+    def metrics(self) -> dict[str, float]:
+        """All overall numbers under their metric names."""
+
+    def numbers(self) -> dict[str, tuple[float, float]]:
+        """What a second run must reproduce: value and standard error by name of the metric."""
+
+    def to_json(self) -> str:
+        """Exact text, the same for equal evidence."""
+
+
+class Exact:
+    """Text and hash of a frozen dataclass of evidence."""
+
+    def to_json(self) -> str:
+        """Exact text, the same for equal evidence; NaN and infinities are written as strings."""
+        return json.dumps(encode(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+    @property
+    def sha256(self) -> str:
+        """Hash of `to_json`, to name this evidence by."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -112,7 +169,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Exact):
     """Resolution, efficiency, failures and speed of estimators on identical events.
 
     Parameters
@@ -216,21 +273,31 @@ class Evidence:
         found |= {f"{name}/ns_per_event": time for name, time in self.ns_per_event.items()}
         return found | dict(self.extra)
 
-    def to_json(self) -> str:
-        """Exact text, the same for equal evidence; NaN and infinities are written as strings."""
-        return json.dumps(encode(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
+    def numbers(self) -> dict[str, tuple[float, float]]:
+        """Centre, widths, failures and efficiency of every estimator, each with its standard error."""
+        found = {}
+        for estimator in self.estimators:
+            for quantity in self.quantities:
+                result = self.row(estimator, quantity.name)
+                for name in ("mu", "sigma", "q68"):
+                    value = (getattr(result, name), getattr(result, f"{name}_err"))
+                    found[f"{estimator}/{quantity.name}/{name}"] = value
+            count = self.count(estimator)
+            for name in ("failures", "efficiency"):
+                share: Fraction = getattr(count, name)
+                found[f"{estimator}/{name}"] = (share.value, (share.high - share.low) / 2)
+        return found
 
-    @property
-    def sha256(self) -> str:
-        """Hash of `to_json`, to name this evidence by."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+#: Kinds of evidence and where their class is; it is loaded when asked for, as it builds on this module.
+KINDS = {
+    "resolution": "tracking.evidence:Evidence",
+    "classification": "tracking.classification:Classification",
+}
 
 
-KINDS: dict[str, type] = {"resolution": Evidence}
-
-
-def from_json(text: str) -> Evidence:
-    """Evidence from `Evidence.to_json`.
+def from_json(text: str) -> AnyEvidence:
+    """Evidence of any kind from its `to_json`.
 
     Raises
     ------
@@ -241,4 +308,4 @@ def from_json(text: str) -> Evidence:
     kind = plain.get("kind") if isinstance(plain, dict) else None
     if kind not in KINDS:
         raise ValueError(f"evidence of kind {kind!r}; known: {', '.join(KINDS)}; a newer version may read it")
-    return decode(KINDS[kind], plain)
+    return decode(pkgutil.resolve_name(KINDS[kind]), plain)

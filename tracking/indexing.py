@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tracking import residual_table
 from tracking.database import Unreachable, locate, opened
-from tracking.evidence import Evidence, from_json
+from tracking.evidence import AnyEvidence, from_json
 from tracking.index.direct import DirectIndex
 from tracking.index.protocol import Index
 from tracking.index.records import TEST, Origin, frozen
@@ -67,14 +67,14 @@ def opened_index() -> Iterator[Index]:
             yield DirectIndex(engine)
 
 
-def index(run_id: str, evidence: Evidence, artifact: str = EVIDENCE) -> None:
+def index(run_id: str, evidence: AnyEvidence, artifact: str = EVIDENCE) -> None:
     """Index evidence that is an artifact of a run; if that fails, say so and go on."""
     with _let_off(run_id), opened_index() as found:
         found.put(origin(run_id, artifact, evidence), evidence)
 
 
 def origin(
-    run_id: str, artifact: str, evidence: Evidence, registered: Mapping[str, int] | None = None
+    run_id: str, artifact: str, evidence: AnyEvidence, registered: Mapping[str, int] | None = None
 ) -> Origin:
     """Where evidence lies, from what is known of its run; of that on a frozen sample names tell the versions.
 
@@ -94,7 +94,7 @@ def experiment_of(run_id: str) -> str | None:
         return None
 
 
-def keep(run_id: str, evidence: Evidence, artifact: str, residuals: ResidualTable | None = None) -> None:
+def keep(run_id: str, evidence: AnyEvidence, artifact: str, residuals: ResidualTable | None = None) -> None:
     """Keep evidence, and the residuals it was found from, as more artifacts of a run, and index it.
 
     Raises
@@ -171,7 +171,7 @@ def _let_off(run_id: str) -> Iterator[None]:
         _LEFT_OUT.add(run_id)
 
 
-def _origin(run: Run, artifact: str, evidence: Evidence, registered: Mapping[str, int]) -> Origin:
+def _origin(run: Run, artifact: str, evidence: AnyEvidence, registered: Mapping[str, int]) -> Origin:
     """Where evidence lies; of that on a frozen sample the names say which versions were judged."""
     tags, sample = run.data.tags, TEST
     if number := re.fullmatch(rf"{JUDGED}/frozen-(\d+)/.*", artifact):

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from tracking.evidence import Evidence, from_json
+from tracking.evidence import AnyEvidence, from_json
 from tracking.runs import FAILURE, CannotRecord, one_line, resumable
 
 __all__ = ["Found", "look", "nested", "recall", "settings_in", "settings_of"]
@@ -107,7 +107,7 @@ def settings_of(run_id: str, task: str) -> dict[str, str]:
     return settings_in(resumable(run_id, task).data.params)
 
 
-def recall(run_id: str) -> Evidence:
+def recall(run_id: str) -> AnyEvidence:
     """The evidence of a run.
 
     Raises

@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from tracking import checkpoints, report
 from tracking.curves import Curves, Point
 from tracking.datasets import Recorded
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.indexing import index
 from tracking.links import run_page
 from tracking.predictions import PredictionTable
@@ -186,7 +186,7 @@ class Recorder:
 
     def record(
         self,
-        evidence: Evidence,
+        evidence: AnyEvidence,
         figures: Mapping[str, Figure],
         answers: PredictionTable | None = None,
         findings: Mapping[str, str] | None = None,
@@ -198,7 +198,7 @@ class Recorder:
 
         Parameters
         ----------
-        evidence : Evidence
+        evidence : AnyEvidence
             The result.
         figures : mapping of str to Figure
             By file name without ending, in the order in which the description shows them.

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from tracking import predictions, residual_table, tables
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.links import address
 from tracking.predictions import PredictionTable
 from tracking.residual_table import ResidualTable
@@ -21,7 +21,7 @@ RESOLUTION = 90
 
 def write(
     folder: Path,
-    evidence: Evidence,
+    evidence: AnyEvidence,
     figures: Mapping[str, Figure],
     answers: PredictionTable | None = None,
     findings: Mapping[str, str] | None = None,
@@ -33,7 +33,7 @@ def write(
     ----------
     folder : pathlib.Path
         Where; made if need be.
-    evidence : Evidence
+    evidence : AnyEvidence
         The result.
     figures : mapping of str to Figure
         By file name without ending.
@@ -59,7 +59,7 @@ def write(
 
 
 def description(
-    evidence: Evidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
+    evidence: AnyEvidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
 ) -> str:
     """Markdown of at most `longest` characters: headline tables, findings, figures while there is room."""
     task = evidence.facts.task

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tracking.residuals import Residuals
 
-__all__ = ["ResidualTable", "beside", "read", "write"]
+__all__ = ["ResidualTable", "beside", "of", "read", "write"]
 
 VERSION = b"1"
 VARIABLE, FAILED = "true", "failed"
@@ -38,6 +38,12 @@ class ResidualTable:
 
     residuals: Mapping[str, Residuals]
     sha256: str
+
+
+def of(outcomes: Mapping[str, object], sha256: str) -> ResidualTable | None:
+    """The table of outcomes that are residuals, by estimator; None where they are of another kind."""
+    found = {name: one for name, one in outcomes.items() if isinstance(one, Residuals)}
+    return ResidualTable(found, sha256) if found else None
 
 
 def beside(evidence: str) -> str:

@@ -15,10 +15,9 @@ from projects.task import BadInput, Bench, Task
 from registry import store
 from registry.champions import Registry
 from registry.frozen import identities
-from tracking.figures import figures
+from tracking import residual_table
 from tracking.models import log_model
 from tracking.recorder import recording
-from tracking.residual_table import ResidualTable
 
 __all__ = ["ensure", "register"]
 
@@ -58,9 +57,10 @@ def register(
             scratch = Path(folder)
             judged = judge(task, settings, events, Bench(seed=events.seed, scratch=scratch), say=say)
             evidence = evidence_of(task, settings, events.test, judged, next(iter(judged.estimators)))
+            pictures = task.judgement.figures(evidence, judged.outcomes)
             recorder.record(
-                evidence, figures(evidence, judged.residuals), answers_of(task, events.test, judged),
-                residuals=ResidualTable(judged.residuals, events.test.sha256),
+                evidence, pictures, answers_of(task, events.test, judged),
+                residuals=residual_table.of(judged.outcomes, events.test.sha256),
             )  # fmt: skip
             few = events.test.select(EXAMPLE)
             for estimator in judged.estimators.values():

@@ -10,8 +10,7 @@ from projects.contest import called, enter, frozen_sample, ranked, residuals_of
 from projects.task import BadInput, Task
 from registry import versions
 from registry.champions import Registry
-from tracking.evidence import Evidence
-from tracking.figures import figures
+from tracking.evidence import AnyEvidence
 from tracking.indexing import COMPARED, judged, keep
 from tracking.report import RESOLUTION
 
@@ -21,7 +20,7 @@ __all__ = ["compare"]
 def compare(
     registry: Registry, task: Task, references: Sequence[str], folder: Path | None = None,
     say: Callable[[str], object] = print,
-) -> Evidence:  # fmt: skip
+) -> AnyEvidence:  # fmt: skip
     """Evidence of several versions on the frozen sample; the first is compared with all others.
 
     Parameters
@@ -35,7 +34,7 @@ def compare(
 
     Returns
     -------
-    Evidence
+    AnyEvidence
         It is kept with the run of the first version, too, so that leaderboards have all of them.
 
     Raises
@@ -59,7 +58,9 @@ def compare(
     registry.note(task.name, "look", None, {"decision": "compare", "versions": list(chosen)})
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in figures(evidence, {name: one.residuals for name, one in found.items()}).items():
+        for name, figure in task.judgement.figures(
+            evidence, {name: one.outcome for name, one in found.items()}
+        ).items():
             figure.savefig(folder / f"{name}.png", dpi=RESOLUTION)
         (folder / "evidence.json").write_text(evidence.to_json())
     return evidence

@@ -114,7 +114,7 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
     return number
 
 
-def _evidence(folder: Path, task: str) -> evidence.Evidence:
+def _evidence(folder: Path, task: str) -> evidence.AnyEvidence:
     path = folder / bundle.EVIDENCE / "evidence.json"
     try:
         found = evidence.from_json(path.read_text())

@@ -27,7 +27,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def candidates(registry: Registry, task: Task, everything: bool = False) -> str:
-    """Versions of a task with their widths on their own test events, and what they are.
+    """Versions of a task with their results on their own test events, and what they are.
 
     Parameters
     ----------
@@ -40,21 +40,21 @@ def candidates(registry: Registry, task: Task, everything: bool = False) -> str:
     names: dict[int | None, list[str]] = {}
     for name, number in aliases(registry.state(task.name)).items():
         names.setdefault(number, []).append(name)
-    rows = []
+    rows, columns = [], task.judgement.columns
     for version in found:
         metrics = lineage.run_metrics(version.run_id)
-        widths = []
-        for quantity in task.quantities:
-            keys = (f"{version.estimator}/{quantity.name}/{end}" for end in ("sigma", "sigma_err"))
-            widths.append(with_error(*(metrics.get(key, float("nan")) for key in keys)))
+        results = []
+        for column in columns:
+            keys = (f"{version.estimator}/{column.metric}{end}" for end in ("", "_err"))
+            results.append(with_error(*(metrics.get(key, float("nan")) for key in keys)))
         made = f"{datetime.fromtimestamp(version.created, UTC):%Y-%m-%d %H:%M}"
         role = ", ".join(names.get(version.number, []))
         rows.append(
-            (str(version.number), version.estimator, made, version.run_id, *widths,
+            (str(version.number), version.estimator, made, version.run_id, *results,
              version.tags.get("verdict", ""), role)
         )  # fmt: skip
     head = ["version", "estimator", "made (UTC)", "run"]
-    head += [f"σ {quantity.name} {quantity.unit}".strip() for quantity in task.quantities]
+    head += [column.head for column in columns]
     return table((*head, "verdict", "is"), rows)
 
 

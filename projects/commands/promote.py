@@ -20,8 +20,7 @@ from registry.verdict import Spread, Verdict
 from registry.versions import LONGEST_DESCRIPTION, Version
 from tracking.indexing import GATE, judged, keep
 from tracking.models import load
-from tracking.resolution import resolution
-from tracking.rule import Rule
+from tracking.rule import Terms
 from tracking.runs import CannotRecord, one_line
 
 __all__ = ["candidates", "promote"]
@@ -52,7 +51,7 @@ def promote(
         Only judge.
     seeds : int
         Versions with the same settings and other seeds that are asked about the frozen sample too, at most;
-        how their widths scatter is part of the verdict and decides nothing.
+        how their results scatter is part of the verdict and decides nothing.
     say : callable
         Told what happens.
 
@@ -106,7 +105,7 @@ def _candidate(task: str, reference: str) -> Version:
 
 
 def _verdict(
-    registry: Registry, task: Task, rule: Rule, candidate: Version, expected: int | None,
+    registry: Registry, task: Task, rule: Terms, candidate: Version, expected: int | None,
     rivals: dict[str, int], kept: Frozen, seeds: int, say: Callable[[str], object],
 ) -> tuple[Verdict, list[Entrant], Sample | None]:  # fmt: skip
     """The verdict, never an exception: what goes wrong must not promote, and must be on record.
@@ -146,7 +145,7 @@ def _verdict(
 def _spreads(
     task: Task, candidate: Version, own: Entrant, sample: Sample, seeds: int, say: Callable[[str], object]
 ) -> list[Spread]:
-    """How core widths scatter over trainings that differ in the seed alone, all on the frozen events."""
+    """How results scatter over trainings that differ in the seed alone, all on the frozen events."""
     entrants = [own]
     for version in lineage.siblings(candidate, candidates(task.name), seeds):
         try:
@@ -156,11 +155,11 @@ def _spreads(
             say(f"{version.name}, of another seed, is left out: {error}")
     if len(entrants) < 2:
         return []
-    found = []
-    for quantity in task.quantities:
-        widths = [resolution(entrant.residuals.values[quantity.name]).sigma for entrant in entrants]
-        found.append(Spread(quantity.name, len(widths), float(np.std(widths, ddof=1) / np.mean(widths))))
-    return found
+    cores = [task.judgement.core(entrant.outcome) for entrant in entrants]
+    return [
+        Spread(name, len(cores), float(np.std(values, ddof=1) / np.mean(values)))
+        for name, values in ((name, [core[name] for core in cores]) for name in cores[0])
+    ]
 
 
 def _unclear(candidate: Version, kept: Frozen) -> str:

@@ -16,7 +16,7 @@ from projects.commands.listing import table
 from projects.task import BadInput, Task
 from registry import lineage, versions
 from tracking.agreement import MOST, Difference, differences
-from tracking.evidence import Evidence, from_json
+from tracking.evidence import AnyEvidence, from_json
 from tracking.numbers import with_error
 from tracking.provenance import commit
 from tracking.recall import recall
@@ -154,7 +154,7 @@ def _git(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True)
 
 
-def _run(task: str, settings: Mapping[str, str], source: Path, folder: Path) -> Evidence:
+def _run(task: str, settings: Mapping[str, str], source: Path, folder: Path) -> AnyEvidence:
     """Evidence of the run with these settings by the code in `source`."""
     store = folder / "store"
     store.mkdir()

@@ -56,7 +56,11 @@ class Finished:
             raise BadInput(
                 f"no evidence of a run in {folder}: {error}; give the artifacts evidence/ of a run"
             ) from None
-        if LIMIT not in table.answers or "sx2" not in table.answers[LIMIT]:
+        if (
+            not isinstance(evidence, Evidence)
+            or LIMIT not in table.answers
+            or "sx2" not in table.answers[LIMIT]
+        ):
             raise BadInput(
                 f"{folder} has no {LIMIT} of pairs, but {', '.join(table.answers)}; "
                 "give the evidence/ of a run of ecal_stage4 on simulated events"

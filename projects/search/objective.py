@@ -1,4 +1,4 @@
-"""The one number that a search makes small."""
+"""The one number that a search makes small where a resolution is judged."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from projects.task import Task
 from tracking.residuals import Residuals
 
-__all__ = ["judged", "objective"]
+__all__ = ["objective"]
 
 #: Content of one standard deviation of a Gaussian.
 SHARE = 0.6827
-
-
-def judged(task: Task) -> tuple[str, ...]:
-    """Quantities that the objective is made of: the primary ones of the rule, else all."""
-    return task.rule.primary if task.rule else tuple(quantity.name for quantity in task.quantities)
 
 
 def objective(residuals: Residuals, quantities: Sequence[str]) -> tuple[float, float]:
@@ -32,7 +26,7 @@ def objective(residuals: Residuals, quantities: Sequence[str]) -> tuple[float, f
     residuals : Residuals
         Of validation events.
     quantities : sequence of str
-        See `judged`.
+        Those that count.
 
     Returns
     -------

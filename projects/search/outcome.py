@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from projects.run import SUBJECT
 from projects.search import summary
-from projects.search.objective import judged
 from projects.search.pictures import figures
 from projects.search.trial import KIND, OBJECTIVE, OBJECTIVE_ERR, ORIGIN, PARAMETERS, TRIAL, Searched
 from tracking.numbers import with_error
@@ -39,11 +38,7 @@ def tell(searched: Searched, recorder: Recorder, say: Callable[[str], object]) -
     done = [trial for trial in trials if trial.done]
     if not done:
         raise CannotRecord(f"none of {len(trials)} trials has an objective; see their runs for the reasons")
-    quantities = ", ".join(judged(searched.task))
-    what = (
-        f"geometric mean over {quantities} of the 68.3 % quantile of abs(prediction - truth), "
-        "on validation events"
-    )
+    what = f"{searched.task.judgement.goal(searched.task.primary)}, on validation events"
     blocks = summary.markdown(trials, searched.space, what)
     finals = [run for run in found if run.tags.get(KIND) == "final"]
     candidates = [

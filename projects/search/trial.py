@@ -14,7 +14,6 @@ from typing import Any
 from projects import catalog
 from projects.judging import Events, judge, only, rehearsal
 from projects.run import SUBJECT, evidence_of, perform, recorded, unseen
-from projects.search.objective import judged, objective
 from projects.search.oracle import FINAL, SEED
 from projects.search.settings import SearchSettings, space_of, trial_settings
 from projects.settings import RunSettings, resolve
@@ -164,7 +163,7 @@ class Searched:
         return self._metrics(recorder, found)
 
     def _metrics(self, recorder: Recorder, found: Any) -> float:
-        value, error = objective(found.residuals[SUBJECT], judged(self.task))
+        value, error = self.task.judgement.objective(found.outcomes[SUBJECT], self.task.primary)
         model = getattr(found.estimators[SUBJECT], "model", None)
         recorder.metrics({OBJECTIVE: value, OBJECTIVE_ERR: error})
         if model is not None:

@@ -15,12 +15,14 @@ import mlflow
 import numpy as np
 from made_up import BINNINGS, QUANTITIES, pairs
 from mlflow.tracking import MlflowClient
+from scores_made_up import scores
 
 from registry import lineage
 from registry.champions import opened_registry
 from registry.gate import Contestant, judge
 from registry.verdict import Verdict
 from registry.versions import set_anchor
+from tracking import classify
 from tracking.evidence import Evidence, Facts
 from tracking.index.records import TEST, Selection
 from tracking.indexing import GATE, judged, keep, opened_index
@@ -29,10 +31,11 @@ from tracking.recorder import recording
 from tracking.residual_table import ResidualTable
 from tracking.residuals import Residuals
 from tracking.rule import Rule
+from tracking.scores import Criteria
 
-__all__ = ["TASK", "Story", "tell"]
+__all__ = ["CLASSES", "NASTY", "TASK", "Story", "tell"]
 
-TASK = "photons"
+TASK, CLASSES = "photons", "resonances"
 #: A name that some user will give a run.
 NASTY = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 WIDTHS = {"network": 0.05, "fit": 0.10, "fit-tuned": 0.06}
@@ -55,6 +58,8 @@ class Story:
         The one that promoted version 1, and the one that rejected version 2.
     search : str
         The run of a search.
+    classified : tuple of str
+        Two runs of another task, a classification.
     """
 
     runs: tuple[str, ...]
@@ -62,6 +67,7 @@ class Story:
     frozen: Evidence
     verdicts: tuple[Verdict, ...]
     search: str
+    classified: tuple[str, ...]
 
 
 def _evidence(found: dict[str, Residuals], sha256: str, seed: int, subject: str = "network") -> Evidence:
@@ -102,6 +108,17 @@ def _verdict(candidate: str, found: dict[str, Residuals]) -> Verdict:
         rule, who[candidate], who.get("champion"), {"fit-tuned": who["fit-tuned"]}, task=TASK,
         sample_sha256="f" * 64, seed=1,
     )  # fmt: skip
+
+
+def _classified(seed: int, distance: float) -> str:
+    found = scores({"cuts": 1.0, "network": distance}, 400, 100, seed=5)
+    evidence = classify.build(
+        found, Criteria(label="$m_X$", unit="GeV", efficiencies=(0.5,)),
+        facts=Facts(CLASSES, "c" * 64, "made up", 800, 4, seed), seed=1, replicas=20,
+    )  # fmt: skip
+    with recording(CLASSES, seed=seed, settings={"seed": seed}) as recorder:
+        recorder.record(evidence, {})
+    return recorder.run_id
 
 
 def _search(scratch: Path) -> str:
@@ -174,4 +191,5 @@ def tell(uri: str, scratch: Path) -> Story:
                 registry.settle(TASK)
     with opened_index() as index:
         assert {head.sample for head in index.heads(Selection(task=TASK))} == {TEST, "frozen 1"}
-    return Story(runs, evidence, frozen, (first, second), _search(scratch))
+    classified = tuple(_classified(seed, distance) for seed, distance in ((1, 1.7), (2, 1.4)))
+    return Story(runs, evidence, frozen, (first, second), _search(scratch), classified)

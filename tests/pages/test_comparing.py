@@ -18,7 +18,7 @@ import mlflow
 import pytest
 from playwright.sync_api import BrowserContext, expect, sync_playwright
 from servers import shashlik_server
-from story import NASTY, TASK, Story, tell
+from story import CLASSES, NASTY, TASK, Story, tell
 
 from registry.server.pages.asked import PAGE
 from tracking.links import run_page
@@ -243,6 +243,20 @@ def test_search(site: Site) -> None:
     assert len(lines) == 12
 
 
+def test_a_classification_is_ranked_and_compared_too(site: Site) -> None:
+    first, second = site.story.classified
+    board = site.page(f"/leaderboard/{CLASSES}")
+    assert "sort=auc" in board
+    assert board.index(first) < board.index(second), "the larger area is the better"
+    text = site.page(f"/compare/{CLASSES}?item={first}&item={second}&item={first}:cuts")
+    assert "Area under the curve" in text
+    assert "AUC = " in text
+    assert "not comparable" not in text
+    lines = site.get(f"/compare/{CLASSES}/table.csv?item={first}&item={second}")[1]
+    assert "\nauc," in lines
+    assert site.get(f"/compare/{CLASSES}/figures.pdf?item={first}&item={second}")[0] == 404
+
+
 BAD = (
     ("/leaderboard/nothing", 404), ("/leaderboard/..%2f..%2fetc", 404), (f"/leaderboard/{'a' * 300}", 404),
     (f"/leaderboard/{TASK}?page=0", 400), (f"/leaderboard/{TASK}?page={'9' * 200}", 400),
@@ -280,7 +294,8 @@ def test_pages_bring_nothing_that_a_strict_policy_forbids(site: Site) -> None:
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["cache-control"] == "private, no-cache"
         assert "<script>alert" not in text
-        assert all(link.startswith("/") for link in _Reader(text).links), "nothing is fetched from elsewhere"
+        links = _Reader(text).links
+        assert all(re.match(r"/(?!/)|#", link) for link in links), "nothing is fetched from elsewhere"
     assert NASTY.replace("<", "&lt;").replace(">", "&gt;").split('"')[0] in site.page(f"/leaderboard/{TASK}")
 
 

@@ -117,7 +117,7 @@ def test_one_better_quantity_is_enough_but_none_may_be_worse() -> None:
 
 
 def test_nan_answers_lower_the_efficiency(contestants: dict[str, Contestant]) -> None:
-    good = contestants["new"].residuals
+    good = contestants["new"].outcome
     holes = {name: np.where(np.arange(4000)[:, None] % 20 == 0, np.nan, v) for name, v in good.values.items()}
     holed = Contestant("holed", Residuals(holes, good.variables, good.failed))
     verdict = judge(RULE, holed, contestants["old"], contestants, **FACTS)
@@ -127,7 +127,7 @@ def test_nan_answers_lower_the_efficiency(contestants: dict[str, Contestant]) ->
 
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_no_answers_or_one_answer_is_not_promoted(contestants: dict[str, Contestant], value: float) -> None:
-    good = contestants["new"].residuals
+    good = contestants["new"].outcome
     spoilt = Residuals(
         {name: np.full(good.shape, value) for name in good.values}, good.variables, good.failed
     )
@@ -172,7 +172,7 @@ def test_other_events_keep_it_shut(contestants: dict[str, Contestant]) -> None:
 
 def test_an_error_of_the_gate_keeps_it_shut(contestants: dict[str, Contestant]) -> None:
     unfinished = Residuals(
-        {"x": contestants["new"].residuals.values["x"], "energy": np.empty((4000, 2), dtype=object)}
+        {"x": contestants["new"].outcome.values["x"], "energy": np.empty((4000, 2), dtype=object)}
     )
     verdict = judge(RULE, Contestant("odd", unfinished), None, contestants, **FACTS)
     assert verdict.decision == INCONCLUSIVE

@@ -300,7 +300,7 @@ def test_the_verdict_shows_what_the_seed_does(promoted: Shell) -> None:
     assert spread["relative"] == pytest.approx(wanted, rel=0.1)
     assert f"3 seeds: σ of t scatters by {spread['relative']:.2%}" in told
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/{where}/card.md")
-    assert "Spread of σ between trainings that differ in the seed alone: t " in card
+    assert "Spread between trainings that differ in the seed alone: σ of t " in card
     assert (
         "of another seed" not in promoted("promote", "toy", "--model", "7", "--look", "--seeds", "0").output
     )

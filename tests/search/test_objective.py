@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from projects import catalog
-from projects.search.objective import SHARE, judged, objective
+from projects.search.objective import SHARE, objective
 from tracking.residuals import Residuals
 
 
@@ -54,4 +54,7 @@ def test_too_few_answers_have_no_objective(share: float) -> None:
 
 
 def test_what_is_judged() -> None:
-    assert judged(catalog.load("ecal_stage4")) == ("x", "y", "energy")
+    task = catalog.load("ecal_stage4")
+    assert task.primary == ("x", "y", "energy")
+    assert task.judgement.goal(task.primary).startswith("geometric mean over x, y, energy of")
+    assert task.judgement.goal(()).startswith("geometric mean over x, y, energy of")

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from tracking import tables
+from tracking import resolution_tables
 from tracking.cells import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share
 from tracking.evidence import Evidence
 from tracking.exports import to_csv, to_latex
@@ -35,10 +35,10 @@ def test_a_row_has_a_cell_for_each_column() -> None:
 
 
 def test_csv_has_all_digits(evidence: Evidence) -> None:
-    text = to_csv([tables.resolution(evidence)])
+    text = to_csv([resolution_tables.resolution(evidence)])
     lines = list(csv.DictReader(io.StringIO(text)))
     assert len(lines) == len(evidence.estimators) * len(evidence.quantities)
-    for line, wanted in zip(lines, tables.resolution(evidence).rows, strict=True):
+    for line, wanted in zip(lines, resolution_tables.resolution(evidence).rows, strict=True):
         row = evidence.row(line["estimator"], line["quantity"].partition(" ")[0])
         assert float(line["sigma"]) == row.sigma
         assert float(line["sigma_err"]) == row.sigma_err

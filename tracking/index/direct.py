@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from tracking.database import reading
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.index.ranking import ordered, ranking
 from tracking.index.records import TEST, Estimator, Head, Line, Origin, Ratio, Selection, Standing, Statistic
 from tracking.index.rows import head, parts
@@ -40,7 +40,7 @@ class DirectIndex:
 
     engine: sa.Engine
 
-    def put(self, origin: Origin, evidence: Evidence) -> None:
+    def put(self, origin: Origin, evidence: AnyEvidence) -> None:
         """Index evidence, in place of what the same artifact of the run held before."""
         same = sa.and_(EVIDENCE.c.run == origin.run, EVIDENCE.c.artifact == origin.artifact)
         try:
@@ -159,7 +159,7 @@ class DirectIndex:
     def _beside_mlflow(self) -> bool:
         return sa.inspect(self.engine).has_table(MLFLOW_RUNS.name)
 
-    def _put(self, same: sa.ColumnElement[bool], origin: Origin, evidence: Evidence) -> None:
+    def _put(self, same: sa.ColumnElement[bool], origin: Origin, evidence: AnyEvidence) -> None:
         with self.engine.begin() as connection:
             _drop(connection, same)
             values = asdict(head(origin, evidence))

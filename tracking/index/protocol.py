@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.index.records import Estimator, Head, Line, Origin, Ratio, Selection, Standing, Statistic
 
 __all__ = ["Index"]
@@ -18,7 +18,7 @@ class Index(Protocol):
     what the methods do; `tests/tracking/test_index.py` holds every implementation to it.
     """
 
-    def put(self, origin: Origin, evidence: Evidence) -> None: ...
+    def put(self, origin: Origin, evidence: AnyEvidence) -> None: ...
 
     def assign(self, run: str, estimator: str, version: int) -> None: ...
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from tracking.codec import decode
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence
 from tracking.index.records import Estimator, Head, Line, Origin, Ratio, Selection, Standing, Statistic
 
 __all__ = ["RemoteIndex", "asked"]
@@ -28,7 +28,7 @@ class RemoteIndex:
 
     call: Callable[..., Any]
 
-    def put(self, origin: Origin, evidence: Evidence) -> None:
+    def put(self, origin: Origin, evidence: AnyEvidence) -> None:
         """See `DirectIndex.put`; what the server knows of the run itself it does not take from us."""
         self.call(
             "PUT",

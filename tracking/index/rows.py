@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tracking.evidence import Evidence
+from tracking.evidence import AnyEvidence, Evidence
 from tracking.index.records import Estimator, Head, Line, Origin, Ratio, Statistic
 
 __all__ = ["Part", "head", "parts"]
@@ -16,7 +16,7 @@ Part = Estimator | Line | Ratio | Statistic
 _SUFFIXES = {"_err": "err", "_low": "low", "_high": "high"}
 
 
-def head(origin: Origin, evidence: Evidence, number: int = 0) -> Head:
+def head(origin: Origin, evidence: AnyEvidence, number: int = 0) -> Head:
     """The evidence itself."""
     facts = evidence.facts
     return Head(
@@ -41,7 +41,7 @@ def head(origin: Origin, evidence: Evidence, number: int = 0) -> Head:
     )
 
 
-def parts(evidence: Evidence, versions: Mapping[str, int], number: int) -> Iterator[Part]:
+def parts(evidence: AnyEvidence, versions: Mapping[str, int], number: int) -> Iterator[Part]:
     """What belongs to an evidence of any kind.
 
     Of a resolution there are all rows, in bins too, and the overall ratios. Every kind has its estimators and
@@ -50,7 +50,7 @@ def parts(evidence: Evidence, versions: Mapping[str, int], number: int) -> Itera
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : AnyEvidence
     versions : mapping of str to int
         Registered versions by estimator.
     number : int
@@ -58,7 +58,7 @@ def parts(evidence: Evidence, versions: Mapping[str, int], number: int) -> Itera
     """
     for position, name in enumerate(evidence.estimators):
         yield Estimator(number, name, position, versions.get(name))
-    if evidence.kind == "resolution":
+    if isinstance(evidence, Evidence):
         yield from _lines(evidence, number)
         yield from _ratios(evidence, number)
         speeds = {f"{name}/ns_per_event": time for name, time in evidence.ns_per_event.items()}

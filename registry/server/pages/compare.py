@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from registry.server.pages.combined import Pull, pulls
 from registry.server.pages.entrants import Entrant
 from registry.server.pages.look import moment
-from tracking import tables
-from tracking.cells import Cell, Column, Table
+from tracking import resolution_tables, tables
+from tracking.blocks import Content
+from tracking.cells import ERROR, Cell, Column, Table, measured
 from tracking.evidence import Evidence
 from tracking.links import address, run_page
 from tracking.numbers import MISSING
 from tracking.recall import Found
 
-__all__ = ["alarms", "binned", "differences", "pull_table", "warnings", "who"]
+__all__ = [
+    "alarms", "binned", "contents", "differences", "numbers", "pull_table", "warnings", "who",
+]  # fmt: skip
 
 #: A pull beyond this is marked.
 FAR = 3.0
@@ -31,7 +34,7 @@ def alarms(found: Sequence[Entrant]) -> list[str]:
         return []
     return [
         "; ".join(
-            f"{', '.join(one.contestant.label for one in some)}: {some[0].head.events} events of "
+            f"{', '.join(one.label for one in some)}: {some[0].head.events} events of "
             f"{_brief(some[0].head.source)} (sha256 {sha256[:12]})"
             for sha256, some in samples.items()
         )
@@ -46,15 +49,15 @@ def _brief(text: str) -> str:
 
 def warnings(found: Sequence[Entrant], runs: Mapping[str, Found]) -> Iterator[str]:
     """What else should be known before a conclusion is drawn."""
-    commits = {one.contestant.label: one.head.commit for one in found if one.head.commit}
+    commits = {one.label: one.head.commit for one in found if one.head.commit}
     if len(set(commits.values())) > 1:
         told = ", ".join(f"{label} {commit[:10]}" for label, commit in commits.items())
         yield f"They come from different commits of the code: {told}."
-    dirty = [one.contestant.label for one in found if _tag(runs, one, "git.dirty") == "true"]
+    dirty = [one.label for one in found if _tag(runs, one, "git.dirty") == "true"]
     if dirty:
         yield f"The code had changes that were not committed: {', '.join(dirty)}."
     unfinished = [
-        one.contestant.label for one in found
+        one.label for one in found
         if one.head.run in runs and runs[one.head.run].status != "FINISHED"
     ]  # fmt: skip
     if unfinished:
@@ -69,10 +72,10 @@ def who(task: str, found: Sequence[Entrant], sources: Mapping[str, str]) -> Tabl
     """Who takes part, and how the first one's ratio to it was found."""
     rows = []
     for one in found:
-        head, label = one.head, one.contestant.label
+        head, label = one.head, one.label
         href = address("model", task, one.version) if one.version is not None else ""
         rows.append((
-            Cell(label, href=href), Cell(one.role, mark="badge"), Cell(one.contestant.estimator),
+            Cell(label, href=href), Cell(one.role, mark="badge"), Cell(one.estimator),
             Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)),
             Cell(head.user or MISSING), Cell(moment(head.time)),
             Cell(sources.get(label, "")), Cell(str(head.events), (float(head.events),)),
@@ -108,9 +111,34 @@ def binned(evidence: Evidence) -> list[Table]:
     """Widths and failures bin by bin."""
     found = []
     for binning in evidence.binnings:
-        found += [tables.binned(evidence, quantity, binning) for quantity in evidence.quantities]
-        found.append(tables.binned_failures(evidence, binning))
+        found += [resolution_tables.binned(evidence, quantity, binning) for quantity in evidence.quantities]
+        found.append(resolution_tables.binned_failures(evidence, binning))
     return found
+
+
+def numbers(found: Sequence[Entrant]) -> Table:
+    """Whatever has a value and an error in their evidence, of any kind, side by side."""
+    each = []
+    for one in found:
+        prefix = f"{one.estimator}/"
+        values = one.evidence.numbers().items()
+        each.append({name.removeprefix(prefix): pair for name, pair in values if name.startswith(prefix)})
+    names = dict.fromkeys(name for one in each for name in one)
+    rows = tuple(
+        (Cell(name), *(measured(*one[name]) if name in one else Cell(MISSING) for one in each))
+        for name in names
+    )
+    columns = (Column("number"), *(Column(one.label, parts=ERROR) for one in found))
+    return Table("Numbers side by side", columns, rows)
+
+
+def contents(found: Sequence[Entrant]) -> list[tuple[str, Content]]:
+    """All that each evidence tells, once, under the name of its run."""
+    each = {one.head.id: one for one in found}
+    return [
+        (f"{one.head.name or one.head.run[:8]}: all of its evidence", tables.content(one.evidence))
+        for one in each.values()
+    ]
 
 
 def differences(found: Sequence[Entrant], runs: Mapping[str, Found]) -> Table:
@@ -118,7 +146,7 @@ def differences(found: Sequence[Entrant], runs: Mapping[str, Found]) -> Table:
     facts: dict[str, dict[str, str]] = {}
     for one in found:
         run = runs.get(one.head.run)
-        facts[one.contestant.label] = {
+        facts[one.label] = {
             "data sha256": one.head.sample_sha256[:12], "commit": one.head.commit[:10],
             "seed": str(one.head.seed), "source of events": one.head.source,
             **({f"cfg.{name}": value for name, value in run.settings.items()} if run else {}),

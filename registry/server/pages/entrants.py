@@ -11,6 +11,7 @@ from registry.server.pages.asked import sample_words
 from registry.server.pages.combined import Contestant
 from registry.server.pages.look import Refused
 from registry.state import State
+from tracking.evidence import AnyEvidence, Evidence
 from tracking.index.direct import DirectIndex
 from tracking.index.records import TEST, Head, Selection
 
@@ -28,7 +29,13 @@ class Entrant:
 
     Parameters
     ----------
-    contestant : Contestant
+    label : str
+        How tables and figures call it.
+    reference : str
+        How an address names it at any time.
+    estimator : str
+        Its name in the evidence.
+    evidence : AnyEvidence
     head : Head
         The evidence in the index.
     version : int or None
@@ -37,10 +44,22 @@ class Entrant:
         ``champion``, ``baseline-...`` or empty.
     """
 
-    contestant: Contestant
+    label: str
+    reference: str
+    estimator: str
+    evidence: AnyEvidence
     head: Head
     version: int | None
     role: str
+
+    @property
+    def contestant(self) -> Contestant:
+        """The same for what combines resolutions."""
+        assert isinstance(self.evidence, Evidence)
+        everywhere = self.version is not None and self.estimator.startswith(f"v{self.version}-")
+        return Contestant(
+            self.label, self.reference, self.estimator, self.evidence, self.head.run, everywhere
+        )
 
 
 def entrants(
@@ -59,7 +78,7 @@ def entrants(
     found: dict[str, Entrant] = {}
     for text in wanted:
         one = _entrant(index, selection, text, state)
-        found.setdefault(one.contestant.reference, one)
+        found.setdefault(one.reference, one)
     return tuple(_labelled(list(found.values())))
 
 
@@ -102,22 +121,15 @@ def _made(head: Head, name: str, reference: str, label: str, version: int | None
         raise Refused(404, f"the numbers of {label} are gone: {error}") from error
     if name not in evidence.estimators:
         raise Refused(404, f"run {head.run} judged no {name[:60]!r}; it has {', '.join(evidence.estimators)}")
-    everywhere = version is not None and name.startswith(f"v{version}-")
-    return Entrant(Contestant(label, reference, name, evidence, head.run, everywhere), head, version, role)
+    return Entrant(label, reference, name, evidence, head, version, role)
 
 
 def _labelled(found: Sequence[Entrant]) -> Sequence[Entrant]:
     """Labels told apart; an estimator that stands alone is called as its run calls it."""
-    names = [one.contestant.estimator if one.version is None else one.contestant.label for one in found]
-    labels = [
-        name if names.count(name) == 1 else one.contestant.label
-        for one, name in zip(found, names, strict=True)
-    ]
-    return [
-        replace(one, contestant=replace(one.contestant, label=_own(one, labels, label)))
-        for one, label in zip(found, labels, strict=True)
-    ]
+    names = [one.estimator if one.version is None else one.label for one in found]
+    labels = [name if names.count(name) == 1 else one.label for one, name in zip(found, names, strict=True)]
+    return [replace(one, label=_own(one, labels, label)) for one, label in zip(found, labels, strict=True)]
 
 
 def _own(one: Entrant, labels: Sequence[str], label: str) -> str:
-    return label if labels.count(label) == 1 else f"{label} {one.contestant.reference[:12]}"
+    return label if labels.count(label) == 1 else f"{label} {one.reference[:12]}"

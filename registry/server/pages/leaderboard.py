@@ -15,7 +15,7 @@ from registry.server.pages.asked import PAGE, Asked, sample_words
 from registry.server.pages.look import moment
 from registry.state import State
 from tracking.cells import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share
-from tracking.evidence import LIMIT, Evidence
+from tracking.evidence import LIMIT, AnyEvidence, Evidence
 from tracking.index.protocol import Index
 from tracking.index.records import TEST, Line, Ratio, Selection, Standing, Statistic
 from tracking.links import address, run_page
@@ -24,6 +24,8 @@ from tracking.numbers import MISSING, plain
 __all__ = ["Board", "Scope", "board"]
 
 Z95 = float(ndtri(0.975))
+#: Statistics of other evidence than resolutions that have a column; averages come first.
+MOST = 10
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,20 @@ class Scope:
     statistics: tuple[str, ...] = ()
 
     @staticmethod
-    def of(evidence: Evidence, statistics: Sequence[Statistic]) -> Scope:
+    def of(evidence: AnyEvidence, statistics: Sequence[Statistic]) -> Scope:
         """From one evidence, and what the index has of it beside its resolution."""
-        if evidence.kind == "resolution":
+        if isinstance(evidence, Evidence):
             return Scope({q.name: q.unit for q in evidence.quantities})
         return Scope({}, Scope.names(statistics))
 
     @staticmethod
     def names(statistics: Sequence[Statistic]) -> tuple[str, ...]:
         """Names of the numbers of single estimators."""
-        found = (f"{one.quantity}/{one.statistic}".lstrip("/") for one in statistics if one.estimator)
-        return tuple(dict.fromkeys(found))
+        found = dict.fromkeys(
+            f"{one.quantity}/{one.statistic}".lstrip("/") for one in statistics if one.estimator
+        )
+        order = sorted(found, key=lambda name: ("/" in name, not name.startswith("auc")))
+        return tuple(order[:MOST])
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from mlflow.server import handlers
 from registry import verdict as verdicts
 from registry.verdict import Verdict
 from tracking import residual_table
-from tracking.evidence import Evidence, from_json
+from tracking.evidence import AnyEvidence, Evidence, from_json
 from tracking.index.records import Head
 from tracking.residual_table import ResidualTable
 
@@ -84,7 +84,7 @@ def artifact(run_id: str, path: str) -> bytes:
         raise Missing(f"{path} of run {run_id} is not there") from error
 
 
-def evidence(head: Head) -> Evidence:
+def evidence(head: Head) -> AnyEvidence:
     """The evidence that an entry of the index is about.
 
     Raises
@@ -93,7 +93,7 @@ def evidence(head: Head) -> Evidence:
         If it is gone, or of a kind that is not known here.
     """
 
-    def make() -> Evidence:
+    def make() -> AnyEvidence:
         try:
             return from_json(artifact(head.run, head.artifact).decode())
         except (ValueError, KeyError) as error:

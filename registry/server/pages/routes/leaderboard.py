@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import Request, Response
@@ -43,6 +43,9 @@ def _shown(request: Request, reads: Reader, task: str) -> _Shown:
     if not heads:
         return _Shown(None, ask, Scope({}), there)
     scope = _scope(heads[0])
+    if not scope.quantities and not ask.order:
+        # Of areas and significances the largest is the best.
+        ask = replace(ask, order="desc")
     if ask.quantity and ask.quantity not in scope.quantities:
         known = ", ".join(scope.quantities) or "none"
         raise Refused(400, f"{task} has no quantity {ask.quantity!r}; there are: {known}")
@@ -76,7 +79,7 @@ def leaderboard(request: Request, reads: Reads, task: str) -> HTMLResponse:
         return here(sort=column.sort, order="desc" if again else "asc", page=1)
 
     first = next(iter(shown.scope.quantities), "")
-    sort = ask.sort or (f"{ask.quantity or first}/sigma" if first else "")
+    sort = ask.sort or (f"{ask.quantity or first}/sigma" if first else "".join(shown.scope.statistics[:1]))
     warnings = []
     if found and found.contents > 1:
         warnings.append(
