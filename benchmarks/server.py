@@ -54,9 +54,11 @@ def filled(engine: sa.Engine, runs: int) -> None:
             "tags": "key value run_uuid",
         }.items()
     }
-    put = {name: _Bulk(engine, table) for name, table in mlflow_tables.items()}
+    first = _Bulk(engine, mlflow_tables.pop("runs"))
+    put = {name: _Bulk(engine, table, first) for name, table in mlflow_tables.items()}
+    put["runs"] = first
     heads = _Bulk(engine, EVIDENCE)
-    parts = {record: _Bulk(engine, table) for record, table in PARTS.items()}
+    parts = {record: _Bulk(engine, table, heads) for record, table in PARTS.items()}
     number = 0
     for run in range(runs):
         name, began = run_id(run), 1_700_000_000_000 + run
@@ -100,14 +102,15 @@ def filled(engine: sa.Engine, runs: int) -> None:
     for bulk in (*put.values(), heads, *parts.values()):
         bulk.send()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text("ANALYZE"))
+        # As either database does by itself in time.
+        connection.execute(sa.text("VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "ANALYZE"))
 
 
 class _Bulk:
-    """Rows on their way into a table, many at a time, with the columns that the table was given."""
+    """Rows on their way into a table, many at a time, behind those that they refer to."""
 
-    def __init__(self, engine: sa.Engine, table: Any) -> None:
-        self._engine, self._name = engine, table.name
+    def __init__(self, engine: sa.Engine, table: Any, behind: _Bulk | None = None) -> None:
+        self._engine, self._name, self._behind = engine, table.name, behind
         self._columns = [column.name for column in table.c]
         self._rows: list[tuple[Any, ...]] = []
 
@@ -120,6 +123,8 @@ class _Bulk:
             self.send()
 
     def send(self) -> None:
+        if self._behind is not None:
+            self._behind.send()
         columns = ", ".join(f'"{name}"' for name in self._columns)
         with self._engine.begin() as connection:
             raw = connection.connection.driver_connection

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -12,62 +10,18 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import sqlalchemy as sa
-
+from projects.commands.logins import Options, logins
 from projects.task import BadInput
 
-__all__ = ["PERMISSIONS", "Options", "serve"]
+__all__ = ["serve"]
 
-#: What users may do with what nobody has given them a permission on.
-PERMISSIONS = ("NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE")
 #: Seconds until the server must answer, that requests may take to end, and that it may take to end.
 START, REQUESTS, END = 180, 20, 30
-#: The shortest password of an administrator that is taken; mlflow asks for as much.
-SHORTEST = 12
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the server is to run.
-
-    Parameters
-    ----------
-    backend_store_uri : str
-        ``sqlite:///...`` or ``postgresql://...``; holds everything but artifacts.
-    artifacts_destination : str
-        A folder or ``s3://bucket/...``; clients reach it through the server.
-    host : str
-    port : int
-    workers : int
-    auth : bool
-        Whether users have to log in.
-    default_permission : str
-        One of `PERMISSIONS`.
-    admin : str
-        Name of the administrator.
-    admin_password_file : str
-        File whose first line is the administrator's first password.
-    allowed_hosts, cors_allowed_origins : str
-        See ``mlflow server``; empty for its defaults, this machine and private networks.
-    """
-
-    backend_store_uri: str = "sqlite:///mlflow.db"
-    artifacts_destination: str = "./mlartifacts"
-    host: str = "127.0.0.1"
-    port: int = 5000
-    workers: int = 1
-    auth: bool = False
-    default_permission: str = "NO_PERMISSIONS"
-    admin: str = "admin"
-    admin_password_file: str = ""
-    allowed_hosts: str = ""
-    cors_allowed_origins: str = ""
 
 
 def serve(options: Options, say: Callable[[str], object] = print) -> int:
@@ -89,7 +43,7 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
     with tempfile.TemporaryDirectory(prefix="shashlik-server-") as scratch, _signals() as told:
         environment = os.environ | _quiet(options, Path(scratch)) | {"MLFLOW_BACKEND_STORE_URI": address}
         if options.auth:
-            environment |= _logins(options, address, Path(scratch), say)
+            environment |= logins(options, address, Path(scratch), say)
         elif options.host not in ("127.0.0.1", "localhost", "::1"):
             say(
                 f"everybody who reaches {options.host}:{options.port} may change everything: "
@@ -109,8 +63,8 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
         try:
             shown = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
             _await(process, f"http://{shown}:{options.port}")
-            logins = " with a login" if options.auth else ""
-            say(f"open http://{shown}:{options.port}/shashlik{logins}; runs go there with "
+            how = " with a login" if options.auth else ""
+            say(f"open http://{shown}:{options.port}/shashlik{how}; runs go there with "
                 f"MLFLOW_TRACKING_URI=http://{shown}:{options.port}")  # fmt: skip
             return process.wait()
         finally:
@@ -160,75 +114,6 @@ def _quiet(options: Options, scratch: Path) -> dict[str, str]:
     return found
 
 
-def _logins(options: Options, address: str, scratch: Path, say: Callable[[str], object]) -> Mapping[str, str]:
-    """What mlflow's basic auth is told, with the first password of an administrator where there is none."""
-    if options.default_permission not in PERMISSIONS:
-        raise BadInput(
-            f"--default-permission {options.default_permission!r} is not one of {', '.join(PERMISSIONS)}"
-        )
-    settings = scratch / "auth.ini"
-    settings.touch(0o600)
-    # `%` begins a variable in such a file.
-    lines = {
-        "default_permission": options.default_permission, "database_uri": address.replace("%", "%%"),
-        "admin_username": options.admin, "grant_default_workspace_access": "false",
-        # A password is checked slowly on purpose; for a minute one that was right is remembered.
-        "auth_cache_ttl_seconds": "60" if options.workers == 1 else "0",
-    }  # fmt: skip
-    settings.write_text("[mlflow]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items()))
-    environment = {
-        "SHASHLIK_AUTH": "basic",
-        "MLFLOW_AUTH_CONFIG_PATH": str(settings),
-        # Signs forms of the sign-up page only.
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY")
-        or secrets.token_hex(32),
-        "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",
-    }
-    if not _has_user(address, options.admin):
-        environment["MLFLOW_AUTH_ADMIN_PASSWORD"] = _first_password(options, say)
-    return environment
-
-
-def _first_password(options: Options, say: Callable[[str], object]) -> str:
-    """From the file, the environment, a prompt; else made, and told once."""
-    if options.admin_password_file:
-        try:
-            password = Path(options.admin_password_file).read_text().partition("\n")[0].strip()
-        except OSError as error:
-            raise BadInput(
-                f"--admin-password-file {options.admin_password_file}: {error.strerror}"
-            ) from error
-    else:
-        password = os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD", "")
-        if not password and sys.stdin.isatty():
-            password = getpass.getpass(f"First password of {options.admin} (empty: one is made): ")
-    if not password:
-        password = secrets.token_urlsafe(18)
-        say(f"administrator {options.admin!r}, password {password!r}: it is shown this once, change it")
-    if len(password) < SHORTEST:
-        raise BadInput(f"the first password of {options.admin} has fewer than {SHORTEST} characters")
-    return password
-
-
-def _has_user(address: str, name: str) -> bool:
-    file = sa.make_url(address).database or ""
-    if address.startswith("sqlite") and not Path(file).exists():
-        # Looking would make it.
-        return False
-    engine = sa.create_engine(address)
-    try:
-        with engine.connect() as connection:
-            if not sa.inspect(connection).has_table("users"):
-                return False
-            query = sa.text("SELECT count(*) FROM users WHERE username = :name")
-            return bool(connection.scalar(query, {"name": name}))
-    except sa.exc.SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-        raise BadInput(f"the database cannot be opened: {reason}") from error
-    finally:
-        engine.dispose()
-
-
 @contextmanager
 def _signals() -> Iterator[list[subprocess.Popen[bytes]]]:
     """SIGTERM and Ctrl-C are passed on to the server, which ends its requests first."""
@@ -249,13 +134,14 @@ def _signals() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def _await(process: subprocess.Popen[bytes], address: str) -> None:
+    """Wait until the server answers, on the one path that it answers under any name of a host."""
     for _ in range(START * 2):
         if process.poll() is not None:
             raise BadInput(
                 f"the server did not come up (exit code {process.returncode}): its last lines say why"
             )
         try:
-            urllib.request.urlopen(f"{address}/ready", timeout=5).close()
+            urllib.request.urlopen(f"{address}/health", timeout=5).close()
             return
         except OSError:
             pass

@@ -5,6 +5,7 @@ This file declares them and loads nothing heavy; a command loads what it needs w
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -18,7 +19,6 @@ __all__ = ["COMMANDS", "index", "override", "release", "server"]
 @click.option(
     "--backend-store-uri",
     type=TEXT,
-    envvar="MLFLOW_BACKEND_STORE_URI",
     help="Database: sqlite:///FILE, postgresql://...  [default: sqlite:///mlflow.db]",
 )
 @click.option("--artifacts-destination", type=TEXT, help="Folder or s3://...  [default: ./mlartifacts]")
@@ -38,14 +38,19 @@ __all__ = ["COMMANDS", "index", "override", "release", "server"]
     help="First password, else MLFLOW_AUTH_ADMIN_PASSWORD, a prompt, or made and shown once.",
 )
 @click.option(
-    "--allowed-hosts", type=TEXT, help="Names of this server, with commas, beside private addresses."
+    "--allowed-hosts",
+    type=TEXT,
+    help="Names under which this server is reached, with commas.  [default: private addresses]",
 )
 @click.option("--cors-allowed-origins", type=TEXT, help="Origins of other pages that may change something.")
 def server(auth: bool, **given: str | int | None) -> None:
     """Run the tracking server, with journal, evidence and pages on it, until Ctrl-C."""
-    from projects.commands.serve import Options, serve
+    from projects.commands.logins import Options
+    from projects.commands.serve import serve
 
-    options = Options(auth=auth, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    # An option that is empty, as from `mlflow run`, is not given; so the variable is not left to click.
+    given["backend_store_uri"] = given["backend_store_uri"] or os.environ.get("MLFLOW_BACKEND_STORE_URI")
+    options = Options(auth=auth, **{name: value for name, value in given.items() if value not in (None, "")})  # type: ignore[arg-type]
     sys.exit(serve(options, lambda line: click.echo(f"shashlik: {line}")))
 
 

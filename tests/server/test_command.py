@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from projects.__main__ import main
+from projects.commands.logins import Options, logins
 
 
 @pytest.mark.parametrize(
@@ -58,18 +59,16 @@ def test_a_port_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_password_is_asked_for_once(tmp_path: Path) -> None:
-    from projects.commands import serve
-
     address = f"sqlite:///{tmp_path}/mlflow.db"
     told: list[str] = []
-    first = serve._logins(serve.Options(auth=True), address, tmp_path, told.append)
+    first = logins(Options(auth=True), address, tmp_path, told.append)
     assert first["MLFLOW_AUTH_ADMIN_PASSWORD"] in told[0]
     engine = sa.create_engine(address)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE users (username TEXT)"))
         connection.execute(sa.text("INSERT INTO users VALUES ('admin')"))
     engine.dispose()
-    again = serve._logins(serve.Options(auth=True), address, tmp_path, told.append)
+    again = logins(Options(auth=True), address, tmp_path, told.append)
     assert "MLFLOW_AUTH_ADMIN_PASSWORD" not in again
     assert len(told) == 1
     settings = (tmp_path / "auth.ini").read_text()
