@@ -17,12 +17,14 @@ from registry import frozen, modelfiles, versions
 from registry.frozen import Frozen
 from registry.gate import Contestant
 from registry.versions import Version
+from tracking import residual_table
 from tracking.evidence import AnyEvidence, Facts
 from tracking.models import Predict, load
 from tracking.provenance import versions as packages
+from tracking.residual_table import ResidualTable
 from tracking.runs import CannotRecord
 
-__all__ = ["Entrant", "called", "enter", "frozen_sample", "predict_all", "ranked"]
+__all__ = ["Entrant", "called", "enter", "frozen_sample", "predict_all", "ranked", "residuals_of"]
 
 #: Seed of the bootstrap: the same versions on the same sample give the same evidence.
 SEED = 20_260_101
@@ -131,3 +133,8 @@ def ranked(task: Task, kept: Frozen, sample: Sample, entrants: Sequence[Entrant]
         ns_per_event={name: one.contestant.ns_per_event for name, one in found.items()},
         extra=task.extra_metrics(sample, {name: one.predictions for name, one in found.items()}),
     )  # fmt: skip
+
+
+def residuals_of(kept: Frozen, entrants: Sequence[Entrant]) -> ResidualTable | None:
+    """Residuals of versions on a frozen sample, under the names that their evidence has for them."""
+    return residual_table.of({called(one.version): one.outcome for one in entrants}, kept.sha256)

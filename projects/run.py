@@ -14,7 +14,7 @@ from projects.settings import RunSettings, parse, resolve
 from projects.task import BadInput, Bench, Sample, Task
 from registry import store
 from registry.frozen import identities
-from tracking import tables
+from tracking import residual_table, tables
 from tracking.evidence import AnyEvidence, Facts
 from tracking.models import log_model
 from tracking.predictions import PredictionTable
@@ -147,7 +147,8 @@ def perform(
     found = {name: finding.table for name, finding in findings.items()}
     for table in found.values():
         print(f"\n{table}")
-    recorder.record(evidence, pictures, answers_of(task, events.test, judged), found)
+    kept = residual_table.of(judged.outcomes, events.test.sha256)
+    recorder.record(evidence, pictures, answers_of(task, events.test, judged), found, kept)
     for member in getattr(judged.estimators[SUBJECT], "nested", ()):
         recorder.nest(member.name, member.settings, member.metrics, member.curves)
     if not register:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Block", "Content", "Table"]
+from tracking.cells import Table
 
-#: Head and rows, all of them text.
-Table = tuple[Sequence[str], list[Sequence[str]]]
+__all__ = ["Block", "Content"]
 
 
 @dataclass(frozen=True)

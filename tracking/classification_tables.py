@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tracking.blocks import Block, Content, Table
+from tracking.blocks import Block, Content
+from tracking.cells import Cell, Table, between, measured, number, share, table
 from tracking.classification import MEAN, Classification
 from tracking.numbers import MISSING, interval, percent, plain, with_error
 
@@ -64,21 +65,25 @@ def _overall(evidence: Classification) -> Table:
     """All estimators with what is one number each."""
     flat = {one.estimator: one for one in evidence.flatness}
     calibrated = {one.estimator: one for one in evidence.calibrations}
-    rows: list[Sequence[str]] = []
+    rows: list[Sequence[Cell | str]] = []
     for name in evidence.estimators:
-        power, share = evidence.power(name), evidence.count(name).efficiency
-        cells = [name, with_error(power.auc, power.auc_err), with_error(power.ams, power.ams_err)]
-        cells += [with_error(*both) for both in zip(power.rejection, power.rejection_err, strict=True)]
+        power, answered = evidence.power(name), evidence.count(name).efficiency
+        cells: list[Cell | str] = [
+            name,
+            measured(power.auc, power.auc_err),
+            measured(power.ams, power.ams_err),
+        ]
+        cells += [measured(*both) for both in zip(power.rejection, power.rejection_err, strict=True)]
         one = calibrated.get(name)
         cells += (
-            [with_error(one.ece, one.ece_err), with_error(one.brier, one.brier_err)] if one else [MISSING] * 2
+            [measured(one.ece, one.ece_err), measured(one.brier, one.brier_err)] if one else [MISSING] * 2
         )
         if evidence.flatness:
-            cells.append(interval(flat[name].ratio, flat[name].ratio_low, flat[name].ratio_high))
+            cells.append(between(flat[name].ratio, flat[name].ratio_low, flat[name].ratio_high))
         time = evidence.ns_per_event.get(name, math.nan) / 1000
         cells += [
-            percent(share.value, share.low, share.high),
-            f"{plain(time, 3)} µs" if time == time else MISSING,
+            share(answered.value, answered.low, answered.high),
+            Cell(f"{plain(time, 3)} µs" if time == time else MISSING, (1000 * time,)),
         ]
         rows.append(cells)
     head = ["estimator", "AUC", "AMS"]
@@ -90,7 +95,7 @@ def _overall(evidence: Classification) -> Table:
         "efficiency",
         "time per event",
     ]
-    return head, rows
+    return table("Averages", head, rows)
 
 
 def _rows(evidence: Classification) -> list[tuple[str, str]]:
@@ -100,75 +105,82 @@ def _rows(evidence: Classification) -> list[tuple[str, str]]:
 
 def _areas(evidence: Classification) -> Table:
     published = evidence.criteria.published
-    rows: list[Sequence[str]] = []
+    rows: list[Sequence[Cell | str]] = []
     for name, shown in [*_rows(evidence), (MEAN, MEAN)]:
         powers = [evidence.power(estimator, name) for estimator in evidence.estimators]
         known = [one.auc.get(name, math.nan) for one in published]
-        rows.append((shown, *(with_error(p.auc, p.auc_err) for p in powers), *(plain(v) for v in known)))
-    return ("hypothesis", *evidence.estimators, *(one.label for one in published)), rows
+        rows.append((shown, *(measured(p.auc, p.auc_err) for p in powers), *(number(v, 4) for v in known)))
+    head = ("hypothesis", *evidence.estimators, *(one.label for one in published))
+    return table("Area under the curve", head, rows)
 
 
 def _significances(evidence: Classification) -> Table:
-    rows: list[Sequence[str]] = []
+    rows: list[Sequence[Cell | str]] = []
     for name, shown in [*_rows(evidence), (MEAN, MEAN)]:
         powers = [evidence.power(estimator, name) for estimator in evidence.estimators]
-        rows.append((shown, *(with_error(p.ams, p.ams_err) for p in powers)))
-    return ("hypothesis", *evidence.estimators), rows
+        rows.append((shown, *(measured(p.ams, p.ams_err) for p in powers)))
+    return table("Significance (AMS)", ("hypothesis", *evidence.estimators), rows)
 
 
 def _rejections(evidence: Classification) -> list[Table]:
     found: list[Table] = []
     for place, at in enumerate(evidence.criteria.efficiencies):
-        rows: list[Sequence[str]] = []
+        rows: list[Sequence[Cell | str]] = []
         for name, shown in [*_rows(evidence), *([(MEAN, MEAN)] if len(evidence.hypotheses) > 1 else [])]:
             powers = [evidence.power(estimator, name) for estimator in evidence.estimators]
-            rows.append((shown, *(with_error(p.rejection[place], p.rejection_err[place]) for p in powers)))
-        found.append(((f"at {100 * at:g} % signal", *evidence.estimators), rows))
+            rows.append((shown, *(measured(p.rejection[place], p.rejection_err[place]) for p in powers)))
+        head = (f"at {100 * at:g} % signal", *evidence.estimators)
+        found.append(table(f"Background rejection at {100 * at:g} % signal", head, rows))
     return found
 
 
 def _averages(evidence: Classification) -> Table:
-    rows: list[Sequence[str]] = []
+    rows: list[Sequence[Cell | str]] = []
     for name in evidence.estimators:
         if name != evidence.subject:
             found = [evidence.contrast(name, statistic) for statistic in ("auc", "loss", "ams")]
-            rows.append((f"{evidence.subject}, {name}", *(interval(c.value, c.low, c.high) for c in found)))
-    return ("compared", "difference of AUC", "ratio of 1 − AUC", "ratio of AMS"), rows
+            rows.append((f"{evidence.subject}, {name}", *(between(c.value, c.low, c.high) for c in found)))
+    head = ("compared", "difference of AUC", "ratio of 1 − AUC", "ratio of AMS")
+    return table(f"{evidence.subject} relative to the others", head, rows)
 
 
 def _contrasts(evidence: Classification, reference: str) -> Table:
-    rows: list[Sequence[str]] = []
+    rows: list[Sequence[Cell | str]] = []
     for name, shown in _rows(evidence):
         found = [evidence.contrast(reference, statistic, name) for statistic in ("auc", "loss", "ams")]
-        rows.append((shown, *(interval(c.value, c.low, c.high) for c in found)))
-    return (f"against {reference}", "difference of AUC", "ratio of 1 − AUC", "ratio of AMS"), rows
+        rows.append((shown, *(between(c.value, c.low, c.high) for c in found)))
+    head = (f"against {reference}", "difference of AUC", "ratio of 1 − AUC", "ratio of AMS")
+    return table(f"{evidence.subject} against {reference}", head, rows)
 
 
 def _responses(evidence: Classification) -> Table:
-    rows: list[Sequence[str]] = []
+    rows: list[Sequence[Cell | str]] = []
     found = [evidence.response(name, "background") for name in evidence.estimators]
     for place, (_, shown) in enumerate(_rows(evidence)):
-        rows.append((shown, *(with_error(r.mean[place], r.error[place]) for r in found if r)))
-    return ("hypothesis", *evidence.estimators), rows
+        rows.append((shown, *(measured(r.mean[place], r.error[place]) for r in found if r)))
+    head = ("hypothesis", *evidence.estimators)
+    return table("Background response against the hypothesis asked", head, rows)
 
 
 def _peaks(evidence: Classification) -> Table:
     names = [one.name for one in evidence.hypotheses]
-    rows: list[Sequence[str]] = []
+    rows: list[Sequence[Cell | str]] = []
     for place, (name, shown) in enumerate(_rows(evidence)):
         found = [evidence.response(estimator, name) for estimator in evidence.estimators]
         cells = [names[place + int(r.peak)] if r and r.peak == r.peak else MISSING for r in found]
         rows.append((shown, *cells))
-    return ("signal of", *evidence.estimators), rows
+    return table("Where the response to a signal is largest", ("signal of", *evidence.estimators), rows)
 
 
 def _sculpted(evidence: Classification, variable: str) -> Table:
     known = {(s.estimator, s.hypothesis): s for s in evidence.sculpted if s.variable == variable}
-    rows: list[Sequence[str]] = []
+    rows: list[Sequence[Cell | str]] = []
     for name, shown in _rows(evidence):
         cells = []
         for estimator in evidence.estimators:
             one = known[estimator, name]
             cells.append(f"{plain(one.js, 3)} ({plain(one.js_floor, 2)}), KS {plain(one.ks, 3)}")
         rows.append((shown, *cells))
-    return ("JS in bits (by chance)", *evidence.estimators), rows
+    return table(
+        f"Background in {variable} after a cut", ("JS in bits (by chance)", *evidence.estimators), rows
+    )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import mlflow
 from mlflow.entities import Run, ViewType
@@ -17,12 +19,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from tracking import residual_table
 from tracking.database import Unreachable, locate, opened
 from tracking.evidence import AnyEvidence, from_json
 from tracking.index.direct import DirectIndex
 from tracking.index.protocol import Index
 from tracking.index.records import TEST, Origin, frozen
 from tracking.index.remote import RemoteIndex
+from tracking.residual_table import ResidualTable
 from tracking.rest import Conflicting, call, remote
 from tracking.runs import CannotRecord, one_line
 
@@ -90,8 +94,8 @@ def experiment_of(run_id: str) -> str | None:
         return None
 
 
-def keep(run_id: str, evidence: AnyEvidence, artifact: str) -> None:
-    """Keep evidence as one more artifact of a run, and index it.
+def keep(run_id: str, evidence: AnyEvidence, artifact: str, residuals: ResidualTable | None = None) -> None:
+    """Keep evidence, and the residuals it was found from, as more artifacts of a run, and index it.
 
     Raises
     ------
@@ -99,7 +103,13 @@ def keep(run_id: str, evidence: AnyEvidence, artifact: str) -> None:
         If the store does not take it.
     """
     try:
-        MlflowClient().log_text(run_id, evidence.to_json(), artifact)
+        client = MlflowClient()
+        client.log_text(run_id, evidence.to_json(), artifact)
+        if residuals is not None:
+            with tempfile.TemporaryDirectory() as scratch:
+                folder, _, name = residual_table.beside(artifact).rpartition("/")
+                residual_table.write(residuals, Path(scratch) / name)
+                client.log_artifact(run_id, str(Path(scratch) / name), folder)
     except (MlflowException, OSError) as error:
         raise CannotRecord(f"{artifact} of run {run_id} could not be stored ({one_line(error)})") from error
     index(run_id, evidence, artifact)

@@ -23,8 +23,10 @@ from tracking.curves import Curves, Point
 from tracking.datasets import Recorded
 from tracking.evidence import AnyEvidence
 from tracking.indexing import index
+from tracking.links import run_page
 from tracking.predictions import PredictionTable
 from tracking.provenance import commit
+from tracking.residual_table import ResidualTable
 from tracking.runs import CannotRecord, active, one_line, silence
 
 __all__ = ["CannotRecord", "Recorder", "recording"]
@@ -93,14 +95,11 @@ class Recorder:
 
     @property
     def link(self) -> str:
-        """Address of the run in the UI; for a store without a server, in the one ``mlflow server`` starts.
-
-        The UI of mlflow 3.17 shows the view that the address asks for, else that for language models.
-        """
+        """Address of the run in the UI; for a store without a server, in the one ``mlflow server`` starts."""
         uri = mlflow.get_tracking_uri()
         base = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
         experiment = self._client.get_run(self.run_id).info.experiment_id
-        return f"{base}/#/experiments/{experiment}/runs/{self.run_id}?workflowType=machine_learning"
+        return f"{base}{run_page(experiment, self.run_id)}"
 
     def tag(self, name: str, value: object) -> None:
         """Set a tag."""
@@ -194,6 +193,7 @@ class Recorder:
         figures: Mapping[str, Figure],
         answers: PredictionTable | None = None,
         findings: Mapping[str, str] | None = None,
+        residuals: ResidualTable | None = None,
     ) -> None:
         """Metrics, artifacts and the description of the run; at last its place in the index.
 
@@ -209,6 +209,8 @@ class Recorder:
             Predictions event by event.
         findings : mapping of str to str, optional
             Markdown of the task's own by file name without ending; it becomes part of the description.
+        residuals : ResidualTable, optional
+            Residuals object by object.
 
         Raises
         ------
@@ -218,7 +220,7 @@ class Recorder:
         folder = Path(tempfile.mkdtemp(prefix="shashlik-"))
         try:
             try:
-                report.write(folder, evidence, figures, answers, findings)
+                report.write(folder, evidence, figures, answers, findings, residuals)
                 self.metrics(evidence.metrics())
                 self._client.log_artifacts(self.run_id, str(folder))
                 notes = list((findings or {}).values())

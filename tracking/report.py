@@ -7,9 +7,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tracking import predictions, tables
+from tracking import predictions, residual_table, tables
 from tracking.evidence import AnyEvidence
+from tracking.links import address
 from tracking.predictions import PredictionTable
+from tracking.residual_table import ResidualTable
 
 __all__ = ["RESOLUTION", "description", "joined", "write"]
 
@@ -23,8 +25,9 @@ def write(
     figures: Mapping[str, Figure],
     answers: PredictionTable | None = None,
     findings: Mapping[str, str] | None = None,
+    residuals: ResidualTable | None = None,
 ) -> None:
-    """Write ``evidence/evidence.json``, ``tables.md``, ``predictions.parquet`` and ``figures/*.png``.
+    """Write evidence (``evidence.json``, ``tables.md``, and what was given as ``*.parquet``) and figures.
 
     Parameters
     ----------
@@ -38,6 +41,8 @@ def write(
         Predictions event by event.
     findings : mapping of str to str, optional
         Markdown of the task's own, written to ``evidence/<name>.md``.
+    residuals : ResidualTable, optional
+        Residuals object by object.
     """
     for name in ("evidence", "figures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -47,6 +52,8 @@ def write(
         (folder / "evidence" / f"{name}.md").write_text(text)
     if answers is not None:
         predictions.write(answers, folder / "evidence" / "predictions.parquet")
+    if residuals is not None:
+        residual_table.write(residuals, folder / "evidence" / "residuals.parquet")
     for name, figure in figures.items():
         figure.savefig(folder / "figures" / f"{name}.png", dpi=RESOLUTION)
 
@@ -55,7 +62,15 @@ def description(
     evidence: AnyEvidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
 ) -> str:
     """Markdown of at most `longest` characters: headline tables, findings, figures while there is room."""
-    blocks = tables.headline(evidence) + list(findings)
+    task = evidence.facts.task
+    pages = {
+        "Leaderboard": address("leaderboard", task),
+        "compare this run": address("compare", task, item=run_id),
+        "journal": address("model", task),
+    }
+    links = " · ".join(f"[{words}]({where})" for words, where in pages.items())
+    # The UI folds a description after two lines, and what is folded cannot be pressed: the links come first.
+    blocks = [links, *tables.headline(evidence), *findings]
     return joined(blocks, figures, run_id, longest, "Bin by bin: artifact `evidence/tables.md`.")
 
 

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from tracking.blocks import Block, Content, Table
+from tracking.blocks import Block, Content
+from tracking.cells import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share, table
 from tracking.evidence import Evidence
 from tracking.numbers import MISSING, interval, percent, plain, with_error
 from tracking.residuals import Binning, Quantity
 
-__all__ = ["content"]
+__all__ = ["answers", "binned", "binned_failures", "content", "ratios", "resolution"]
 
 
 def content(evidence: Evidence) -> Content:
     """All that is told of it."""
-    headline = [Block((_resolution(evidence),)), Block((_answers(evidence),))]
-    ratios = _ratios(evidence)
-    if ratios[1]:
+    headline = [Block((resolution(evidence),)), Block((answers(evidence),))]
+    compared = ratios(evidence)
+    if compared.rows:
         note = (
             "Ratios below 1 favour the first for widths and failures. Intervals: "
             f"{100 * evidence.comparisons[0].level:.0f} %, paired bootstrap by events."
         )
-        headline.append(Block((ratios,), f"{evidence.subject} relative to the others", note))
+        headline.append(Block((compared,), f"{evidence.subject} relative to the others", note))
     details = [
         Block(
             (
-                *(_binned(evidence, quantity, binning) for quantity in evidence.quantities),
-                _binned_failures(evidence, binning),
+                *(binned(evidence, quantity, binning) for quantity in evidence.quantities),
+                binned_failures(evidence, binning),
             ),
             f"In bins of {binning.name}",
         )
         for binning in evidence.binnings
     ]
-    unfitted: list[Sequence[str]] = [
+    unfitted = [
         (row.estimator, row.quantity, row.result.reason)
         for row in evidence.rows
         if row.result.reason and not row.binning
     ]
     if unfitted:
-        details.append(Block(((("estimator", "quantity", "why"), unfitted),), "Not fitted"))
+        details.append(
+            Block((table("Not fitted", ("estimator", "quantity", "why"), unfitted),), "Not fitted")
+        )
     objects = evidence.facts.objects
     return Content(
         _sentence(evidence),
@@ -73,75 +76,105 @@ def _named(quantity: Quantity) -> str:
     return f"{quantity.name} ({quantity.unit})" if quantity.unit else quantity.name
 
 
-def _resolution(evidence: Evidence) -> Table:
-    rows: list[Sequence[str]] = []
+def resolution(evidence: Evidence) -> Table:
+    """Centre, widths, goodness of fit and tails of all estimators in all quantities."""
+    rows = []
     for quantity in evidence.quantities:
         for name in evidence.estimators:
             r = evidence.row(name, quantity.name)
+            fit = f"{plain(r.chi2, 3)} / {r.ndf}" if r.ndf > 0 else MISSING
             rows.append(
                 (
-                    _named(quantity),
-                    name,
-                    with_error(r.mu, r.mu_err),
-                    with_error(r.sigma, r.sigma_err),
-                    with_error(r.q68, r.q68_err),
-                    plain(r.rms, 3),
-                    f"{plain(r.chi2, 3)} / {r.ndf}" if r.ndf > 0 else MISSING,
-                    percent(r.tail, r.tail - r.tail_err, r.tail + r.tail_err),
+                    Cell(_named(quantity)),
+                    Cell(name),
+                    measured(r.mu, r.mu_err),
+                    measured(r.sigma, r.sigma_err),
+                    measured(r.q68, r.q68_err),
+                    number(r.rms),
+                    Cell(fit, (r.chi2, float(r.ndf))),
+                    share(r.tail, r.tail - r.tail_err, r.tail + r.tail_err),
                 )
             )
-    return ("quantity", "estimator", "μ", "σ", "q68", "rms", "χ²/ndf", "beyond 3σ"), rows
+    columns = (
+        Column("quantity"), Column("estimator"), Column("μ", parts=ERROR), Column("σ", parts=ERROR),
+        Column("q68", parts=ERROR), Column("rms", parts=("",)), Column("χ²/ndf", parts=("=chi2", "=ndf")),
+        Column("beyond 3σ", parts=LIMITS),
+    )  # fmt: skip
+    return Table("Resolution", columns, tuple(rows))
 
 
-def _answers(evidence: Evidence) -> Table:
-    rows: list[Sequence[str]] = []
+def answers(evidence: Evidence) -> Table:
+    """Efficiency, failures and time of all estimators."""
+    rows = []
     for name in evidence.estimators:
         count = evidence.count(name)
-        shares = (percent(f.value, f.low, f.high) for f in (count.efficiency, count.failures))
+        shares = (share(f.value, f.low, f.high) for f in (count.efficiency, count.failures))
         time = evidence.ns_per_event.get(name, float("nan")) / 1000
-        rows.append((name, *shares, f"{plain(time, 3)} µs" if time == time else MISSING))
-    return ("estimator", "efficiency", "failures", "time per event"), rows
+        text = f"{plain(time, 3)} µs" if time == time else MISSING
+        rows.append((Cell(name), *shares, Cell(text, (1000 * time,))))
+    columns = (
+        Column("estimator"), Column("efficiency", parts=LIMITS), Column("failures", parts=LIMITS),
+        Column("time per event", parts=("_ns",)),
+    )  # fmt: skip
+    return Table("Answers", columns, tuple(rows))
 
 
-def _ratios(evidence: Evidence) -> Table:
-    columns = [(q.name, statistic) for q in evidence.quantities for statistic in ("sigma", "q68")]
-    columns.append(("", "failures"))
+def ratios(evidence: Evidence) -> Table:
+    """The subject over every other estimator; empty where there is no other."""
+    wanted = [(q.name, statistic) for q in evidence.quantities for statistic in ("sigma", "q68")]
+    wanted.append(("", "failures"))
     signs = {"sigma": "σ", "q68": "q68", "failures": "failures"}
-    rows: list[Sequence[str]] = []
+    rows = []
     for name in evidence.estimators:
         if name != evidence.subject:
-            found = [evidence.compared(name, *column)[0] for column in columns]
-            rows.append(
-                (
-                    f"{evidence.subject} / {name}",
-                    *(interval(c.ratio, c.ratio_low, c.ratio_high) for c in found),
+            cells = []
+            for quantity, statistic in wanted:
+                found = evidence.compared(name, quantity, statistic)
+                cells.append(
+                    between(found[0].ratio, found[0].ratio_low, found[0].ratio_high)
+                    if found
+                    else Cell(MISSING)
                 )
-            )
-    return ("ratio", *(f"{signs[statistic]} {quantity}".strip() for quantity, statistic in columns)), rows
+            rows.append((Cell(f"{evidence.subject} / {name}"), *cells))
+    columns = (
+        Column("ratio"),
+        *(Column(f"{signs[statistic]} {quantity}".strip(), parts=LIMITS) for quantity, statistic in wanted),
+    )
+    return Table("Ratios", columns, tuple(rows))
 
 
-def _binned(evidence: Evidence, quantity: Quantity, binning: Binning) -> Table:
-    columns = [evidence.bins(name, quantity.name, binning.name) for name in evidence.estimators]
+def binned(evidence: Evidence, quantity: Quantity, binning: Binning) -> Table:
+    """Core width of all estimators in a quantity, bin by bin."""
+    across = [evidence.bins(name, quantity.name, binning.name) for name in evidence.estimators]
     rows = [
-        (_edges(binning, bin_), *(with_error(row.result.sigma, row.result.sigma_err) for row in across))
-        for bin_, *across in zip(_pairs(binning), *columns, strict=True)
+        (_edges(binning, bin_), *(measured(row.result.sigma, row.result.sigma_err) for row in found))
+        for bin_, *found in zip(_pairs(binning), *across, strict=True)
     ]
-    return (f"σ of {_named(quantity)}", *evidence.estimators), list(rows)
+    columns = (
+        Column(f"σ of {_named(quantity)}"),
+        *(Column(name, parts=ERROR) for name in evidence.estimators),
+    )
+    return Table(f"σ of {quantity.name} in bins of {binning.name}", columns, tuple(rows))
 
 
-def _binned_failures(evidence: Evidence, binning: Binning) -> Table:
-    columns = [evidence.bin_counts(name, binning.name) for name in evidence.estimators]
+def binned_failures(evidence: Evidence, binning: Binning) -> Table:
+    """Failures of all estimators, bin by bin."""
+    across = [evidence.bin_counts(name, binning.name) for name in evidence.estimators]
     rows = [
-        (_edges(binning, bin_), *(percent(c.failures.value, c.failures.low, c.failures.high) for c in across))
-        for bin_, *across in zip(_pairs(binning), *columns, strict=True)
+        (
+            _edges(binning, bin_),
+            *(share(c.failures.value, c.failures.low, c.failures.high) for c in found),
+        )
+        for bin_, *found in zip(_pairs(binning), *across, strict=True)
     ]
-    return ("failures", *evidence.estimators), list(rows)
+    columns = (Column("failures"), *(Column(name, parts=LIMITS) for name in evidence.estimators))
+    return Table(f"Failures in bins of {binning.name}", columns, tuple(rows))
 
 
 def _pairs(binning: Binning) -> Iterator[tuple[float, float]]:
     return zip(binning.edges[:-1], binning.edges[1:], strict=True)
 
 
-def _edges(binning: Binning, edges: tuple[float, float]) -> str:
+def _edges(binning: Binning, edges: tuple[float, float]) -> Cell:
     low, high = (f"{edge:.4g}".replace("-", "−") for edge in edges)
-    return f"{low} – {high} {binning.unit}".strip()
+    return Cell(f"{low} – {high} {binning.unit}".strip())

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tracking import classification_tables, resolution_tables
-from tracking.blocks import Block, Content, Table
+from tracking.blocks import Block, Content
+from tracking.cells import Cell, Column, Table, between, measured, number
 from tracking.evidence import AnyEvidence
-from tracking.numbers import interval, plain, with_error
 
-__all__ = ["escaped", "headline", "markdown", "sentence", "terminal"]
+__all__ = ["content", "escaped", "headline", "markdown", "sentence", "terminal"]
 
 _SPECIAL = str.maketrans(
     {mark: f"\\{mark}" for mark in "\\`*_[|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
@@ -31,13 +31,13 @@ def escaped(text: str) -> str:
 
 def sentence(evidence: AnyEvidence) -> str:
     """The result in one line: what the subject reached, and how it compares with the best other."""
-    return _content(evidence).sentence
+    return content(evidence).sentence
 
 
 def terminal(evidence: AnyEvidence) -> str:
     """Headline tables as aligned text."""
     facts = evidence.facts
-    tables = [table for block in _content(evidence).headline for table in block.tables]
+    tables = [table for block in content(evidence).headline for table in block.tables]
     blocks = [f"{facts.task}: {facts.events} events of {facts.source}"]
     blocks += [_aligned(table) for table in (*tables, _extra(evidence))]
     return "\n\n".join(block for block in blocks if block)
@@ -45,23 +45,24 @@ def terminal(evidence: AnyEvidence) -> str:
 
 def headline(evidence: AnyEvidence) -> list[str]:
     """Blocks of markdown, the most important first: the result in one line, then the headline tables."""
-    facts, content = evidence.facts, _content(evidence)
-    blocks = [f"**{escaped(content.sentence)}**", *_written(content.headline)]
+    facts, told = evidence.facts, content(evidence)
+    blocks = [f"**{escaped(told.sentence)}**", *_written(told.headline)]
     if evidence.extra:
         blocks.append(_piped(_extra(evidence)))
     blocks.append(
-        f"Judged on {facts.events} events{content.objects}: {escaped(facts.source)}, "
-        f"sha256 {facts.sha256[:12]}, seed {facts.seed}. {content.legend}"
+        f"Judged on {facts.events} events{told.objects}: {escaped(facts.source)}, "
+        f"sha256 {facts.sha256[:12]}, seed {facts.seed}. {told.legend}"
     )
     return blocks
 
 
 def markdown(evidence: AnyEvidence) -> str:
     """All tables: the headline, then the details."""
-    return "\n\n".join([*headline(evidence), *_written(_content(evidence).details)]) + "\n"
+    return "\n\n".join([*headline(evidence), *_written(content(evidence).details)]) + "\n"
 
 
-def _content(evidence: AnyEvidence) -> Content:
+def content(evidence: AnyEvidence) -> Content:
+    """All that is told of an evidence, whatever its kind."""
     return _CONTENT[evidence.kind](evidence)
 
 
@@ -77,24 +78,28 @@ def _written(blocks: Sequence[Block]) -> Iterator[str]:
 def _extra(evidence: AnyEvidence) -> Table:
     """The task's own numbers; ``<name>_err`` and a pair of limits stand beside the value they belong to."""
     values = evidence.extra
-    rows: list[Sequence[str]] = []
+    rows = []
     for name, value in values.items():
         owner, _, part = name.rpartition("_")
         if part in ("err", "low", "high") and owner in values:
             continue
         if f"{name}_err" in values:
-            text = with_error(value, values[f"{name}_err"])
+            cell = measured(value, values[f"{name}_err"])
         elif f"{name}_low" in values and f"{name}_high" in values:
-            text = interval(value, values[f"{name}_low"], values[f"{name}_high"])
+            cell = between(value, values[f"{name}_low"], values[f"{name}_high"])
         else:
-            text = plain(value, 5)
-        rows.append((name, text))
-    return ("number", "value"), rows
+            cell = number(value, 5)
+        rows.append((Cell(name), Cell(cell.text, cell.values[:1])))
+    return Table("Numbers of the task's own", (Column("number"), Column("value", parts=("",))), tuple(rows))
+
+
+def _words(table: Table) -> tuple[list[str], list[list[str]]]:
+    return [column.head for column in table.columns], [[cell.text for cell in row] for row in table.rows]
 
 
 def _piped(table: Table) -> str:
     """Markdown; the en space behind every cell keeps columns apart on pages that give tables no padding."""
-    head, rows = table
+    head, rows = _words(table)
     numeric = [bool(rows) and any(mark.isdigit() for mark in rows[0][i]) for i in range(len(head))]
     rule = "|".join("---:" if right else "---" for right in numeric)
     lines = [" | ".join(f"{escaped(cell)}\u2002" for cell in line) for line in (head, *rows)]
@@ -102,7 +107,7 @@ def _piped(table: Table) -> str:
 
 
 def _aligned(table: Table) -> str:
-    head, rows = table
+    head, rows = _words(table)
     if not rows:
         return ""
     sizes = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]

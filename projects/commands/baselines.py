@@ -15,6 +15,7 @@ from projects.task import BadInput, Bench, Task
 from registry import store
 from registry.champions import Registry
 from registry.frozen import identities
+from tracking import residual_table
 from tracking.models import log_model
 from tracking.recorder import recording
 
@@ -57,7 +58,10 @@ def register(
             judged = judge(task, settings, events, Bench(seed=events.seed, scratch=scratch), say=say)
             evidence = evidence_of(task, settings, events.test, judged, next(iter(judged.estimators)))
             pictures = task.judgement.figures(evidence, judged.outcomes)
-            recorder.record(evidence, pictures, answers_of(task, events.test, judged))
+            recorder.record(
+                evidence, pictures, answers_of(task, events.test, judged),
+                residuals=residual_table.of(judged.outcomes, events.test.sha256),
+            )  # fmt: skip
             few = events.test.select(EXAMPLE)
             for estimator in judged.estimators.values():
                 uri = log_model(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from projects.commands import freeze
-from projects.contest import called, enter, frozen_sample, ranked
+from projects.contest import called, enter, frozen_sample, ranked, residuals_of
 from projects.task import BadInput, Task
 from registry import versions
 from registry.champions import Registry
@@ -34,7 +34,7 @@ def compare(
 
     Returns
     -------
-    Evidence
+    AnyEvidence
         It is kept with the run of the first version, too, so that leaderboards have all of them.
 
     Raises
@@ -53,7 +53,8 @@ def compare(
         found[called(entrant.version)] = entrant
         say(f"{called(entrant.version)} ({text}): asked about {len(sample)} frozen events")
     evidence = ranked(task, kept, sample, list(found.values()))
-    keep(next(iter(found.values())).version.run_id, evidence, judged(kept.version, COMPARED))
+    entrants = list(found.values())
+    keep(entrants[0].version.run_id, evidence, judged(kept.version, COMPARED), residuals_of(kept, entrants))
     registry.note(task.name, "look", None, {"decision": "compare", "versions": list(chosen)})
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from projects.commands import baselines, freeze
-from projects.contest import SEED, WARM, Entrant, enter, frozen_sample, predict_all, ranked
+from projects.contest import SEED, WARM, Entrant, enter, frozen_sample, predict_all, ranked, residuals_of
 from projects.task import BadInput, Sample, Task
 from registry import gate, lineage, versions
 from registry.card import card, ratios, summary
@@ -84,7 +84,8 @@ def promote(
     where = _keep(candidate, verdict)
     if sample is not None:
         say(f"the places of {len(entrants)} versions on the frozen sample are counted")
-        keep(candidate.run_id, ranked(task, kept, sample, entrants), judged(kept.version, GATE))
+        evidence = ranked(task, kept, sample, entrants)
+        keep(candidate.run_id, evidence, judged(kept.version, GATE), residuals_of(kept, entrants))
     if verdict.promoted and not look:
         registry.promote(verdict, candidate.number, expected, _same(entrants[0], sample))
     picture = f"/get-artifact?path={where}/ratios.png&run_uuid={candidate.run_id}" if verdict.claims else ""

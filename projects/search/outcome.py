@@ -50,8 +50,10 @@ def tell(searched: Searched, recorder: Recorder, say: Callable[[str], object]) -
         blocks.insert(1, _final_table(finals))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn on small samples
-        drawn = figures(trials, searched.space, searched.settings.seed)
-    recorder.tell(blocks, drawn, {"search/trials.csv": summary.frame(trials).to_csv(index=False)})
+        weights, score = summary.importance(trials, searched.space, searched.settings.seed)
+        drawn = figures(trials, searched.space, weights, score)
+    files = {"search/trials.csv": summary.frame(trials), "search/importance.csv": summary.weighed(weights)}
+    recorder.tell(blocks, drawn, {name: table.to_csv(index=False) for name, table in files.items()})
     best = summary.ranked(trials)[0]
     recorder.metrics({
         "best/objective": best.objective, "best/objective_err": best.error, "trials/finished": len(done),

@@ -10,20 +10,27 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from projects.search.summary import Trial, coordinates, front, importance
+from projects.search.summary import Trial, coordinates, front
 from projects.space import Choice, Space
 from tracking.numbers import plain
 
 __all__ = ["figures"]
 
 
-def figures(trials: Sequence[Trial], space: Space, seed: int) -> dict[str, Figure]:
-    """Value against trial, parallel coordinates, importance and Pareto fronts, by name."""
+def figures(
+    trials: Sequence[Trial], space: Space, weights: Mapping[str, tuple[float, float]], score: float
+) -> dict[str, Figure]:
+    """Value against trial, parallel coordinates, importance and Pareto fronts, by name.
+
+    Parameters
+    ----------
+    weights, score : mapping and float
+        From `projects.search.summary.importance`.
+    """
     done = sorted((trial for trial in trials if trial.done), key=lambda trial: trial.name)
     if not done:
         return {}
     found = {"search_history": _history(done, trials), "search_coordinates": _parallel(done, space)}
-    weights, score = importance(trials, space, seed)
     if weights:
         found["search_importance"] = _importance(weights, score, len(done))
     return {**found, "search_pareto": _pareto(done)}

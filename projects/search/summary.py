@@ -12,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from projects.space import Choice, Space
+from tracking import pareto
 from tracking.numbers import MISSING, plain, with_error
 from tracking.tables import escaped
 
-__all__ = ["Trial", "coordinates", "frame", "front", "importance", "markdown", "ranked"]
+__all__ = ["Trial", "coordinates", "frame", "front", "importance", "markdown", "ranked", "weighed"]
 
 #: Rows of the table in the run's description; all are in the artifact.
 SHOWN = 12
@@ -182,6 +183,12 @@ def importance(
     }, float(forest.oob_score_)
 
 
+def weighed(weights: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
+    """What `importance` found as a table, a row a setting."""
+    rows = [(name, mean, scatter) for name, (mean, scatter) in weights.items()]
+    return pd.DataFrame(rows, columns=["setting", "importance", "scatter"])
+
+
 def front(trials: Sequence[Trial], cost: str) -> list[Trial]:
     """Trials that no other one beats in both objective and `cost`, the cheapest first.
 
@@ -189,9 +196,5 @@ def front(trials: Sequence[Trial], cost: str) -> list[Trial]:
     ----------
     cost : {"ns_per_event", "parameters"}
     """
-    known = [trial for trial in trials if trial.done and math.isfinite(getattr(trial, cost))]
-    kept: list[Trial] = []
-    for trial in sorted(known, key=lambda trial: (getattr(trial, cost), trial.objective)):
-        if not kept or trial.objective < kept[-1].objective:
-            kept.append(trial)
-    return kept
+    done = (trial for trial in trials if trial.done)
+    return pareto.front(done, lambda trial: getattr(trial, cost), lambda trial: trial.objective)

@@ -21,6 +21,8 @@ FACING_MLFLOW = {
     "registry.server.access",
     "registry.server.app",
     "registry.server.gatedstore",
+    "registry.server.pages.searches",
+    "registry.server.pages.sources",
     "registry.server.routes",
     "registry.store",
     "registry.versions",

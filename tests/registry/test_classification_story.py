@@ -95,7 +95,7 @@ def test_the_run_holds_what_was_found(told: Told) -> None:
     assert area == pytest.approx(0.84134, abs=4 * error)
     assert run.data.metrics["cuts/auc_err"] > 0
     text = run.data.tags["mlflow.note.content"]
-    assert text.startswith("**network: AUC = 0.8")
+    assert text.split("\n\n")[1].startswith("**network: AUC = 0.8"), "below the links"
     assert "m900 (held out)" in text
     assert text.count("/get-artifact?path=figures/") >= 6
     figures = {item.path for item in client.list_artifacts(run.info.run_id, "figures")}

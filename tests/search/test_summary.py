@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from projects.search.pictures import figures
-from projects.search.summary import FEWEST, Trial, frame, front, importance, markdown, ranked
+from projects.search.summary import FEWEST, Trial, frame, front, importance, markdown, ranked, weighed
 from projects.space import Choice, Range, Space
 
 SPACE = Space({"rate": Range(1e-4, 1e-1, log=True), "depth": Range(1, 5), "kind": Choice(("relu", "elu"))})
@@ -93,8 +93,15 @@ def test_frame_holds_everything() -> None:
     assert {"rate", "depth", "kind", "objective", "failure", "run_id"} <= set(found)
 
 
+def test_importance_as_a_table() -> None:
+    weights, _ = importance(trials(), SPACE, 1)
+    table = weighed(weights)
+    assert list(table.columns) == ["setting", "importance", "scatter"]
+    assert [tuple(row)[1:] for row in table.itertuples(index=False)] == list(weights.values())
+
+
 def test_figures_show_the_data() -> None:
-    found = figures(trials(), SPACE, 1)
+    found = figures(trials(), SPACE, *importance(trials(), SPACE, 1))
     assert set(found) == {"search_history", "search_coordinates", "search_importance", "search_pareto"}
     done = [trial for trial in trials() if trial.done]
     (axes,) = found["search_history"].axes
@@ -111,4 +118,4 @@ def test_figures_show_the_data() -> None:
 
 
 def test_no_figures_of_nothing() -> None:
-    assert figures([trial for trial in trials() if not trial.done], SPACE, 1) == {}
+    assert figures([trial for trial in trials() if not trial.done], SPACE, {}, math.nan) == {}

@@ -71,7 +71,10 @@ def test_everything_has_its_name_and_place(store: str, evidence: Evidence) -> No
     assert evidence.facts.sha256.startswith(item.dataset.digest)
     assert json.loads(item.dataset.source)["tags"]["sha256"] == evidence.facts.sha256
     note = run.data.tags["mlflow.note.content"]
-    assert note.startswith("**network: σ(x)")
+    links, headline = note.split("\n\n")[:2]
+    assert links.startswith("[Leaderboard](/shashlik/leaderboard/toy) · ")
+    assert f"(/shashlik/compare/toy?item={recorder.run_id})" in links
+    assert headline.startswith("**network: σ(x)")
     assert f"![losses](/get-artifact?path=figures/losses.png&run_uuid={recorder.run_id})" in note
     files = {
         item.path

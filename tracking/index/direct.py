@@ -68,7 +68,7 @@ class DirectIndex:
 
     def runs(self, selection: Selection = EVERYTHING) -> set[str]:
         """Runs that have evidence here, deleted ones too."""
-        query = self._selected(sa.select(EVIDENCE.c.run).distinct(), selection, deleted=True)
+        query = self.selected(sa.select(EVIDENCE.c.run).distinct(), selection, deleted=True)
         with reading(self.engine) as connection:
             return set(connection.scalars(query))
 
@@ -86,7 +86,7 @@ class DirectIndex:
 
     def heads(self, selection: Selection) -> tuple[Head, ...]:
         """Evidence that is asked for, the newest first."""
-        query = self._selected(sa.select(EVIDENCE), selection)
+        query = self.selected(sa.select(EVIDENCE), selection)
         return self._read(Head, query.order_by(EVIDENCE.c.time.desc(), EVIDENCE.c.id.desc()))
 
     def leaderboard(
@@ -120,7 +120,7 @@ class DirectIndex:
         limit, offset : int
             How many, and how many are skipped.
         """
-        query = self._selected(ranking(quantity, statistic, subjects, once), selection)
+        query = self.selected(ranking(quantity, statistic, subjects, once), selection)
         query = ordered(query, descending, once).limit(limit).offset(offset)
         with reading(self.engine) as connection:
             rows = connection.execute(query).mappings().all()
@@ -173,7 +173,8 @@ class DirectIndex:
                 if found:
                     connection.execute(sa.insert(PARTS[record]), found)
 
-    def _selected(self, query: sa.Select, selection: Selection, deleted: bool = False) -> sa.Select:
+    def selected(self, query: sa.Select, selection: Selection, deleted: bool = False) -> sa.Select:
+        """A query of the table of evidence, restricted to a selection, and to runs that were not deleted."""
         of = EVIDENCE.c
         for name in ("task", "sample", "sample_sha256", "kind", "user"):
             if value := getattr(selection, name):

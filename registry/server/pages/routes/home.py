@@ -1,0 +1,53 @@
+"""All tasks, and the files that pages need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import Response
+from fastapi.responses import HTMLResponse
+
+from registry import versions
+from registry.server.pages import overview
+from registry.server.pages.access import Reads
+from registry.server.pages.look import STATIC, Refused, page
+from registry.server.pages.model import told
+from registry.server.pages.routing import pages
+from registry.server.stores import index, registry
+from registry.state import state
+
+__all__ = ["home", "router", "static"]
+
+router = pages()
+_FILES = {"style.css": "text/css; charset=utf-8", "pages.js": "text/javascript; charset=utf-8"}
+
+
+@router.get("")
+@router.get("/")
+def home(reads: Reads) -> HTMLResponse:
+    """Tasks with their champions."""
+    journal, everything = registry().journal, reads.selection()
+    counts = overview.tasks(index(), everything)
+    cards = []
+    for name in sorted({*counts, *filter(reads.journal, journal.tasks())}):
+        open_to = reads.journal(name)
+        entries = journal.entries(name) if open_to else ()
+        now = state(entries)
+        since = [e.time for e in entries if e.version == now.champion and e.event in ("promote", "rollback")]
+        newest = overview.newest(index(), replace(everything, task=name))
+        cards.append({
+            "name": name, "champion": now.champion, "since": since[-1] if since else "",
+            "baselines": list(now.baselines), "versions": len(versions.listed(name)) if open_to else 0,
+            "runs": counts.get(name, 0), "last": told(entries[-1]) if entries else None,
+            "experiment_id": newest[0].experiment if newest else "",
+        })  # fmt: skip
+    return page("tasks", title="Tasks", task="", tab="", tasks=cards)
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """Style and script of the pages."""
+    if name not in _FILES:
+        raise Refused(404, "there is no such file")
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "public, max-age=300"}
+    return Response((STATIC / name).read_bytes(), media_type=_FILES[name], headers=headers)

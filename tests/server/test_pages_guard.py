@@ -1,0 +1,78 @@
+"""Pages show what the REST would tell the same caller, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+import mlflow
+import pytest
+from journal_suite import promote
+from logins import NOBODY, READER, Server
+from mlflow.tracking import MlflowClient
+
+from registry.remote import RemoteJournal
+from registry.server.pages.router import PARTS
+from tracking.evidence import Evidence
+from tracking.index.records import Origin
+from tracking.index.remote import RemoteIndex
+from tracking.rest import call
+
+
+def paths(task: str, run: str) -> list[str]:
+    """All pages, figures and files, as the router has them."""
+    given = {"task": task, "run_id": run, "number": 1, "kind": "svg", "name": "style.css", "path": "x"}
+    found = [route.path.replace(":path", "").format(**given) for part in PARTS for route in part.routes]
+    assert len(found) >= 15
+    return found
+
+
+@pytest.fixture
+def secret(model: str, evidence: Evidence) -> tuple[str, str, str]:
+    """Task, run and experiment of what only the administrator may see until others are let in."""
+    experiment = mlflow.create_experiment(f"secret-{uuid4().hex[:8]}")
+    run = MlflowClient().create_run(experiment, tags={"task": model})
+    mine = replace(evidence, facts=replace(evidence.facts, task=model))
+    MlflowClient().log_text(run.info.run_id, mine.to_json(), "evidence/evidence.json")
+    RemoteIndex(call).put(Origin(run.info.run_id, experiment, "", "test", "evidence/evidence.json", 1), mine)
+    promote(RemoteJournal(call), model, 1, None)
+    return model, run.info.run_id, experiment
+
+
+def test_without_a_login_no_page_is_shown(server: Server) -> None:
+    for path in paths("toy", "0" * 32):
+        answer = server.ask("GET", path, None)
+        assert answer.status_code == 401, path
+        assert answer.headers["WWW-Authenticate"].startswith("Basic"), "the browser asks for the login"
+
+
+def test_without_a_permission_nothing_of_a_task_is_shown(
+    server: Server, secret: tuple[str, str, str]
+) -> None:
+    task, run, _ = secret
+    home = server.ask("GET", "/shashlik", NOBODY)
+    assert home.status_code == 200
+    assert task not in home.text
+    for path in paths(task, run):
+        if task in path:
+            answer = server.ask("GET", path, NOBODY, params={"item": run})
+            assert answer.status_code in (403, 404), path
+            assert "network" not in answer.text, "what only evidence says"
+
+
+def test_with_a_permission_on_the_experiment_runs_are_shown_and_the_journal_is_not(
+    server: Server, secret: tuple[str, str, str]
+) -> None:
+    task, run, experiment = secret
+    server.grant(READER, "experiment", experiment, "READ")
+    board = server.ask("GET", f"/shashlik/leaderboard/{task}", READER)
+    assert board.status_code == 200, board.text
+    assert run in board.text
+    assert "champion" not in board.text
+    compared = server.ask("GET", f"/shashlik/compare/{task}", READER, params={"item": run})
+    assert compared.status_code == 200
+    assert server.ask("GET", f"/shashlik/model/{task}", READER).status_code == 403
+    server.grant(READER, "registered_model", task, "READ")
+    model = server.ask("GET", f"/shashlik/model/{task}", READER)
+    assert model.status_code == 200
+    assert "promoted" in model.text
