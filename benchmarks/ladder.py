@@ -69,13 +69,15 @@ STEPS = {
     ),
     "3-2": Step("3, up to 27 mrad", "ecal_stage3", {"dataset": "2"}, {"x": "0.020*"}),
     "4": Step("4", "ecal_stage4", study={"x": "0.42", "y": "0.33", "energy": "0.035"}),
-    # Half of the training events: the cores are the same within their errors.
+    # Fewer events than by default, for the sake of time.
     "4-target": Step(
-        "4, from the target", "ecal_stage4", {"incidence": "target", "network_events": "300000"},
+        "4, from the target", "ecal_stage4",
+        {"incidence": "target", "network_events": "100000", "test_events": "8000"},
         parts=("default", LIMIT),
     ),
     "4-whole": Step(
-        "4*, on the same pairs", "ecal_stage4_whole", parts=("default",), on="4-target"
+        "4*, on the same pairs", "ecal_stage4_whole", {"test_events": "8000"},
+        parts=("default",), on="4-target",
     ),
 }  # fmt: skip
 

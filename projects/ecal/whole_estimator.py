@@ -48,8 +48,8 @@ class WholeSettings:
 
     fewest_photons: int = 1
     most_photons: int = 2
-    network_events: int = 100_000
-    finder_epochs: int = 4
+    network_events: int = 60_000
+    finder_epochs: int = 3
     finder_batch: int = 64
     finder_rate: float = 4e-3
     filters: int = 32
