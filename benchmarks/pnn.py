@@ -109,7 +109,7 @@ def _of_mass(half: Half, mass: int) -> Half:
 
 
 def _richer(sample: Sample, mass: int) -> Sample:
-    """The background, and as much signal of one mass as the sample has of all: enough for a dedicated network."""
+    """The background, and as much signal of one mass as the sample has of all."""
     number = int(is_signal(sample).sum())
     signal = simulate(number, 2, numbers={(SIGNAL, mass): number})
     return Sample.concatenate([sample.select(~is_signal(sample)), signal])
