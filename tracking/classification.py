@@ -40,7 +40,7 @@ class Power:
     ams, ams_err : float
         Significance at a cut chosen on other events; the mean is the geometric one.
     rejection, rejection_err : tuple of float
-        Background events for one that passes, at each of `Criteria.efficiencies`.
+        Background events for one that passes, at each of `Criteria.efficiencies`; the mean is harmonic.
     """
 
     estimator: str

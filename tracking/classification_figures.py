@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from tracking.classification import Classification
 from tracking.dependence_figures import ice, response_against
@@ -73,6 +74,10 @@ def _panels(evidence: Classification, height: float) -> tuple[Figure, list[tuple
     return figure, list(zip(places, axes, strict=True))
 
 
+def _note(axes: Axes, text: str) -> None:
+    axes.text(0.97, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=8)
+
+
 def roc_curves(evidence: Classification, scores: Mapping[str, Scores]) -> Figure:
     """Background efficiency against signal efficiency of all estimators, for some hypotheses."""
     look = styles(evidence.estimators, evidence.subject)
@@ -89,6 +94,9 @@ def roc_curves(evidence: Classification, scores: Mapping[str, Scores]) -> Figure
                 linewidth=0.8 * style.width, label=literal(name),
             )  # fmt: skip
             lowest = min(lowest, float(np.interp(0.1, curve.signal, curve.background)))
+        if lowest == 0:
+            _note(axes, "nothing passes at 10 % signal")
+            lowest = 0.3 / (~one.signal).sum()
         axes.set_yscale("log")
         axes.set_xlim(0, 1)
         axes.set_ylim(max(lowest / 3, 1e-6), 1.5)
@@ -112,6 +120,7 @@ def auc_against(evidence: Classification) -> Figure:
         name: np.array([[(p := evidence.power(name, h.name)).auc, p.auc_err] for h in evidence.hypotheses]).T
         for name in evidence.estimators
     }
+    drawn: list[NDArray[np.floating]] = []
     for name, (area, error) in values.items():
         style = look[name]
         draw = {
@@ -120,21 +129,21 @@ def auc_against(evidence: Classification) -> Figure:
             "markerfacecolor": "white" if style.hollow else style.colour, "zorder": 2 + style.width,
         }  # fmt: skip
         top.errorbar(at, area, error, label=literal(name), **draw)
-        if best is None or not np.all(values[best][0] < 1):
+        if best is None:
             continue
-        below = 1 - values[best][0]
+        # Where the best other one makes no mistake there is nothing to be relative to.
+        below = np.where(values[best][0] < 1, 1 - values[best][0], np.nan)
         if name == evidence.subject:
-            low, middle, high = np.array(
-                [
-                    [(c := evidence.contrast(best, "loss", h.name)).low, c.value, c.high]
-                    for h in evidence.hypotheses
-                ]
-            ).T
+            found = [evidence.contrast(best, "loss", h.name) for h in evidence.hypotheses]
+            low, middle, high = np.array([(c.low, c.value, c.high) for c in found]).T
+            middle = np.where(np.isfinite(below), middle, np.nan)
             # 95 % intervals drawn as errors of one standard deviation, as all others are.
             spreads = np.maximum(np.nan_to_num([middle - low, high - middle], posinf=0.0), 0.0) / 1.96
             bottom.errorbar(at, middle, spreads, **draw)
+            drawn.append(middle)
         elif name != best:
             bottom.errorbar(at, (1 - area) / below, error / below, **draw)
+            drawn.append((1 - area) / below)
     for one in evidence.criteria.published:
         known = [(h.value, one.auc[h.name]) for h in evidence.hypotheses if h.name in one.auc]
         top.plot(*zip(*known, strict=True), "x", color="black", label=one.label) if known else None
@@ -142,6 +151,10 @@ def auc_against(evidence: Classification) -> Figure:
         for axes in (top, bottom):
             axes.axvline(held, color="0.6", linewidth=0.8, linestyle=":", zorder=1)
     bottom.axhline(1.0, color="black", linewidth=0.8)
+    if best:
+        # An estimator with few mistakes to count has errors without end: they leave the panel.
+        largest = max(np.nanmax(ratio, initial=1.0) for ratio in drawn)
+        bottom.set_ylim(0, float(np.clip(1.15 * largest, 1.5, 4.0)))
     if evidence.criteria.log:
         logarithmic(bottom)
     top.set_ylabel("area under the ROC curve")
@@ -222,7 +235,7 @@ def sculpted(evidence: Classification, scores: Scores, binning: Binning) -> Figu
         if len(evidence.hypotheses) > 1 and binning.unit == evidence.criteria.unit:
             axes.axvline(evidence.hypotheses[place].value, color="black", linewidth=0.8, linestyle=":")
         text = f"JS = {found.js:.3f} bit\nby chance {found.js_floor:.3f}\nKS = {found.ks:.3f}"
-        axes.text(0.97, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=8)
+        _note(axes, text if found.passing > 0 else "nothing passes")
         if binning.log:
             logarithmic(axes)
         axes.set_xlim(edges[0], edges[-1])

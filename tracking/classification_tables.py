@@ -40,9 +40,9 @@ def content(evidence: Classification) -> Content:
     return Content(
         _sentence(evidence), tuple(headline), tuple(details), objects,
         "AUC: area under the ROC curve, errors after DeLong; AMS: significance with physical weights at a "
-        f"cut chosen on other events, b_r = {evidence.background_error:g}; averages over "
-        "hypotheses: arithmetic for areas, geometric for AMS and rejection; efficiency: share of "
-        "answers, the others rank last.",
+        f"cut chosen on other events, b_r = {evidence.background_error:g}; rejection: background events for "
+        "one that passes; averages over hypotheses: arithmetic for AUC, geometric for AMS, harmonic for "
+        "rejection; efficiency: share of answers, the others rank last.",
     )  # fmt: skip
 
 

@@ -155,7 +155,8 @@ def _powers(name: str, scores: Scores, sampled: Sampled) -> Iterator[Power]:
     with np.errstate(divide="ignore", invalid="ignore"):
         significance, rejection = sampled["cuts"][0], 1 / sampled["cuts"][1:]
         average = np.exp(np.mean(np.log(significance), axis=0))
-        together = np.exp(np.mean(np.log(rejection), axis=1))
+        # Of the shares that pass: under one hypothesis it may be that nothing does.
+        together = 1 / np.mean(sampled["cuts"][1:], axis=1)
     rows = [(MEAN, areas.mean(), np.sqrt(np.sum(parts.mean(axis=1) ** 2)), average, together)]
     rows += [
         (one, areas[i], errors[i], significance[i], rejection[:, i])

@@ -130,7 +130,7 @@ def test_run_ends_with_its_evidence(done: Done) -> None:
     recorded = {name for name, value in evidence.metrics().items() if np.isfinite(value)}
     assert recorded <= set(done.run.data.metrics)
     figures = {item.path for item in MlflowClient().list_artifacts(done.run.info.run_id, "figures")}
-    assert len(figures) >= len(done.task.quantities)
+    assert len(figures) >= max(len(done.task.quantities), 1)
 
 
 def test_answers_are_finite_or_missing(done: Done) -> None:

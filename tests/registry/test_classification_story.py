@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -149,3 +150,11 @@ def test_the_objective_of_a_search(told: Told) -> None:
     assert found["good"][0] == pytest.approx(1 - 0.84134, abs=4 * found["good"][1])
     assert found["fair"][0] > found["good"][0] + 5 * found["good"][1]
     assert "AUC" in judgement.goal(("auc",))
+
+
+def test_a_task_is_of_one_kind() -> None:
+    both = {"residuals": lambda sample, predictions: None}
+    with pytest.raises(TypeError, match="'classes' declares either residuals or scores"):
+        replace(toy_classes.TASK, **both)
+    with pytest.raises(TypeError, match="either residuals or scores"):
+        replace(toy_classes.TASK, scores=None)
