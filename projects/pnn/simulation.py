@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,9 @@ def counts(events: int) -> dict[tuple[int, int], int]:
     return numbers
 
 
-def simulate(events: int, seed: int, selected: bool = True) -> Sample:
+def simulate(
+    events: int, seed: int, selected: bool = True, numbers: Mapping[tuple[int, int], int] | None = None
+) -> Sample:
     """Events of all masses and backgrounds, mixed.
 
     Parameters
@@ -65,6 +67,8 @@ def simulate(events: int, seed: int, selected: bool = True) -> Sample:
         Becomes the run number, so that events of different seeds never share their ids.
     selected : bool
         Whether only those are kept that pass the preselection.
+    numbers : mapping of (process, mass) to int, optional
+        How many of each, of the sum `events`; those of `counts` by default.
     """
 
     def generate(process: int, mass: int, number: int, rng: np.random.Generator) -> Iterator[Part]:
@@ -82,15 +86,22 @@ def simulate(events: int, seed: int, selected: bool = True) -> Sample:
             made += batch
             yield columns, batch
 
-    return assembled(events, seed, selected, generate, "simulated")
+    return assembled(events, seed, selected, generate, "simulated", numbers)
 
 
-def assembled(events: int, seed: int, selected: bool, generate: Generate, how: str) -> Sample:
+def assembled(
+    events: int,
+    seed: int,
+    selected: bool,
+    generate: Generate,
+    how: str,
+    numbers: Mapping[tuple[int, int], int] | None = None,
+) -> Sample:
     """A sample of all processes from what makes one of them.
 
     Parameters
     ----------
-    events, seed, selected
+    events, seed, selected, numbers
         See `simulate`.
     generate : callable
         ``generate(process, mass, number, rng)`` yields columns of events that a file holds, and how many were
@@ -100,7 +111,7 @@ def assembled(events: int, seed: int, selected: bool, generate: Generate, how: s
     """
     rng = np.random.default_rng(seed)
     parts = []
-    for (process, mass), number in counts(events).items():
+    for (process, mass), number in (numbers or counts(events)).items():
         if not number:
             continue
         columns, kept_share, passing = _gathered(generate(process, mass, number, rng), number, selected)
