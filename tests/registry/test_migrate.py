@@ -107,7 +107,10 @@ def test_interrupted_on_the_way_nothing_moved(
     [
         (("migrate", "http://127.0.0.1:1", "sqlite:///x.db"), "is no database; give an address like"),
         (("migrate", "sqlite:///nowhere.db", "sqlite:///x.db"), "there is no database nowhere.db"),
-        (("migrate", "sqlite:///text.db", "sqlite:///x.db"), "text.db cannot be read as a SQLite database"),
+        (
+            ("migrate", "sqlite:///text.db", "sqlite:///x.db"),
+            "text.db cannot be copied (file is not a database): is it a SQLite database",
+        ),
         (("migrate", "sqlite:///empty.db", "sqlite:///x.db"), "has no tables of mlflow"),
         (("backup", "x", "--store", "postgresql+psycopg://u:secret@127.0.0.1:9/x"), "does not answer"),
     ],

@@ -81,7 +81,9 @@ def snapshot(address: str, scratch: Path | None = None) -> Iterator[sa.Connectio
                 ):
                     source.backup(target)
             except sqlite3.Error as error:
-                raise Refused(f"{file} cannot be read as a SQLite database ({error})") from error
+                raise Refused(
+                    f"{file} cannot be copied ({error}): is it a SQLite database, and is there room?"
+                ) from error
             with _connected(sa.create_engine(f"sqlite:///{copy}")) as connection:
                 yield connection
         return
