@@ -92,7 +92,8 @@ def of(sample: Sample) -> Events:
         "true_proton": momenta(sample.columns, "p", "0"),
     }
     for name, momentum in found.items():
-        if (still := ~momentum.any(axis=1)).any():
+        still: NDArray[np.bool_] = ~momentum.any(axis=1)
+        if still.any():
             raise BadInput(
                 f"{sample.source}: the {name.replace('_', ' ')} of {_first(sample, still)} has no "
                 "momentum; remove such events"
