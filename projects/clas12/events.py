@@ -92,7 +92,7 @@ def of(sample: Sample) -> Events:
         "true_proton": momenta(sample.columns, "p", "0"),
     }
     for name, momentum in found.items():
-        still: NDArray[np.bool_] = ~momentum.any(axis=1)
+        still = np.asarray(~momentum.any(axis=1))
         if still.any():
             raise BadInput(
                 f"{sample.source}: the {name.replace('_', ' ')} of {_first(sample, still)} has no "
