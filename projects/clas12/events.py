@@ -92,17 +92,25 @@ def of(sample: Sample) -> Events:
         "true_proton": momenta(sample.columns, "p", "0"),
     }
     for name, momentum in found.items():
-        if (still := ~momentum.any(axis=1)).any():
+        still = np.asarray(~momentum.any(axis=1))
+        if still.any():
             raise BadInput(
-                f"{sample.source}: the {name.replace('_', ' ')} of event {np.flatnonzero(still)[0]} has no "
+                f"{sample.source}: the {name.replace('_', ' ')} of {_first(sample, still)} has no "
                 "momentum; remove such events"
             )
     meson = np.asarray(sample["meson"]) if "meson" in sample else np.full(len(sample), PI0_CODE)
     if (other := ~np.isin(meson, (PI0_CODE, ETA_CODE))).any():
         raise BadInput(
-            f"{sample.source}: meson={meson[other][0]} in event {np.flatnonzero(other)[0]} is unknown; "
+            f"{sample.source}: meson={meson[other][0]} in {_first(sample, other)} is unknown; "
             f"{PI0_CODE} is a pi0, {ETA_CODE} an eta"
         )
     central = np.asarray(sample["status"]) >= CENTRAL
     eta: NDArray[np.bool_] = meson == ETA_CODE
     return Events(**found, central=central, eta=eta)
+
+
+def _first(sample: Sample, rows: NDArray[np.bool_]) -> str:
+    """The first of some events, by its number; a place in the sample is none, as files are halved."""
+    if "event" in sample:
+        return f"event {sample['event'][rows][0]}"
+    return f"{np.count_nonzero(rows)} of {len(sample)} events"
