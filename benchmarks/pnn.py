@@ -124,10 +124,11 @@ def _scores(sample: Sample, rows: NDArray[np.integer], mass: int, way: Crossed) 
     )  # fmt: skip
 
 
-def held_out(sample: Sample, members: int, epochs: int) -> None:
+def held_out(sample: Sample, members: int, epochs: int, own: bool) -> None:
     """At masses that it never learned: the network against dedicated ones, and one that knows no mass.
 
-    The dedicated ones learn from as much signal of their mass as the network has of all.
+    The dedicated ones learn from as much signal of their mass as the network has of all; with `own` from that
+    of the sample alone.
     """
     method = Ensemble(members=members, cycle=Cycle(epochs=epochs))
     blind = replace(method, parameterised=False)
@@ -141,7 +142,7 @@ def held_out(sample: Sample, members: int, epochs: int) -> None:
     print("| mass | network | area | less the dedicated network's |\n|---:|---|---:|---:|")
     signal, true = is_signal(sample), sample["res_mass"]
     for mass in THREE:
-        dedicated = learned(_richer(sample, mass), blind, (), only=mass)
+        dedicated = learned(sample if own else _richer(sample, mass), blind, (), only=mass)
         rows = np.flatnonzero(~signal | (true == mass))
         base, parts = influence(_scores(sample, rows, mass, dedicated))
         error = np.sqrt(np.sum(parts**2))
@@ -191,6 +192,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--members", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--own-signal", action="store_true", help="dedicated networks get no more signal")
     given = parser.parse_args()
     known = {"speed", "held-out", "response"}
     if unknown := set(given.what) - known:
@@ -200,7 +202,7 @@ def main() -> None:
     if "speed" in chosen:
         speed(sample)
     if "held-out" in chosen:
-        held_out(sample, given.members, given.epochs)
+        held_out(sample, given.members, given.epochs, given.own_signal)
     if "response" in chosen:
         response(sample, given.members, given.epochs)
 

@@ -40,7 +40,7 @@ _SIGNAL = (
 
 
 def simulate(events: int, seed: int, selected: bool) -> Sample:
-    """As `projects.pnn.simulation.simulate`; some ten signal events a second, and one of background.
+    """As `projects.pnn.simulation.simulate`; a few signal events a second, and fewer of background.
 
     Raises
     ------

@@ -36,7 +36,7 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    return simulate(6000, 31)
+    return simulate(5000, 31)
 
 
 @pytest.fixture(scope="module")

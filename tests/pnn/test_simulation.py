@@ -143,7 +143,7 @@ def test_counts_add_up_and_have_the_shares_of_the_study() -> None:
 
 def test_shares_that_pass_the_preselection() -> None:
     """58.8 % of the signal and 57.7 % of the background of the original study's files; ours within 2.5 %."""
-    everything = simulation.simulate(8000, 6, selected=False)
+    everything = simulation.simulate(5000, 6, selected=False)
     passed = preselected(everything.columns)
     for of_signal, wanted in ((True, 0.588), (False, 0.577)):
         ours = passed[(everything["process"] == SIGNAL) == of_signal]
@@ -172,7 +172,7 @@ def test_pythia_writes_the_same_columns() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation, "counts", lambda events: {(SIGNAL, 600): events})
-        patch.setattr(pythia, "CHUNK", 20)
-        made = pythia.simulate(2, 9, selected=False)
+        patch.setattr(pythia, "CHUNK", 8)
+        made = pythia.simulate(1, 9, selected=False)
     assert tuple(made.columns) == tuple(simulation.simulate(50, 9).columns)
     assert (made["res_mass"] == 600).all()

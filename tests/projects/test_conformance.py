@@ -40,6 +40,7 @@ SMALL = {
     "network_events": "1000",
     "epochs": "1",
     "batch": "256",
+    "comparisons": "false",
 }
 
 
