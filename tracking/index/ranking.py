@@ -68,8 +68,8 @@ def _number(quantity: str, statistic: str) -> _Number:
         names = (statistic, *(f"{statistic}_{part}" for part in _PARTS[1:]))
         columns = [line[name] if name in line else sa.null() for name in names]
         labelled = tuple(column.label(part) for column, part in zip(columns, _PARTS, strict=True))
-        # Spelt out, so that the database knows: there is an index of these rows alone.
-        where = (line.quantity == quantity, line.bin == sa.literal_column("0"))
+        # The zero is spelt out, so that PostgreSQL knows: there is an index of these rows alone.
+        where = (line.quantity == quantity, line.binning == "", line.bin == sa.literal_column("0"))
         return _Number(PARTS[Line], labelled, where)
     values = tuple(other[part] for part in _PARTS)
     return _Number(PARTS[Statistic], values, (other.quantity == quantity, other.statistic == statistic))
