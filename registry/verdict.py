@@ -108,7 +108,7 @@ class Verdict:
     trials : int
         Trials of a search that the candidate was chosen from, on other events than these.
     spreads : tuple of Spread
-        What the seed of a training does, where several were trained.
+        What the seed of a training does, where several were trained; quantities as ``σ of x``.
     seed : int
         Of the bootstrap.
     hashes : mapping of str to str

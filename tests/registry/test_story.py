@@ -296,7 +296,7 @@ def test_the_verdict_shows_what_the_seed_does(promoted: Shell) -> None:
     where = f"verdicts/{version.tags['verdict.sha256'][:12]}"
     kept = json.loads(mlflow.artifacts.load_text(f"runs:/{version.run_id}/{where}/verdict.json"))
     (spread,) = kept["spreads"]
-    assert (spread["quantity"], spread["trainings"]) == ("t", 3)
+    assert (spread["quantity"], spread["trainings"]) == ("σ of t", 3)
     assert spread["relative"] == pytest.approx(wanted, rel=0.1)
     assert f"3 seeds: σ of t scatters by {spread['relative']:.2%}" in told
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/{where}/card.md")
