@@ -132,4 +132,4 @@ def _labelled(found: Sequence[Entrant]) -> Sequence[Entrant]:
 
 
 def _own(one: Entrant, labels: Sequence[str], label: str) -> str:
-    return label if labels.count(label) == 1 else f"{label} {one.reference[:12]}"
+    return label if labels.count(label) == 1 else f"{label} {one.reference}"
