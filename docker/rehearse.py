@@ -142,6 +142,12 @@ def run(image: Image, folder: Path, programs: Path, command: list[str]) -> int:
     print(f"$ {shlex.join(words)}", flush=True)
     begin = time.monotonic()
     as_user = {"user": image.user, "group": image.user, "extra_groups": []} if os.geteuid() == 0 else {}
+    try:
+        subprocess.run([programs / "python", "-c", ""], check=True, cwd="/", **as_user)
+    except (OSError, subprocess.CalledProcessError):
+        # An interpreter in somebody's home is not for others.
+        print(f"{sys.executable} is not for user {image.user}: the command runs as you", flush=True)
+        as_user = {}
     process = subprocess.Popen(words, cwd=folder / "state", env=inside, start_new_session=True, **as_user)
     try:
         while process.poll() is None:
