@@ -256,5 +256,5 @@ def test_judged_beside_the_estimators_of_simulated_events_only(data: str, there:
     sample = TASK.simulate(settings, 20, 1)
     quick = replace(TASK, estimators=lambda settings: TASK.estimators(settings)[:1])
     judged = judge(quick, settings, Events(sample, sample, 1), Bench(1, tmp_path))
-    assert (LIMIT in judged.predictions) == (LIMIT in judged.residuals) == there
+    assert (LIMIT in judged.predictions) == (LIMIT in judged.outcomes) == there
     assert LIMIT not in judged.estimators

@@ -84,7 +84,9 @@ def test_killed_run_continues(killed: str, tmp_path: Path) -> None:
     assert steps(killed, "training/start/loss") == list(range(1, 13)), "the first stage was not repeated"
     assert set(steps(killed, "training/correction/loss")) == set(range(1, 13))
     assert {item.path for item in client.list_artifacts(killed, "evidence")} == {
+        "evidence/counting.md",
         "evidence/evidence.json",
+        "evidence/residuals.parquet",
         "evidence/tables.md",
         "evidence/predictions.parquet",
     }

@@ -28,6 +28,7 @@ from tracking.evidence import LIMIT, from_json
 from tracking.models import frame
 from tracking.predictions import PredictionTable
 from tracking.recall import recall
+from tracking.scores import Scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
 
@@ -141,8 +142,9 @@ def test_answers_are_finite_or_missing(done: Done) -> None:
         for output, values in outputs.items():
             assert values.shape == (len(done.test),)
             assert not np.isinf(values).any(), (name, output)
-        judged = done.task.residuals(done.test, outputs)
-        assert judged.answered[judged.present].mean() > 0.8, name
+        judged = done.task.outcome(done.test, outputs)
+        there = judged.asked if isinstance(judged, Scores) else judged.present
+        assert judged.answered[there].mean() > 0.8, name
 
 
 def test_answers_do_not_see_the_truth(done: Done) -> None:

@@ -113,8 +113,8 @@ def test_lists_and_compares(told: Told) -> None:
     assert "AUC" in head
     assert "AMS" in head
     assert "0.84" in rows[0]
-    assert "champion, v4-network" in told.output["compare"]
-    assert "champion, baseline-cuts" in told.output["compare"]
+    assert "v1-network, v4-network" in told.output["compare"]
+    assert "v1-network, v2-cuts" in told.output["compare"]
     assert {path.stem for path in Path("out").glob("*.png")} >= {"roc", "auc_against_hypothesis"}
 
 

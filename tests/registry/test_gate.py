@@ -76,12 +76,12 @@ def test_better_than_all_is_promoted(contestants: dict[str, Contestant]) -> None
 def test_efficiency_is_of_the_objects_that_there_are(contestants: dict[str, Contestant]) -> None:
     """Half of the events lack an object; one that loses a tenth of the others is a tenth less efficient."""
     rng = np.random.default_rng(1)
-    real = np.ones(contestants["new"].residuals.shape, dtype=bool)
+    real = np.ones(contestants["new"].outcome.shape, dtype=bool)
     real[::2, 1] = False
     lost = rng.random(real.shape) < 0.1
 
     def having(name: str, objects: np.ndarray) -> Contestant:
-        values = contestants[name].residuals.values
+        values = contestants[name].outcome.values
         kept = {key: np.where(objects, np.nan_to_num(array), np.nan) for key, array in values.items()}
         return Contestant(name, Residuals(kept, real=real))
 

@@ -324,8 +324,9 @@ import toy_task
 from projects import catalog
 catalog.load = lambda name: toy_task.TASK
 from projects.__main__ import main
-from registry import champions, versions
+from registry import versions
 from registry.journal import Journal
+from registry.mirror import DirectMirror
 
 def killing(function, after=False):
     def replaced(*arguments, **named):
@@ -337,7 +338,7 @@ match sys.argv[1]:
     case "before the entry": Journal.promote = killing(Journal.promote)
     case "after the entry": Journal.promote = killing(Journal.promote, after=True)
     case "between the aliases": versions.set_alias = killing(versions.set_alias, after=True)
-    case "before the check": champions.Registry.settle = killing(champions.Registry.settle, after=True)
+    case "before the check": DirectMirror.follow = killing(DirectMirror.follow, after=True)
 main(["promote", "toy"])
 """
 
