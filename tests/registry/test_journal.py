@@ -117,9 +117,10 @@ def race(database: str, folder: Path, monkeypatch: pytest.MonkeyPatch, versions:
     import mlflow
     from mlflow.tracking import MlflowClient
 
+    # First, for mlflow takes the variable away with an address that it was given before.
+    mlflow.set_tracking_uri(None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    mlflow.set_tracking_uri(None)
     model = folder / "model"
     model.mkdir()
     (model / "MLmodel").write_text("flavors: {}\n")

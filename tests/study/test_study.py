@@ -55,8 +55,8 @@ def sole() -> str:
 
 
 def trained(run_id: str) -> dict[tuple[str, str], Found]:
-    """Trainings below a study; none is there twice."""
-    runs = nested(run_id)
+    """Trainings below a study; none is there twice. One killed as it began may not even say what it was."""
+    runs = [run for run in nested(run_id) if "variant" in run.tags]
     found = {(run.tags["variant"], run.tags["variant.repetition"]): run for run in runs}
     assert len(found) == len(runs)
     return found
