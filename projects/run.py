@@ -23,11 +23,21 @@ from tracking.recall import settings_of
 from tracking.recorder import Recorder, recording
 from tracking.runs import CannotRecord, active
 
-__all__ = ["EXAMPLE", "SUBJECT", "answers_of", "evidence_of", "perform", "recorded", "run", "unseen"]
+__all__ = [
+    "EXAMPLE",
+    "SUBJECT",
+    "answers_of",
+    "evidence_of",
+    "metrics_of",
+    "perform",
+    "recorded",
+    "run",
+    "unseen",
+]
 
 #: The estimator that a run is about; all others are what it is compared with.
 SUBJECT = "network"
-#: Events on which a logged model must repeat its estimator.
+#: Events on which a packed model must repeat its estimator.
 EXAMPLE = slice(0, 200)
 
 
@@ -180,6 +190,11 @@ def evidence_of(
     )
 
 
+def metrics_of(evidence: AnyEvidence, estimator: str) -> dict[str, float]:
+    """Overall numbers of one estimator under their metric names."""
+    return {name: value for name, value in evidence.metrics().items() if name.startswith(f"{estimator}/")}
+
+
 def answers_of(task: Task, test: Sample, judged: Judged) -> PredictionTable:
     """Predictions event by event, with ids and truth."""
     ids, truth = (
@@ -193,5 +208,6 @@ def _register(
 ) -> int:
     estimator = judged.estimators[SUBJECT]
     few = test.select(EXAMPLE)
-    uri = log_model(estimator.portable(folder), few.columns, estimator.predict(few))
+    portable, answers = estimator.portable(folder), estimator.predict(few)
+    uri = log_model(portable, few.columns, answers, metrics=metrics_of(evidence, SUBJECT))
     return store.register(task.name, uri, recorder.run_id, evidence, SUBJECT)

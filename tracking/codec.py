@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 import typing
@@ -10,6 +11,9 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 __all__ = ["decode", "encode"]
+
+#: Types of the fields of a class; read once, for evidence has thousands of rows of the same few classes.
+_hints = functools.cache(typing.get_type_hints)
 
 
 def encode(value: Any, wanted: Any = None) -> Any:
@@ -20,7 +24,7 @@ def encode(value: Any, wanted: Any = None) -> Any:
     """
     arguments = typing.get_args(wanted)
     if is_dataclass(value) and not isinstance(value, type):
-        hints = typing.get_type_hints(type(value))
+        hints = _hints(type(value))
         return {item.name: encode(getattr(value, item.name), hints[item.name]) for item in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): encode(item, arguments[1]) for key, item in value.items()}
@@ -43,7 +47,7 @@ def decode(wanted: Any, plain: Any) -> Any:
     """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if is_dataclass(wanted) and isinstance(wanted, type):
-        hints = typing.get_type_hints(wanted)
+        hints = _hints(wanted)
         odd = set(hints) ^ set(plain)
         if odd:
             raise ValueError(f"{wanted.__name__} does not match its text in: {', '.join(sorted(odd))}")

@@ -11,6 +11,7 @@ import json
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from tracking.codec import decode, encode
@@ -102,12 +103,16 @@ class Exact:
 
     def to_json(self) -> str:
         """Exact text, the same for equal evidence; NaN and infinities are written as strings."""
-        return json.dumps(encode(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
+        return self._text
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of `to_json`, to name this evidence by."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @cached_property
+    def _text(self) -> str:
+        return json.dumps(encode(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)

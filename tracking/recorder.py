@@ -27,12 +27,12 @@ from tracking.links import run_page
 from tracking.predictions import PredictionTable
 from tracking.provenance import commit
 from tracking.residual_table import ResidualTable
-from tracking.runs import CannotRecord, active, one_line, silence
+from tracking.runs import MOST_METRICS, CannotRecord, active, one_line, silence
 
 __all__ = ["CannotRecord", "Recorder", "recording"]
 
 #: Limits of mlflow's `log_batch` and of its columns.
-MOST_METRICS, MOST_PARAMS, LONGEST_TAG = 1000, 100, 8000
+MOST_PARAMS, LONGEST_TAG = 100, 8000
 
 
 @contextmanager

@@ -22,12 +22,24 @@ from requests import RequestException
 
 from tracking.processes import lives, signature
 
-__all__ = ["FAILURE", "CannotRecord", "Terminated", "abandon", "active", "one_line", "resumable", "silence"]
+__all__ = [
+    "FAILURE",
+    "MOST_METRICS",
+    "CannotRecord",
+    "Terminated",
+    "abandon",
+    "active",
+    "one_line",
+    "resumable",
+    "silence",
+]
 
 #: What an experiment is for. The UI of mlflow 3.17 shows its model-training view only when the address asks
 #: for it (see `tracking.recorder.Recorder.link`); others go by this tag.
 KIND = ("mlflow.experimentKind", "custom_model_development")
 PROCESS = "process"
+#: Of one request, by mlflow's limit.
+MOST_METRICS = 1000
 FAILURE = "failure"
 #: Seconds that a terminated run has to begin its end.
 AGAIN_AFTER = 10.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from projects import catalog
 from projects.judging import gather, judge, only
 from projects.overlap import refuse
-from projects.run import EXAMPLE, SUBJECT, answers_of, evidence_of, recorded
+from projects.run import EXAMPLE, SUBJECT, answers_of, evidence_of, metrics_of, recorded
 from projects.settings import parse, resolve
 from projects.task import BadInput, Bench, Task
 from registry import store
@@ -66,7 +66,7 @@ def register(
             for estimator in judged.estimators.values():
                 uri = log_model(
                     estimator.portable(scratch / estimator.name), few.columns, estimator.predict(few),
-                    name=f"baseline-{estimator.name}",
+                    name=f"baseline-{estimator.name}", metrics=metrics_of(evidence, estimator.name),
                 )  # fmt: skip
                 version = store.register(name, uri, recorder.run_id, evidence, estimator.name, baseline=True)
                 registry.baseline(name, estimator.name, version)

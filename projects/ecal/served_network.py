@@ -17,6 +17,8 @@ __all__ = ["answers", "graph", "load", "tensors"]
 
 #: Events in one call of the graph, by whether it takes a window or the whole image: memory bounds them.
 _BATCH = {False: 2048, True: 256}
+#: So many events are answered sooner without a compiled graph, which takes seconds to make.
+_FEW = 256
 #: Unit and meaning of what enters the graph and, without the photon's number, of what leaves it.
 _MEANING = {
     "cells": ("GeV", "energies of the cells of the image, [iy][ix], 0 where a cell is absent"),
@@ -56,9 +58,11 @@ def answers(
         What belongs to an event and what becomes of large ones, see `projects.ecal.windows.windows`.
     """
     inputs, usable = tensors(model, offsets, x, y, energy, threshold, cluster, larger)
-    batch = _BATCH[_whole(model)]
-    found = model.predict(list(inputs.values()), batch_size=batch, verbose=0)
-    columns = {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+    if len(usable) <= _FEW:
+        found = model(list(inputs.values()), training=False)
+    else:
+        found = model.predict(list(inputs.values()), batch_size=_BATCH[_whole(model)], verbose=0)
+    columns = {name: np.array(values, dtype=np.float64) for name, values in found.items()}
     for values in columns.values():
         values[~usable | ~np.isfinite(values)] = np.nan
     return columns
