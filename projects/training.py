@@ -43,6 +43,9 @@ def prepare(seed: int) -> None:
         pass  # TensorFlow has started already; its threads stay as they are.
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3":
+        # The same quiet for its Python side, which warns of every graph that it makes anew.
+        tf.get_logger().setLevel("ERROR")
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

@@ -133,6 +133,33 @@ def test_compiled_code_is_kept_for_other_processes_and_shared_within_one(store: 
     assert json.loads(done.stdout.splitlines()[-1])[0] == list(2.0 * SUMS)
 
 
+def test_a_logged_model_belongs_to_its_run_and_shows_its_numbers(store: str, tmp_path: Path) -> None:
+    numbers = {"network/x/sigma": 0.25, "network/x/bias": float("nan")}
+    with recording("toy", seed=1, settings={"depth": 3}) as recorder:
+        uri = log_model(portable(tmp_path), EXAMPLE, {"e1": 2.0 * SUMS}, metrics=numbers)
+    made = mlflow.get_logged_model(uri.removeprefix("models:/"))
+    assert (made.status, made.source_run_id) == ("READY", recorder.run_id)
+    assert made.params["cfg.depth"] == "3"
+    assert [(metric.key, metric.value) for metric in made.metrics] == [("network/x/sigma", 0.25)]
+    outputs = mlflow.get_run(recorder.run_id).outputs.model_outputs
+    assert [output.model_id for output in outputs] == [made.model_id]
+    assert mlflow.models.get_model_info(uri).run_id == recorder.run_id
+
+
+def test_a_model_that_cannot_be_sent_is_not_ready(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*what: object) -> None:
+        raise OSError("no space left on device")
+
+    with recording("toy", seed=1, settings={}) as recorder:
+        monkeypatch.setattr(mlflow.MlflowClient, "log_model_artifacts", full)
+        with pytest.raises(OSError, match="no space"):
+            log_model(portable(tmp_path), EXAMPLE, {"e1": 2.0 * SUMS})
+    (left,) = mlflow.get_run(recorder.run_id).outputs.model_outputs
+    assert mlflow.get_logged_model(left.model_id).status == "FAILED"
+
+
 def test_a_model_that_answers_otherwise_is_refused(store: str, tmp_path: Path) -> None:
     with pytest.raises(CannotRecord, match="other values of 'e1'"):
         logged(portable(tmp_path, factor=2.001), 2.0)
