@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -153,32 +154,43 @@ def log_model(
     run = mlflow.active_run()
     assert run is not None
     run_id = run.info.run_id
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        packed = pack(portable, example, answers, folder)
-        made = mlflow.initialize_logged_model(
-            name=name, source_run_id=run_id, params=client.get_run(run_id).data.params
-        )
-        try:
-            client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
-            packed.artifact_path, packed.run_id = made.artifact_location, run_id
-            packed.model_uuid = packed.model_id = made.model_id
-            packed.save(str(folder / MLMODEL_FILE_NAME))
-            client.log_model_artifacts(made.model_id, str(folder))
-            now = int(1000 * time.time())
-            points = [
-                Metric(key, float(value), now, 0, model_id=made.model_id, run_id=run_id)
-                for key, value in (metrics or {}).items()
-                if math.isfinite(value)
-            ]
-            for start in range(0, len(points), MOST_METRICS):
-                client.log_batch(run_id, metrics=points[start : start + MOST_METRICS])
-        except BaseException:
-            with suppress(Exception):
-                mlflow.finalize_logged_model(made.model_id, "FAILED")
-            raise
+    folder = Path(tempfile.mkdtemp(dir=_packed().name)) / "model"
+    packed = pack(portable, example, answers, folder)
+    made = mlflow.initialize_logged_model(
+        name=name, source_run_id=run_id, params=client.get_run(run_id).data.params
+    )
+    packed.artifact_path, packed.run_id = made.artifact_location, run_id
+    packed.model_uuid = packed.model_id = made.model_id
+    now = int(1000 * time.time())
+    points = [
+        Metric(key, float(value), now, 0, model_id=made.model_id, run_id=run_id)
+        for key, value in (metrics or {}).items()
+        if math.isfinite(value)
+    ]
+    try:
+        client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+        with tempfile.TemporaryDirectory() as scratch:
+            sent = Path(scratch) / "model"
+            shutil.copytree(folder, sent, ignore=shutil.ignore_patterns("__pycache__"))
+            packed.save(str(sent / MLMODEL_FILE_NAME))
+            client.log_model_artifacts(made.model_id, str(sent))
+        for start in range(0, len(points), MOST_METRICS):
+            client.log_batch(run_id, metrics=points[start : start + MOST_METRICS])
+    except BaseException:
+        with suppress(Exception):
+            mlflow.finalize_logged_model(made.model_id, "FAILED")
+        raise
     mlflow.finalize_logged_model(made.model_id, "READY")
     return f"models:/{made.model_id}"
+
+
+@cache
+def _packed() -> tempfile.TemporaryDirectory[str]:
+    """Where models are packed, until this process ends.
+
+    What was compiled to check one serves all of the same text, as the fits are, while its file is there.
+    """
+    return tempfile.TemporaryDirectory(prefix="shashlik-packed-")
 
 
 def pack(
@@ -230,8 +242,6 @@ def pack(
             ],
         )
     repeated = mlflow.pyfunc.load_model(str(folder)).predict(few)
-    for cache in folder.rglob("__pycache__"):
-        shutil.rmtree(cache)
     for output, wanted in answers.items():
         found = np.asarray(repeated[output])
         # Rounding is relative to what an output is made of, not to a value that happens to lie near zero.

@@ -133,6 +133,16 @@ def test_compiled_code_is_kept_for_other_processes_and_shared_within_one(store: 
     assert json.loads(done.stdout.splitlines()[-1])[0] == list(2.0 * SUMS)
 
 
+def test_models_of_one_text_are_compiled_once_in_a_process(store: str, tmp_path: Path) -> None:
+    """As the fits of a task are, when they are registered and then judged."""
+    made = portable(tmp_path)
+    made.module.write_text(COMPILED)
+    loaded = [mlflow.pyfunc.load_model(logged(made, 2.0)) for _ in range(2)]
+    first, second = (one.unwrap_python_model()._predict.compiled for one in loaded)
+    assert first is second
+    assert first.signatures, "nothing was compiled by the check"
+
+
 def test_a_logged_model_belongs_to_its_run_and_shows_its_numbers(store: str, tmp_path: Path) -> None:
     numbers = {"network/x/sigma": 0.25, "network/x/bias": float("nan")}
     with recording("toy", seed=1, settings={"depth": 3}) as recorder:
