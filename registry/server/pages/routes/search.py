@@ -54,20 +54,22 @@ def _search(reads: Reader, task: str, run_id: str) -> _Search:
     if run.tags.get("task") != task:
         raise Refused(404, f"there is no search {run_id} of {task}")
     try:
-        trials = from_csv(sources.artifact(run_id, "search/trials.csv").decode())
+        trials = sources.read(run_id, "search/trials.csv", lambda content: from_csv(content.decode()))
     except sources.Missing:
         return _Search(run, experiment, from_runs(nested(run_id)), {}, False)
-    except ValueError as error:
-        raise Refused(404, f"search/trials.csv of run {run_id} cannot be read: {error}") from error
     return _Search(run, experiment, trials, _importance(run_id), True)
 
 
 def _importance(run_id: str) -> dict[str, tuple[float, float]]:
     """What mattered, as the search wrote it down; empty where it did not."""
-    try:
-        lines = csv.DictReader(io.StringIO(sources.artifact(run_id, "search/importance.csv").decode()))
+
+    def weights(content: bytes) -> dict[str, tuple[float, float]]:
+        lines = csv.DictReader(io.StringIO(content.decode()))
         return {line["setting"]: (float(line["importance"]), float(line["scatter"])) for line in lines}
-    except (sources.Missing, ValueError, KeyError):
+
+    try:
+        return sources.read(run_id, "search/importance.csv", weights)
+    except sources.Missing:
         return {}
 
 
