@@ -39,6 +39,12 @@ class _Search:
     importance: dict[str, tuple[float, float]]
     complete: bool
 
+    @property
+    def total(self) -> int:
+        """How many trials there are, or will be while it goes on."""
+        asked = self.run.settings.get("search.trials", "") if self.run.status == "RUNNING" else ""
+        return max(len(self.trials), int(asked) if asked.isdecimal() else 0)
+
     def link(self, trial: TrialRow) -> str:
         """Address of a trial's run."""
         return run_page(self.experiment, trial.run_id)
@@ -94,7 +100,7 @@ def search(reads: Reads, task: str, run_id: str) -> HTMLResponse:
     return page(
         "search", title=f"Search {run_id[:8]} of {task}", task=task, tab="searches", run_id=run_id,
         run=found.run, complete=found.complete, experiment=found.experiment, done=len(done),
-        failed=sum(trial.status == "FAILED" for trial in found.trials), total=len(found.trials),
+        failed=sum(trial.status == "FAILED" for trial in found.trials), total=found.total,
         best=min(done, key=lambda trial: trial.objective, default=None), described=described, link=found.link,
         table=table(found.trials, found.experiment, SHOWN), figures=pictures,
         csv=address("search", task, run_id, "trials.csv"),
