@@ -105,11 +105,11 @@ def artifact(run_id: str, path: str) -> bytes:
         root = handlers._get_tracking_store().get_run(run_id).info.artifact_uri
         if handlers._is_servable_proxied_run_artifact_root(root):
             repository = handlers._get_artifact_repo_mlflow_artifacts()
-            path = handlers._get_proxied_run_artifact_destination_path(root, path)
+            place = handlers._get_proxied_run_artifact_destination_path(root, path)
         else:
-            repository = handlers._get_artifact_repository_for_uri(root)
+            repository, place = handlers._get_artifact_repository_for_uri(root), path
         with tempfile.TemporaryDirectory() as scratch:
-            file = Path(repository.download_artifacts(path, scratch))
+            file = Path(repository.download_artifacts(place, scratch))
             if not file.is_file() or file.stat().st_size > LARGEST:
                 raise Missing(f"{path} of run {run_id} is no file that can be shown")
             return file.read_bytes()
