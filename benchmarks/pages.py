@@ -1,10 +1,12 @@
 """Pages of the server over many runs, as ratios to what mlflow needs for the same rows.
 
     python -m benchmarks.pages --runs 10000
+    python -m benchmarks.pages postgresql+psycopg://user@host/empty --runs 10000
 
-A new store in a temporary folder is filled as by `benchmarks.server` and served by ``shashlik server``. A
-page of the leaderboard (50 rows, in HTML) is asked for, and the comparison of three runs; beside it mlflow's
-client asks the same server for the best 50 runs by the same width. Printed are medians and their ratio.
+A new database, by default SQLite in a temporary folder, is filled as by `benchmarks.server` and served by
+``shashlik server``. A page of the leaderboard (50 rows, in HTML) is asked for, and the comparison of three
+runs; beside it mlflow's client asks the same server for the best 50 runs by the same width. Printed are
+medians and their ratio.
 """
 
 from __future__ import annotations
@@ -46,13 +48,14 @@ def evidence(seed: int) -> Evidence:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Address of a server on the store in a folder."""
+def served(folder: Path, database: str) -> Iterator[str]:
+    """Address of a server on a database, with artifacts in a folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    environment["MLFLOW_BACKEND_STORE_URI"] = database
     command = [str(Path(sys.executable).with_name("shashlik")), "server", "--port", str(port)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
@@ -70,19 +73,20 @@ def served(folder: Path) -> Iterator[str]:
         process.wait(60)
 
 
-def main(runs: int, times: int) -> None:
+def main(database: str, runs: int, times: int) -> None:
     """Fill, serve, ask, print."""
     import mlflow
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        filled(sa.create_engine(f"sqlite:///{folder}/mlflow.db"), runs)
+        database = database or f"sqlite:///{folder}/mlflow.db"
+        filled(sa.create_engine(database), runs)
         three = [run_id(run) for run in (0, runs // 2, runs - 1)]
         for seed, run in enumerate(three):
             place = folder / "mlartifacts" / run / "test.json"
             place.parent.mkdir(parents=True)
             place.write_text(evidence(seed).to_json())
-        with served(folder) as address:
+        with served(folder, database) as address:
             mlflow.set_tracking_uri(address)
 
             def page(path: str) -> int:
@@ -112,8 +116,11 @@ def main(runs: int, times: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("database", nargs="?", default="")
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--times", type=int, default=15)
     arguments = parser.parse_args()
-    main(arguments.runs, arguments.times)
+    main(arguments.database, arguments.runs, arguments.times)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from projects import catalog
-from projects.commands import declared, operating
+from projects.commands import declared, operating, serving
 from projects.search.settings import SearchSettings
 from projects.study.settings import StudySettings
 
@@ -51,7 +51,9 @@ def _entry(command: click.Command) -> str:
         elif isinstance(item, click.Argument) and item.type is not click.UNPROCESSED:
             words.append(f"{{{item.name}}}")
             lines.append(f"      {item.name}: {{type: string}}\n")
-    head = f"  {command.name}:  # {command.get_short_help_str(200)}\n    parameters:\n"
+    head = f"  {command.name}:  # {command.get_short_help_str(200)}\n"
+    if lines:
+        head += "    parameters:\n"
     return f"{head}{''.join(lines)}    command: python -m projects {command.name} {' '.join(words)}\n"
 
 
@@ -71,7 +73,7 @@ def render(image: str = "") -> str:
     lines.append(_fields("tune", title, SearchSettings, "tune {task}", "      task: {type: string}\n"))
     title = "Compare variants of a network; beside these it takes every parameter of the task"
     lines.append(_fields("study", title, StudySettings, "study {task}", "      task: {type: string}\n"))
-    lines += [_entry(command) for command in (*declared.COMMANDS, *operating.COMMANDS)]
+    lines += [_entry(command) for command in (*declared.COMMANDS, *serving.COMMANDS, *operating.COMMANDS)]
     text = "".join(lines)
     return text.replace(_CALL, _QUOTED) if image else text
 

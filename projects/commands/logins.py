@@ -72,8 +72,8 @@ def logins(options: Options, address: str, scratch: Path, say: Callable[[str], o
     lines = {
         "default_permission": options.default_permission, "database_uri": address.replace("%", "%%"),
         "admin_username": options.admin, "grant_default_workspace_access": "false",
-        # A password is checked slowly on purpose; for a minute one that was right is remembered.
-        "auth_cache_ttl_seconds": "60" if options.workers == 1 else "0",
+        # `registry.server.passwords` remembers what was right, in a way that holds for all workers.
+        "auth_cache_ttl_seconds": "0",
     }  # fmt: skip
     settings.write_text("[mlflow]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items()))
     environment = {

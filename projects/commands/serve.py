@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -38,7 +38,7 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
     BadInput
         If the options cannot be used, or it does not come up.
     """
-    address = _spelled(options.backend_store_uri)
+    address, parent = _spelled(options.backend_store_uri), os.getppid()
     _free(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="shashlik-server-") as scratch, _signals() as told:
         environment = os.environ | _quiet(options, Path(scratch)) | {"MLFLOW_BACKEND_STORE_URI": address}
@@ -66,7 +66,7 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
             how = " with a login" if options.auth else ""
             say(f"open http://{shown}:{options.port}/shashlik{how}; runs go there with "
                 f"MLFLOW_TRACKING_URI=http://{shown}:{options.port}")  # fmt: skip
-            return process.wait()
+            return _ended(process, parent)
         finally:
             _end(process)
 
@@ -147,6 +147,16 @@ def _await(process: subprocess.Popen[bytes], address: str) -> None:
             pass
         time.sleep(0.5)
     raise BadInput(f"the server did not answer within {START} s at {address}")
+
+
+def _ended(process: subprocess.Popen[bytes], parent: int) -> int:
+    """The exit code; the server ends with the ``mlflow run`` that began it, which passes no SIGTERM on."""
+    while "MLFLOW_RUN_ID" in os.environ and os.getppid() == parent:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(1)
+    if "MLFLOW_RUN_ID" in os.environ:
+        process.terminate()
+    return process.wait()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

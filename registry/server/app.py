@@ -7,6 +7,7 @@ mlflow looks into this module from a process of its own.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import Any
 
@@ -30,11 +31,21 @@ def create_app() -> Any:
     mlflow.set_tracking_uri(address)
     mlflow.set_registry_uri(gated)
     if os.environ.get(AUTH):
-        from mlflow.server.auth import create_app as with_logins
-
-        app = with_logins()
+        app = _with_logins()
     else:
         from mlflow.server.fastapi_app import app
     include(app)
     app.add_middleware(Counted)
     return app
+
+
+def _with_logins() -> Any:
+    from mlflow.server import auth
+
+    from registry.server.passwords import Logins
+
+    auth.store = Logins()
+    # One worker after the other: the first makes the tables and the administrator.
+    with open(os.environ["MLFLOW_AUTH_CONFIG_PATH"]) as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return auth.create_app()

@@ -32,6 +32,11 @@ class GatedStore(SqlAlchemyStore):
         super().__init__(address)
         self._shut = shut
 
+    def create_registered_model(self, name, tags=None, description=None, deployment_job_id=None):
+        for tag in tags or ():
+            self._tag(name, tag.key)
+        return super().create_registered_model(name, tags, description, deployment_job_id)
+
     def set_registered_model_alias(self, name, alias, version):
         self._alias(name, alias)
         return super().set_registered_model_alias(name, alias, version)

@@ -15,6 +15,7 @@ from starlette.routing import Mount
 
 from registry.server import rest_evidence, rest_journal
 from registry.server.access import Caller, caller
+from registry.server.failures import Watched, noted
 from registry.server.limits import Limited
 from registry.server.metrics import exposition
 from registry.server.stores import engine
@@ -86,12 +87,15 @@ def _app(title: str) -> FastAPI:
         title=title, version=version("shashlik"), docs_url=None, redoc_url=None, openapi_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )  # fmt: skip
+    # Whatever is added last is asked first: what is too long is no failure.
+    app.add_middleware(Watched)
     app.add_middleware(Limited)
     app.add_exception_handler(MlflowException, _of_mlflow)
     for kind, status in (
         # Text that the database cannot hold: NUL, halves of characters.
         (sa.exc.DataError, 422), (UnicodeError, 422),
-        (sa.exc.OperationalError, 503), (Unreachable, 503),
+        (sa.exc.OperationalError, 503), (sa.exc.InterfaceError, 503), (sa.exc.TimeoutError, 503),
+        (Unreachable, 503),
     ):  # fmt: skip
         app.add_exception_handler(kind, _answer(status))
     return app
@@ -106,6 +110,8 @@ def _answer(status: int) -> Any:
     said = {422: "this text cannot be stored", 503: "the database does not answer: try again"}[status]
 
     def answer(request: Request, error: Exception) -> Response:
+        if status == 503:
+            noted(request.url.path)
         return JSONResponse({"detail": said}, status)
 
     return answer

@@ -7,15 +7,18 @@ import io
 import os
 import re
 import shutil
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
 import mlflow
 import pytest
+import requests
 from playwright.sync_api import BrowserContext, expect, sync_playwright
 from servers import shashlik_server
 from story import CLASSES, NASTY, TASK, Story, tell
@@ -23,6 +26,7 @@ from story import CLASSES, NASTY, TASK, Story, tell
 from registry.server.pages.asked import PAGE
 from tracking.links import run_page
 from tracking.numbers import interval, with_error
+from tracking.rest import PREFIX
 
 CHROMIUM = shutil.which("chromium")
 browsing = pytest.mark.skipif(
@@ -37,6 +41,7 @@ class Site:
 
     address: str
     story: Story
+    folder: Path
 
     def get(self, path: str) -> tuple[int, str, dict[str, str]]:
         """Status, text and headers of a page below /shashlik."""
@@ -64,7 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         story = tell(f"sqlite:///{folder}/mlflow.db", folder / "scratch")
     mlflow.set_tracking_uri(before[0])
     with shashlik_server(folder) as (address, _):
-        yield Site(address, story)
+        yield Site(address, story, folder)
 
 
 class _Reader(HTMLParser):
@@ -297,6 +302,61 @@ def test_pages_bring_nothing_that_a_strict_policy_forbids(site: Site) -> None:
         links = _Reader(text).links
         assert all(re.match(r"/(?!/)|#", link) for link in links), "nothing is fetched from elsewhere"
     assert NASTY.replace("<", "&lt;").replace(">", "&gt;").split('"')[0] in site.page(f"/leaderboard/{TASK}")
+
+
+@contextmanager
+def damaged(site: Site, artifact: str, content: bytes | None) -> Iterator[None]:
+    """An artifact is something else for a while, or not there."""
+    (file,) = site.folder.glob(f"mlruns/*/{artifact}")
+    before = file.read_bytes()
+    file.unlink() if content is None else file.write_bytes(content)
+    try:
+        yield
+    finally:
+        file.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [(b"[]", 500, "is damaged"), (b"\xff\0", 500, "is damaged"), (b"[" * 99_999, 500, "is damaged"),
+     (None, 404, "is not there")],
+    ids=["other", "binary", "deep", "gone"],
+)  # fmt: skip
+def test_what_is_damaged_is_named(site: Site, content: bytes | None, status: int, said: str) -> None:
+    run, sha256 = site.story.runs[1], site.story.verdicts[1].sha256
+    artifact = f"verdicts/{sha256[:12]}/verdict.json"
+    with damaged(site, f"{run}/artifacts/{artifact}", content):
+        found, text, _ = site.get(f"/model/{TASK}/2/ratios.svg")
+        assert found == status, text
+        assert f"{artifact} of run {run} {said}" in text
+        assert "bring it back from a backup, or delete the run" in text
+        assert f"{artifact} of run {run} {said}" in site.page(f"/model/{TASK}/2"), "the rest is shown"
+    if content is not None:
+        with damaged(site, f"{site.story.search}/artifacts/search/trials.csv", content):
+            found, text, _ = site.get(f"/search/{TASK}/{site.story.search}")
+            assert (found, f"search/trials.csv of run {site.story.search} is damaged" in text) == (500, True)
+
+
+def test_what_fails_is_a_number_here_and_a_traceback_in_the_log(site: Site) -> None:
+    """A line of the journal that nobody could have written is a failure that nobody expected."""
+    with closing(sqlite3.connect(site.folder / "mlflow.db")) as database, database:
+        database.execute(
+            "INSERT INTO shashlik_journal VALUES ('torn', 1, '2026-01-01T00:00:00+00:00', 'ada', 'look', 1, "
+            "NULL, ?, 'no JSON', '', 'torn')", ("ab" * 32,)
+        )  # fmt: skip
+    status, page, headers = site.get("/model/torn")
+    assert (status, headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert 'href="/shashlik"' in page, "the way back"
+    home = site.page("")
+    assert f'href="/shashlik/leaderboard/{TASK}"' in home, "other tasks are shown nevertheless"
+    body = {"version": 1, "expected": None, "verdict": "ab" * 32}
+    answer = requests.post(f"{site.address}{PREFIX}/journal/torn/promote", json=body, timeout=60)
+    assert (answer.status_code, list(answer.json())) == (500, ["detail"])
+    log = (site.folder / "log").read_text()
+    for told in (page, home, answer.text):
+        number = re.search(r"whoever runs it finds error ([0-9a-f]{8}) in its log", told)[1]
+        assert re.search(rf"ERROR: *error {number} at '.*torn.*'\nTraceback", log), log[-3000:]
+        assert not re.search("Traceback|JSONDecode|No JSON", told)
 
 
 def test_a_page_of_a_leaderboard_is_limited() -> None:

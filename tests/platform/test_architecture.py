@@ -23,6 +23,7 @@ FACING_MLFLOW = {
     "registry.server.gatedstore",
     "registry.server.pages.searches",
     "registry.server.pages.sources",
+    "registry.server.passwords",
     "registry.server.routes",
     "registry.store",
     "registry.versions",

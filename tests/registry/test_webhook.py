@@ -125,15 +125,17 @@ def test_changes_of_a_champion(receiver: Receiver, journal: Journal) -> None:
     journal.note("toy", "baseline", 9, {"name": "fit"})
     journal.rollback("toy", expected=2, details={"why": "it was wrong"})
     journal.withdraw("toy", 1, {"why": "gone"})
+    journal.override("toy", "champion", 2, "the beam was off")
     assert receiver.events() == [
         ("promote", "PROMOTE", 1, None), ("promote", "PROMOTE", 2, 1), ("rollback", "", 1, 2),
-        ("withdraw", "", None, 1),
+        ("withdraw", "", None, 1), ("override", "", 2, None),
     ]  # fmt: skip
     assert [told["reasons"] for told, _ in receiver.got] == [
         ["narrower"],
         ["narrower"],
         ["it was wrong"],
         ["gone"],
+        ["the beam was off"],
     ]
     entries = journal.entries("toy")
     assert receiver.got[2][0]["entry"] == {"number": 4, "hash": entries[3].hash}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from click.testing import CliRunner
 
 from projects.__main__ import main
 from projects.commands.logins import Options, logins
+from projects.commands.serve import _ended
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,19 @@ def test_a_port_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert done.exit_code == 2
     line = f"cannot listen at 127.0.0.1:{port} (Address already in use): choose another --port or --host"
     assert done.stderr == f"shashlik: {line}\n"
+
+
+@pytest.mark.parametrize(("begun_by_mlflow", "code"), [(True, -signal.SIGTERM), (False, 7)])
+def test_it_ends_with_the_mlflow_run_that_began_it(
+    begun_by_mlflow: bool, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mlflow run` dies of SIGTERM and tells nobody; a shell that began a server may go, and it stays."""
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    if begun_by_mlflow:
+        monkeypatch.setenv("MLFLOW_RUN_ID", "ab" * 16)
+    program = f"import sys, time; time.sleep({60 if begun_by_mlflow else 0}); sys.exit(7)"
+    gone = -1
+    assert _ended(subprocess.Popen([sys.executable, "-c", program]), gone) == code
 
 
 def test_the_password_is_asked_for_once(tmp_path: Path) -> None:

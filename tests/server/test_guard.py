@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http.client import HTTPConnection
 from typing import Any
 from uuid import uuid4
@@ -12,10 +13,12 @@ from click.testing import CliRunner
 from journal_suite import promote
 from logins import ADMIN, EDITOR, NOBODY, READER, Server
 from mlflow.exceptions import MlflowException
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
 from projects.__main__ import main
 from registry.remote import RemoteJournal
+from registry.server.gatedstore import GatedStore
 from registry.server.limits import MOST_BYTES
 from tracking.evidence import Evidence
 from tracking.index.records import Origin, Selection
@@ -170,6 +173,81 @@ def test_the_gate_is_in_front_of_every_way(server: Server, held: str, prefix: st
                 assert "The gate refuses" in answer.json()["message"], answer.text
     after = MlflowClient().get_registered_model(held)
     assert (after.aliases, after.tags) == (before.aliases, before.tags)
+
+
+def test_no_other_way_leads_past_the_gate(server: Server, held: str) -> None:
+    """What else of mlflow changes models may be given; champion, baselines and journal are as before."""
+    client = MlflowClient()
+    before = client.get_registered_model(held)
+    fields = f'{{name: "{held}", alias: "champion", version: "5"}}'
+    for kind in ("mutation", "query"):
+        query = f"{kind} {{ mlflowSetRegisteredModelAlias(input: {fields}) {{ apiError {{ message }} }} }}"
+        answer = server.ask("POST", "/graphql", json={"query": query})
+        assert "Cannot query field" in answer.text, "there is no such thing"
+    named = {"name": held, "version": "2"}
+    for prefix in ("/api/2.0/mlflow", "/ajax-api/2.0/mlflow"):
+        for method, path, body in (
+            (
+                "POST",
+                "/model-versions/transition-stage",
+                named | {"version": "5", "stage": "Production", "archive_existing_versions": True},
+            ),
+            ("POST", "/model-versions/transition-stage", named | {"stage": "Archived"}),
+            ("PATCH", "/model-versions/update", named | {"description": "x", "aliases": ["champion"]}),
+            (
+                "PATCH",
+                "/registered-models/update",
+                {
+                    "name": held,
+                    "description": "x",
+                    "new_name": "y",
+                    "aliases": [{"alias": "champion", "version": "5"}],
+                },
+            ),
+            (
+                "POST",
+                "/model-versions/create",
+                {
+                    "name": held,
+                    "source": f"models:/{held}/5",
+                    "aliases": ["champion"],
+                    "tags": [{"key": "journal", "value": "1 a"}],
+                },
+            ),
+            (
+                "POST",
+                "/registered-models/create",
+                {"name": held, "tags": [{"key": "journal", "value": "1 a"}]},
+            ),
+        ):
+            assert server.ask(method, f"{prefix}{path}", json=body).status_code < 500
+    answer = server.ask("POST", "/api/3.0/mlflow/registered-models/alias", json=named | {"alias": "champion"})
+    assert answer.status_code == 404
+    after = client.get_registered_model(held)
+    assert (after.name, after.aliases, after.tags) == (before.name, before.aliases, before.tags)
+    new = {"name": f"{held}-new", "tags": [{"key": "journal", "value": "1 a"}]}
+    answer = server.ask("POST", "/api/2.0/mlflow/registered-models/create", json=new)
+    assert answer.status_code == 403, "nor is what the gate remembers made up beforehand"
+
+
+#: What of mlflow's registry changes something, and whether the gate looks at it.
+CHANGES = {
+    "create_model_version": False, "create_registered_model": True, "delete_model_version": True,
+    "delete_model_version_tag": False, "delete_registered_model": True, "delete_registered_model_alias": True,
+    "delete_registered_model_tag": True, "rename_registered_model": True,
+    "set_model_version_tag": False, "set_registered_model_alias": True, "set_registered_model_tag": True,
+    "transition_model_version_stage": False, "update_model_version": False, "update_registered_model": False,
+}  # fmt: skip
+CHANGING = re.compile("(create|delete|rename|set|transition|update|copy|add|remove|import|restore)_.*model")
+
+
+def test_nothing_in_mlflows_registry_is_new() -> None:
+    """Should an mlflow to come change models in another way, the gate has to know it."""
+    there = {name for name in dir(SqlAlchemyStore) if CHANGING.match(name)}
+    assert there - {"copy_model_version"} == set(CHANGES), "a copy is made by create_model_version"
+    assert {name for name in there if name in vars(GatedStore)} == {
+        name for name, gated in CHANGES.items() if gated
+    }
 
 
 def test_what_the_gate_does_not_keep_is_free(held: str) -> None:

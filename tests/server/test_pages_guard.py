@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import mlflow
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from journal_suite import promote
 from logins import NOBODY, READER, Server
 from mlflow.tracking import MlflowClient
+from starlette.routing import Mount
 
 from registry.remote import RemoteJournal
 from registry.server.pages.router import PARTS
+from registry.server.routes import OPEN, include
 from tracking.evidence import Evidence
 from tracking.index.records import Origin
 from tracking.index.remote import RemoteIndex
-from tracking.rest import call
+from tracking.rest import PREFIX, call
 
 
 def paths(task: str, run: str) -> list[str]:
@@ -44,6 +51,33 @@ def test_without_a_login_no_page_is_shown(server: Server) -> None:
         answer = server.ask("GET", path, None)
         assert answer.status_code == 401, path
         assert answer.headers["WWW-Authenticate"].startswith("Basic"), "the browser asks for the login"
+
+
+def every(routes: Iterable[Any]) -> Iterator[str]:
+    """All paths, those of routers that are included and of apps that are mounted too."""
+    for route in routes:
+        if isinstance(route, Mount):
+            yield from (f"{route.path}{path}" for path in every(route.routes))
+        elif isinstance(route, APIRoute):
+            yield route.path
+        else:
+            yield from every(route.original_router.routes)
+
+
+def test_by_no_method_anything_is_told_without_a_login(server: Server) -> None:
+    """Every path that we add to mlflow's app, from that app itself."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    include(app)
+    found = sorted(set(every(app.routes)) - set(OPEN))
+    assert {"/metrics", f"{PREFIX}/openapi.json", "/shashlik/static/{name}"} <= set(found)
+    assert len(found) >= 30
+    for path in found:
+        place = re.sub(r"{.*?}", "1", path)
+        for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
+            status = server.ask(method, place, None).status_code
+            assert status in ({401} if method == "GET" and not path.startswith(PREFIX) else {401, 405}), (
+                method, path, status,
+            )  # fmt: skip
 
 
 def test_without_a_permission_nothing_of_a_task_is_shown(

@@ -53,16 +53,26 @@ class Resolutions(Compared):
 
     def residuals(self) -> dict[str, Residuals]:
         """Residuals by label, of those who kept them and have the first one's events."""
-        found = {}
+        return self._kept()[0]
+
+    def troubles(self) -> list[str]:
+        """Residuals that were kept and cannot be read, in words."""
+        return self._kept()[1]
+
+    def _kept(self) -> tuple[dict[str, Residuals], list[str]]:
+        found, troubles = {}, []
         for one in self.entrants:
             if one.head.sample_sha256 == self.entrants[0].head.sample_sha256:
                 try:
                     table = sources.residuals(one.head)
                 except sources.Missing:
                     continue
+                except sources.Unshown as error:
+                    troubles.append(str(error))
+                    continue
                 if table.sha256 == one.head.sample_sha256 and one.estimator in table.residuals:
                     found[one.label] = table.residuals[one.estimator]
-        return found
+        return found, list(dict.fromkeys(troubles))
 
     def by_pairs(self) -> Resolutions:
         """The same with ratios of a paired bootstrap, which is made once and then remembered."""

@@ -117,8 +117,8 @@ def _entrant(index: DirectIndex, selection: Selection, text: str, state: State) 
 def _made(head: Head, name: str, reference: str, label: str, version: int | None, role: str) -> Entrant:
     try:
         evidence = sources.evidence(head)
-    except sources.Missing as error:
-        raise Refused(404, f"the numbers of {label} are gone: {error}") from error
+    except sources.Unshown as error:
+        raise Refused(error.status, f"the numbers of {label} cannot be shown: {error}") from error
     if name not in evidence.estimators:
         raise Refused(404, f"run {head.run} judged no {name[:60]!r}; it has {', '.join(evidence.estimators)}")
     return Entrant(label, reference, name, evidence, head, version, role)

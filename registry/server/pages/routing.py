@@ -10,12 +10,17 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from registry.server.failures import noted
 from registry.server.pages.look import Refused, refusal
-from registry.server.pages.sources import Missing
+from registry.server.pages.sources import Unshown
+from tracking.database import Unreachable
 from tracking.links import PAGES
 from tracking.runs import CannotRecord
 
 __all__ = ["LONGEST_QUERY", "pages"]
+
+#: The database is gone or busy; whatever else it says is a failure of ours.
+_NO_DATABASE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, Unreachable)
 
 #: Characters of a query; browsers and proxies stop at about this, too.
 LONGEST_QUERY = 8000
@@ -35,18 +40,23 @@ class _Page(APIRoute):
                 return await handle(request)
             except Refused as error:
                 return refusal(request, error)
-            except (Missing, CannotRecord) as error:
+            except Unshown as error:
+                return refusal(request, Refused(error.status, str(error)))
+            except CannotRecord as error:
                 return refusal(request, Refused(404, str(error)))
             except HTTPException as error:
                 if error.status_code == 401:
                     raise  # The browser asks for the login.
                 return refusal(request, Refused(error.status_code, str(error.detail)))
-            except sa.exc.SQLAlchemyError:
+            except _NO_DATABASE:
+                noted(request.url.path)
                 return refusal(request, Refused(503, "the database does not answer: try again in a moment"))
             except RequestValidationError as error:
                 first = error.errors()[0]
                 name = str(first["loc"][-1])[:60]
                 return refusal(request, Refused(400, f"{name} of the address cannot be used: {first['msg']}"))
+            except Exception:
+                return refusal(request, Refused(500, noted(request.url.path)))
 
         return shown
 

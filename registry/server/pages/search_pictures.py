@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from registry.server.pages.search import TrialRow, front, short, varied
 from tracking.drawing import tidy
@@ -76,6 +77,7 @@ def _history(done: Sequence[TrialRow], trials: Sequence[TrialRow], link: Callabl
     if failed and done:
         axes.plot(failed, [max(t.objective for t in done)] * len(failed), "x", color="0.4", label="failed")
     axes.set(xlabel="trial", ylabel="objective", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     tidy(axes)
     return drawn
@@ -89,8 +91,7 @@ def _places(done: Sequence[TrialRow], name: str) -> tuple[np.ndarray, list[tuple
     except ValueError:
         numbers = np.array([math.nan])
     if np.isfinite(numbers).all() and len(set(texts)) > 3:
-        log = numbers.min() > 0 and numbers.max() / numbers.min() > 20
-        scaled = np.log(numbers) if log else numbers
+        scaled = np.log(numbers) if _scale(numbers.tolist()) == "log" else numbers
         low, high = float(scaled.min()), float(scaled.max())
         span = max(high - low, 1e-300)
         marks = [(0.0, f"{numbers.min():.3g}"), (1.0, f"{numbers.max():.3g}")]
@@ -139,8 +140,15 @@ def _coordinates(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> F
         )  # fmt: skip
     axes.set_xticks(range(len(columns)), [*map(literal, names), "objective"], rotation=20, ha="right")
     axes.set_yticks([])
-    axes.set_ylim(-0.06, 1.06)
+    # Room for the marks of the last axis.
+    axes.set(xlim=(-0.15, len(names) + 0.45), ylim=(-0.06, 1.06))
     return drawn
+
+
+def _scale(values: Sequence[float]) -> str:
+    """Of an axis: logarithmic where linear would crowd the small values."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    return "log" if low > 0 and high / low > 20 else "linear"
 
 
 def _importance(weights: Mapping[str, tuple[float, float]]) -> Figure:
@@ -167,9 +175,10 @@ def _pareto(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure
         for trial in best:
             axes.annotate(literal(trial.name), (getattr(trial, cost), trial.objective), xytext=(4, 4),
                           textcoords="offset points", fontsize=8)  # fmt: skip
-        axes.set(xlabel=words, xscale="log" if known else "linear")
+        axes.set(xlabel=words, xscale=_scale([getattr(trial, cost) for trial in known]))
+        axes.margins(x=0.12)
         tidy(axes)
-    panels[0].set_ylabel("objective")
+    panels[0].set(ylabel="objective", yscale=_scale([trial.objective for trial in done]))
     return drawn
 
 

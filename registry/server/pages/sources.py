@@ -5,7 +5,7 @@ It faces mlflow. Evidence never changes under its hash, so that what was read on
 
 from __future__ import annotations
 
-import json
+import csv
 import tempfile
 import threading
 from collections import OrderedDict
@@ -22,19 +22,50 @@ from tracking import residual_table
 from tracking.evidence import AnyEvidence, Evidence, from_json
 from tracking.index.records import Head
 from tracking.residual_table import ResidualTable
+from tracking.runs import one_line
 
-__all__ = ["Missing", "artifact", "evidence", "remembered", "residuals", "verdict"]
+__all__ = [
+    "Damaged", "Missing", "Silent", "Unshown", "artifact", "evidence", "read", "remembered", "residuals",
+    "verdict",
+]  # fmt: skip
 
 #: Evidences and tables of residuals that are kept in memory.
 EVIDENCES, TABLES = 512, 8
 #: An artifact that is larger is not read for a page.
 LARGEST = 200_000_000
 
+#: What whoever cares for the server can do.
+_ADVICE = "bring it back from a backup, or delete the run and record it anew"
+
 Value = TypeVar("Value")
 
 
-class Missing(LookupError):
-    """An artifact is not there, or cannot be read. Its text is the one line that a user reads."""
+#: What the content of an artifact may raise that is not what it should be.
+_MALFORMED = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, csv.Error, OSError,
+)  # fmt: skip
+
+
+class Unshown(LookupError):
+    """An artifact cannot be shown. Its text is the one line that a user reads."""
+
+    status = 404
+
+
+class Missing(Unshown):
+    """It is not there."""
+
+
+class Damaged(Unshown):
+    """It is there, and is not what was recorded."""
+
+    status = 500
+
+
+class Silent(Unshown):
+    """The store of artifacts does not answer."""
+
+    status = 503
 
 
 class _Kept:
@@ -67,21 +98,46 @@ def artifact(run_id: str, path: str) -> bytes:
     ------
     Missing
         If the run or the artifact is not there.
+    Silent
+        If the store of artifacts does not answer.
     """
     try:
         root = handlers._get_tracking_store().get_run(run_id).info.artifact_uri
         if handlers._is_servable_proxied_run_artifact_root(root):
             repository = handlers._get_artifact_repo_mlflow_artifacts()
-            path = handlers._get_proxied_run_artifact_destination_path(root, path)
+            place = handlers._get_proxied_run_artifact_destination_path(root, path)
         else:
-            repository = handlers._get_artifact_repository_for_uri(root)
+            repository, place = handlers._get_artifact_repository_for_uri(root), path
         with tempfile.TemporaryDirectory() as scratch:
-            file = Path(repository.download_artifacts(path, scratch))
+            file = Path(repository.download_artifacts(place, scratch))
             if not file.is_file() or file.stat().st_size > LARGEST:
                 raise Missing(f"{path} of run {run_id} is no file that can be shown")
             return file.read_bytes()
     except (MlflowException, OSError) as error:
-        raise Missing(f"{path} of run {run_id} is not there") from error
+        raise Missing(f"{path} of run {run_id} is not there: {_ADVICE}") from error
+    except Exception as error:
+        # S3's errors are of no class that is known where it is not used.
+        if type(error).__module__.partition(".")[0] not in ("boto3", "botocore"):
+            raise
+        raise Silent(
+            f"the store of artifacts does not give {path} of run {run_id}: try again in a moment"
+        ) from error
+
+
+def read(run_id: str, path: str, make: Callable[[bytes], Value]) -> Value:
+    """What `make` makes of an artifact.
+
+    Raises
+    ------
+    Unshown
+        `Missing` and `Silent` as by `artifact`; `Damaged` if `make` fails at the content.
+    """
+    content = artifact(run_id, path)
+    try:
+        return make(content)
+    except _MALFORMED as error:
+        reason = one_line(error)[:200]
+        raise Damaged(f"{path} of run {run_id} is damaged ({reason}): {_ADVICE}") from error
 
 
 def evidence(head: Head) -> AnyEvidence:
@@ -89,17 +145,13 @@ def evidence(head: Head) -> AnyEvidence:
 
     Raises
     ------
-    Missing
-        If it is gone, or of a kind that is not known here.
+    Unshown
+        If it is gone, or cannot be read here.
     """
-
-    def make() -> AnyEvidence:
-        try:
-            return from_json(artifact(head.run, head.artifact).decode())
-        except (ValueError, KeyError) as error:
-            raise Missing(f"{head.artifact} of run {head.run} cannot be read: {error}") from error
-
-    return _evidences.get((head.run, head.artifact, head.sha256), make)
+    return _evidences.get(
+        (head.run, head.artifact, head.sha256),
+        lambda: read(head.run, head.artifact, lambda content: from_json(content.decode())),
+    )
 
 
 def remembered(key: tuple[object, ...], make: Callable[[], Evidence]) -> Evidence:
@@ -112,22 +164,18 @@ def residuals(head: Head) -> ResidualTable:
 
     Raises
     ------
-    Missing
-        If it kept none.
+    Unshown
+        `Missing` if it kept none.
     """
-    run_id, path = head.run, residual_table.beside(head.artifact)
+    path = residual_table.beside(head.artifact)
+    return _tables.get((head.run, path, head.sha256), lambda: read(head.run, path, _table))
 
-    def make() -> ResidualTable:
-        content = artifact(run_id, path)
-        with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
-            file.write(content)
-            file.flush()
-            try:
-                return residual_table.read(Path(file.name))
-            except (ValueError, OSError) as error:
-                raise Missing(f"{path} of run {run_id} cannot be read: {error}") from error
 
-    return _tables.get((run_id, path, head.sha256), make)
+def _table(content: bytes) -> ResidualTable:
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+        file.write(content)
+        file.flush()
+        return residual_table.read(Path(file.name))
 
 
 def verdict(run_id: str, sha256: str) -> Verdict:
@@ -135,14 +183,13 @@ def verdict(run_id: str, sha256: str) -> Verdict:
 
     Raises
     ------
-    Missing
+    Unshown
         If it is not there, or is another one.
     """
     path = f"verdicts/{sha256[:12]}/verdict.json"
-    try:
-        found = verdicts.from_json(artifact(run_id, path).decode())
-    except (ValueError, KeyError, json.JSONDecodeError) as error:
-        raise Missing(f"{path} of run {run_id} cannot be read: {error}") from error
+    found = read(run_id, path, lambda content: verdicts.from_json(content.decode()))
     if found.sha256 != sha256:
-        raise Missing(f"{path} of run {run_id} is not the verdict that the journal names: it was changed")
+        raise Damaged(
+            f"{path} of run {run_id} is not the verdict that the journal names, it was changed: {_ADVICE}"
+        )
     return found

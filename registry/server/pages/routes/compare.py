@@ -61,6 +61,7 @@ def _everything(task: str, made: Compared) -> dict[str, Any]:
         "differences": shown.differences(made.entrants, known), "pairing": "", "pdf": "",
     }  # fmt: skip
     if isinstance(made, Resolutions):
+        values["warnings"] += made.troubles()
         return values | _resolutions(task, made)
     return values | {
         "who": shown.who(task, made.entrants, {}), "numbers": shown.numbers(made.entrants),

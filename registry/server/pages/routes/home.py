@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 
 from registry import versions
+from registry.server.failures import noted
 from registry.server.pages import overview
-from registry.server.pages.access import Reads
+from registry.server.pages.access import Reader, Reads
 from registry.server.pages.look import STATIC, Refused, page
 from registry.server.pages.model import told
 from registry.server.pages.routing import pages
 from registry.server.stores import index, registry
 from registry.state import state
+from tracking.index.records import Selection
 
 __all__ = ["home", "router", "static"]
 
@@ -30,18 +33,26 @@ def home(reads: Reads) -> HTMLResponse:
     counts = overview.tasks(index(), everything)
     cards = []
     for name in sorted({*counts, *filter(reads.journal, journal.tasks())}):
-        open_to = reads.journal(name)
-        entries = journal.entries(name) if open_to else ()
-        now = state(entries)
-        since = [e.time for e in entries if e.version == now.champion and e.event in ("promote", "rollback")]
-        newest = overview.newest(index(), replace(everything, task=name))
-        cards.append({
-            "name": name, "champion": now.champion, "since": since[-1] if since else "",
-            "baselines": list(now.baselines), "versions": len(versions.listed(name)) if open_to else 0,
-            "runs": counts.get(name, 0), "last": told(entries[-1]) if entries else None,
-            "experiment_id": newest[0].experiment if newest else "",
-        })  # fmt: skip
+        try:
+            cards.append(_card(reads, everything, name) | {"runs": counts.get(name, 0), "trouble": ""})
+        except (ValueError, TypeError, LookupError, AssertionError):
+            # The other tasks are to be found nevertheless.
+            cards.append({"name": name, "trouble": f"its journal is damaged; {noted(name)}"})
     return page("tasks", title="Tasks", task="", tab="", tasks=cards)
+
+
+def _card(reads: Reader, everything: Selection, name: str) -> dict[str, Any]:
+    open_to = reads.journal(name)
+    entries = registry().journal.entries(name) if open_to else ()
+    now = state(entries)
+    since = [e.time for e in entries if e.version == now.champion and e.event in ("promote", "rollback")]
+    newest = overview.newest(index(), replace(everything, task=name))
+    return {
+        "name": name, "champion": now.champion, "since": since[-1] if since else "",
+        "baselines": list(now.baselines), "versions": len(versions.listed(name)) if open_to else 0,
+        "last": told(entries[-1]) if entries else None,
+        "experiment_id": newest[0].experiment if newest else "",
+    }  # fmt: skip
 
 
 @router.get("/static/{name}")

@@ -93,7 +93,7 @@ def version(reads: Reads, task: str, number: int, verdict: str = "") -> HTMLResp
     missing = f"It was not judged on frozen events yet: 'shashlik promote {task} --model {number}' does it."
     try:
         judged = _verdict(one, entries, verdict)
-    except sources.Missing as error:
+    except sources.Unshown as error:
         judged, missing = None, str(error)
     tags = dict(lineage.run_tags(one.run_id))
     heads = index().heads(reads.selection(task, runs=(one.run_id,)))

@@ -39,6 +39,12 @@ class _Search:
     importance: dict[str, tuple[float, float]]
     complete: bool
 
+    @property
+    def total(self) -> int:
+        """How many trials there are, or will be while it goes on."""
+        asked = self.run.settings.get("search.trials", "") if self.run.status == "RUNNING" else ""
+        return max(len(self.trials), int(asked) if asked.isdecimal() else 0)
+
     def link(self, trial: TrialRow) -> str:
         """Address of a trial's run."""
         return run_page(self.experiment, trial.run_id)
@@ -54,20 +60,22 @@ def _search(reads: Reader, task: str, run_id: str) -> _Search:
     if run.tags.get("task") != task:
         raise Refused(404, f"there is no search {run_id} of {task}")
     try:
-        trials = from_csv(sources.artifact(run_id, "search/trials.csv").decode())
+        trials = sources.read(run_id, "search/trials.csv", lambda content: from_csv(content.decode()))
     except sources.Missing:
         return _Search(run, experiment, from_runs(nested(run_id)), {}, False)
-    except ValueError as error:
-        raise Refused(404, f"search/trials.csv of run {run_id} cannot be read: {error}") from error
     return _Search(run, experiment, trials, _importance(run_id), True)
 
 
 def _importance(run_id: str) -> dict[str, tuple[float, float]]:
     """What mattered, as the search wrote it down; empty where it did not."""
-    try:
-        lines = csv.DictReader(io.StringIO(sources.artifact(run_id, "search/importance.csv").decode()))
+
+    def weights(content: bytes) -> dict[str, tuple[float, float]]:
+        lines = csv.DictReader(io.StringIO(content.decode()))
         return {line["setting"]: (float(line["importance"]), float(line["scatter"])) for line in lines}
-    except (sources.Missing, ValueError, KeyError):
+
+    try:
+        return sources.read(run_id, "search/importance.csv", weights)
+    except sources.Missing:
         return {}
 
 
@@ -92,7 +100,7 @@ def search(reads: Reads, task: str, run_id: str) -> HTMLResponse:
     return page(
         "search", title=f"Search {run_id[:8]} of {task}", task=task, tab="searches", run_id=run_id,
         run=found.run, complete=found.complete, experiment=found.experiment, done=len(done),
-        failed=sum(trial.status == "FAILED" for trial in found.trials), total=len(found.trials),
+        failed=sum(trial.status == "FAILED" for trial in found.trials), total=found.total,
         best=min(done, key=lambda trial: trial.objective, default=None), described=described, link=found.link,
         table=table(found.trials, found.experiment, SHOWN), figures=pictures,
         csv=address("search", task, run_id, "trials.csv"),
