@@ -37,7 +37,8 @@ OPEN = ("/ready",)
 def include(app: FastAPI) -> None:
     """Put our routes before the one of mlflow that takes all others."""
     before = len(app.router.routes)
-    app.add_api_route("/ready", ready, include_in_schema=False)
+    # Some load balancers ask for the head alone.
+    app.add_api_route("/ready", ready, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.router.routes.append(Mount(PREFIX, rest()))
     if find_spec("registry.server.pages"):

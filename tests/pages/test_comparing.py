@@ -337,6 +337,20 @@ def test_what_is_damaged_is_named(site: Site, content: bytes | None, status: int
             assert (found, f"search/trials.csv of run {site.story.search} is damaged" in text) == (500, True)
 
 
+def test_evidence_that_is_not_what_was_indexed_is_not_shown(site: Site) -> None:
+    run, other = site.story.runs[:2]
+    change = "UPDATE shashlik_evidence SET sha256 = ? WHERE run = ? AND sample = 'test' RETURNING sha256"
+    with closing(sqlite3.connect(site.folder / "mlflow.db")) as database:
+        before = database.execute("SELECT sha256 FROM shashlik_evidence WHERE run = ?", (other,)).fetchone()
+        for sha256, status in (("f" * 64, 500), (before[0], 200)):
+            database.execute(change, (sha256, other)).fetchall()
+            database.commit()
+            found, text, _ = site.get(f"/compare/{TASK}?item={run}&item={other}")
+            assert found == status, text
+            assert (f"evidence.json of run {other} is damaged" in text) == (status == 500)
+            assert ("it was changed" in text) == (status == 500)
+
+
 def test_what_fails_is_a_number_here_and_a_traceback_in_the_log(site: Site) -> None:
     """A line of the journal that nobody could have written is a failure that nobody expected."""
     with closing(sqlite3.connect(site.folder / "mlflow.db")) as database, database:

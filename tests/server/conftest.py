@@ -33,12 +33,13 @@ def login(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", user[0])
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", user[1])
 
+    # First, as mlflow forgets the variable with the address that it was told.
+    mlflow.set_tracking_uri(None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
     # A failure of the server is to be seen, not waited for.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "SHASHLIK_DATABASE"):
         monkeypatch.delenv(name, raising=False)
-    mlflow.set_tracking_uri(None)
     be(ADMIN)
     yield be
     while mlflow.active_run() is not None:

@@ -78,6 +78,7 @@ def test_by_no_method_anything_is_told_without_a_login(server: Server) -> None:
             assert status in ({401} if method == "GET" and not path.startswith(PREFIX) else {401, 405}), (
                 method, path, status,
             )  # fmt: skip
+    assert [server.ask(method, "/ready", None).status_code for method in ("GET", "HEAD")] == [200, 200]
 
 
 def test_without_a_permission_nothing_of_a_task_is_shown(

@@ -6,6 +6,7 @@ It faces mlflow. Evidence never changes under its hash, so that what was read on
 from __future__ import annotations
 
 import csv
+import hashlib
 import tempfile
 import threading
 from collections import OrderedDict
@@ -146,11 +147,17 @@ def evidence(head: Head) -> AnyEvidence:
     Raises
     ------
     Unshown
-        If it is gone, or cannot be read here.
+        If it is gone, cannot be read here, or is not what was indexed.
     """
+
+    def checked(content: bytes) -> AnyEvidence:
+        found = from_json(content.decode())
+        if hashlib.sha256(content).hexdigest() != head.sha256:
+            raise ValueError("it is not what the index has numbers of: it was changed")
+        return found
+
     return _evidences.get(
-        (head.run, head.artifact, head.sha256),
-        lambda: read(head.run, head.artifact, lambda content: from_json(content.decode())),
+        (head.run, head.artifact, head.sha256), lambda: read(head.run, head.artifact, checked)
     )
 
 
