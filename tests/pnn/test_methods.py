@@ -62,7 +62,7 @@ def test_what_travels_answers_as_the_estimator(
     spec.loader.exec_module(module)
     predict = module.load({key: str(path) for key, path in portable.files.items()})
     found = predict({column: few[column] for column in portable.inputs})
-    assert list(found) == [f"m{mass}" for mass in MASSES]
+    assert list(found) == [f"{letter}{mass}" for letter in "mp" for mass in MASSES]
     for output, wanted in answers.items():
         np.testing.assert_allclose(found[output], wanted, rtol=1e-4, atol=1e-5)
         # Who fails the preselection has no answer.
