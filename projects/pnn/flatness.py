@@ -135,7 +135,7 @@ def draw(tails: Tails) -> Figure:
     left, right = figure.subplots(1, 2)
     at = np.array(MASSES, dtype=float)
     meant = (0.5, *EFFICIENCIES)
-    labels = ("mean, over 1/2", *(f"share at most {100 * share:g} %, over that" for share in EFFICIENCIES))
+    labels = ("mean", *(f"share of $p \\leq$ {100 * share:g} %" for share in EFFICIENCIES))
     for place, (value, text, colour) in enumerate(
         zip(meant, labels, ("black", "#0072B2", "#D55E00"), strict=True)
     ):
@@ -145,8 +145,8 @@ def draw(tails: Tails) -> Figure:
             label=text,
         )  # fmt: skip
     left.axhline(1.0, color="0.5", linewidth=0.8, linestyle=":")
-    left.set_ylabel("background: tail probability, relative to uniform")
-    left.legend(fontsize=8, frameon=False)
+    left.set_ylabel("background, relative to what is meant")
+    left.legend(fontsize=8, frameon=False, loc="upper right")
     colours = colormaps["viridis"](np.linspace(0, 0.92, len(at)))
     for place, (mass, colour) in enumerate(zip(MASSES, colours, strict=True)):
         mean = tails.signal.get(label(mass))
