@@ -230,6 +230,9 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
     for parity in PARITIES:
         model = keras.models.load_model(files[f"{parity}.keras"], compile=False)
         model.name = f"learned_from_{parity}"
+        for layer in model.layers:
+            if getattr(layer, "activation", None) is keras.activations.sigmoid:
+                layer.activation = _sigmoid
         if model.input.shape[1] == len(names) + 1:
             # Every event under every mass, as one long table.
             mass = ops.ones_like(columns[:, :1]) * np.asarray(masses, np.float32)
@@ -267,6 +270,13 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
         text = f"share of the background with at least that response; {none}"
         meaning[f"p{mass:g}"] = {"unit": "", "meaning": text}
     return named, prepare, meaning
+
+
+def _sigmoid(logits: Any) -> Any:
+    """Right to a share of itself, as small responses need whose rank is asked; ONNX Runtime's is to 1e-7."""
+    from keras import ops
+
+    return 1.0 / (ops.exp(-logits) + 1.0)
 
 
 def _tail_in_graph(found: Any, table: NDArray[np.float64]) -> Any:
