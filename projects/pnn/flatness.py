@@ -20,7 +20,7 @@ from projects.pnn.predictor import QUARTERS, quarter
 from projects.pnn.schema import MASSES, is_signal, label
 from projects.task import Predictions, Sample
 from tracking.bootstrap import interval, replicate
-from tracking.drawing import legend, logarithmic, tidy
+from tracking.drawing import logarithmic, tidy
 
 __all__ = ["EFFICIENCIES", "Tails", "draw", "measured", "metrics"]
 
@@ -146,7 +146,7 @@ def draw(tails: Tails) -> Figure:
         )  # fmt: skip
     left.axhline(1.0, color="0.5", linewidth=0.8, linestyle=":")
     left.set_ylabel("background, relative to what is meant")
-    left.legend(fontsize=8, frameon=False, loc="upper right")
+    left.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     colours = colormaps["viridis"](np.linspace(0, 0.92, len(at)))
     for place, (mass, colour) in enumerate(zip(MASSES, colours, strict=True)):
         mean = tails.signal.get(label(mass))
@@ -158,9 +158,9 @@ def draw(tails: Tails) -> Figure:
     right.plot(at, tails.background[0, :, 0], color="black", marker="s", markersize=3, label="background")
     right.set_yscale("log")
     right.set_ylabel("mean tail probability")
+    right.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5)
     for axes in (left, right):
         logarithmic(axes)
         axes.set_xlabel("$m_X$ (GeV) asked")
         tidy(axes)
-    legend(figure, right)
     return figure

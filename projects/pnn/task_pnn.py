@@ -209,6 +209,7 @@ TASK = Task(
     extra_metrics=extra_metrics,
     findings=findings,
     rule=ScoreRule(primary=("auc", "ams"), rivals=("window-2d", "trees"), margin=0.01, peak=1),
+    frozen_events=120_000,
     crossed=True,
     files=files,
     spaces={
