@@ -1,8 +1,8 @@
-"""The parameterised network: speed of its training, held-out masses, and how its response follows the mass.
+"""The parameterised network: speed, held-out masses, responses against the mass, tail probabilities.
 
-``python -m benchmarks.pnn [speed] [held-out] [response] [--events 100000]`` prints one table for each;
-without words all three. Speeds are ratios within one run, after the first epoch, in which TensorFlow
-compiles. Areas have the errors of DeLong's method, differences those of the same events.
+``python -m benchmarks.pnn [speed] [held-out] [response] [tails] [--events 100000]`` prints a table for each;
+without words all four. Speeds are ratios within one run, after the first epoch, in which TensorFlow compiles.
+Areas have the errors of DeLong's method, differences those of the same events.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from projects.pnn import crossed
+from projects.pnn.baselines import Trees
 from projects.pnn.committee import Committee, Ensemble
 from projects.pnn.cycle import Cycle
 from projects.pnn.halves import Half, balanced, features, folds, halves, scales
@@ -23,6 +25,7 @@ from projects.pnn.machine import Events, Member
 from projects.pnn.predictor import network_responses
 from projects.pnn.schema import HELD_OUT, MASSES, SIGNAL, is_signal, label
 from projects.pnn.simulation import simulate
+from projects.pnn.tail import tabulated, tail_probability
 from projects.pnn.together import train
 from projects.task import Bench, Sample
 from tracking.ranking import influence
@@ -185,16 +188,52 @@ def response(sample: Sample, members: int, epochs: int) -> None:
     )
 
 
+def tails(sample: Sample, members: int, epochs: int) -> None:
+    """Share of new background below a tail probability, by where its table is from.
+
+    That is a quarter of the half that a method learned from, one of the other half, or, as a method answers,
+    both of the other half. Averages over the masses, and the largest over the smallest.
+    """
+    new = simulate(len(sample), 3)
+    new = new.select(~is_signal(new))
+    ways: dict[str, crossed.Method] = {
+        "trees": Trees(100),
+        "network": Ensemble(members=members, cycle=Cycle(epochs=epochs)),
+    }
+    meant = (0.1, 0.01, 0.001)
+    print(f"\n{len(sample)} events, asked {len(new)} new ones of the background\n")
+    print("| | table from | mean | " + " | ".join(f"{100 * one:g} % meant" for one in meant) + " |")
+    print("|---|---|" + "---:|" * (1 + len(meant)))
+    for name, method in ways.items():
+        with tempfile.TemporaryDirectory() as folder:
+            way = crossed.Crossed(name, method, HELD_OUT).fit(sample, Bench(seed=1, scratch=Path(folder)))
+        asked = [one.responses(new.columns) for one in way.parts]
+        found = {}
+        for text, other in (("learned from", 0), ("not learned from", 1)):
+            parts = []
+            for parity, part in enumerate(way.parts):
+                own = sample.select(~is_signal(sample) & (sample["event"] % 4 == (parity + other) % 2))
+                table = tabulated(part.responses(own.columns), np.ones(len(own)))
+                parts.append(tail_probability(asked[parity], table))
+            found[text] = np.concatenate(parts)
+        answers = way.predict(new)
+        found["as it answers"] = np.stack([answers[f"p{mass}"] for mass in MASSES], axis=1)
+        for text, values in found.items():
+            rows = [values.mean(axis=0), *(100 * np.mean(values <= one, axis=0) for one in meant)]
+            cells = " | ".join(f"{one.mean():.4g} ({one.max() / one.min():.3f})" for one in rows)
+            print(f"| {name} | {text} | {cells} |")
+
+
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", help="speed, held-out, response; all without")
+    parser.add_argument("what", nargs="*", help="speed, held-out, response, tails; all without")
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--members", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--own-signal", action="store_true", help="dedicated networks get no more signal")
     given = parser.parse_args()
-    known = {"speed", "held-out", "response"}
+    known = {"speed", "held-out", "response", "tails"}
     if unknown := set(given.what) - known:
         parser.error(f"no part {unknown.pop()!r}; known: {', '.join(sorted(known))}")
     sample = simulate(given.events, 1)
@@ -205,6 +244,8 @@ def main() -> None:
         held_out(sample, given.members, given.epochs, given.own_signal)
     if "response" in chosen:
         response(sample, given.members, given.epochs)
+    if "tails" in chosen:
+        tails(sample, given.members, given.epochs)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ class Content:
         What an event holds, e.g. ``with 2 objects each``; empty for one.
     legend : str
         What the columns of the tables mean.
+    apart : frozenset of str
+        Numbers of the task's own that are told in the details; the others stand in a table by themselves.
     """
 
     sentence: str
@@ -41,3 +43,4 @@ class Content:
     details: tuple[Block, ...]
     objects: str
     legend: str
+    apart: frozenset[str] = frozenset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -74,8 +75,8 @@ def _panels(evidence: Classification, height: float) -> tuple[Figure, list[tuple
     return figure, list(zip(places, axes, strict=True))
 
 
-def _note(axes: Axes, text: str) -> None:
-    axes.text(0.97, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=8)
+def _note(axes: Axes, text: str, height: float = 0.95) -> None:
+    axes.text(0.97, height, text, transform=axes.transAxes, ha="right", va="top", fontsize=8)
 
 
 def roc_curves(evidence: Classification, scores: Mapping[str, Scores]) -> Figure:
@@ -95,7 +96,7 @@ def roc_curves(evidence: Classification, scores: Mapping[str, Scores]) -> Figure
             )  # fmt: skip
             lowest = min(lowest, float(np.interp(0.1, curve.signal, curve.background)))
         if lowest == 0:
-            _note(axes, "nothing passes at 10 % signal")
+            _note(axes, "nothing passes at 10 % signal", 0.09)
             lowest = 0.3 / (~one.signal).sum()
         axes.set_yscale("log")
         axes.set_xlim(0, 1)
@@ -144,9 +145,9 @@ def auc_against(evidence: Classification) -> Figure:
         elif name != best:
             bottom.errorbar(at, (1 - area) / below, error / below, **draw)
             drawn.append((1 - area) / below)
-    for one in evidence.criteria.published:
+    for one, marker in zip(evidence.criteria.published, cycle("x+1"), strict=False):
         known = [(h.value, one.auc[h.name]) for h in evidence.hypotheses if h.name in one.auc]
-        top.plot(*zip(*known, strict=True), "x", color="black", label=one.label) if known else None
+        top.plot(*zip(*known, strict=True), marker, color="black", label=one.label) if known else None
     for held in (one.value for one in evidence.hypotheses if one.held_out):
         for axes in (top, bottom):
             axes.axvline(held, color="0.6", linewidth=0.8, linestyle=":", zorder=1)

@@ -37,6 +37,10 @@ def content(evidence: Classification) -> Content:
         details.append(
             Block((_sculpted(evidence, binning.name),), f"Background in {binning.name} after a cut")
         )
+    own = _own(evidence)
+    if own:
+        tables = tuple(_of_own(evidence, what) for what in own)
+        details.append(Block(tables, "Numbers of the task's own, by hypothesis"))
     objects = f" under {len(evidence.hypotheses)} hypotheses" if several else ""
     return Content(
         _sentence(evidence), tuple(headline), tuple(details), objects,
@@ -44,6 +48,7 @@ def content(evidence: Classification) -> Content:
         f"cut chosen on other events, b_r = {evidence.background_error:g}; rejection: background events for "
         "one that passes; averages over hypotheses: arithmetic for AUC, geometric for AMS, harmonic for "
         "rejection; efficiency: share of answers, the others rank last.",
+        frozenset(name for names in own.values() for name in names),
     )  # fmt: skip
 
 
@@ -184,3 +189,25 @@ def _sculpted(evidence: Classification, variable: str) -> Table:
     return table(
         f"Background in {variable} after a cut", ("JS in bits (by chance)", *evidence.estimators), rows
     )
+
+
+def _own(evidence: Classification) -> dict[str, list[str]]:
+    """Names of the task's own numbers of one hypothesis, ``<estimator>/<what>/m260``, by what they say."""
+    known = {one.name for one in evidence.hypotheses}
+    found: dict[str, list[str]] = {}
+    for name in evidence.extra:
+        parts = name.split("/")
+        if len(parts) == 3 and parts[2].removesuffix("_err") in known:
+            found.setdefault(parts[1], []).append(name)
+    return found
+
+
+def _of_own(evidence: Classification, what: str) -> Table:
+    rows: list[Sequence[Cell | str]] = []
+    for name, shown in _rows(evidence):
+        keys = [f"{estimator}/{what}/{name}" for estimator in evidence.estimators]
+        both = [
+            (evidence.extra.get(key, math.nan), evidence.extra.get(f"{key}_err", math.nan)) for key in keys
+        ]
+        rows.append((shown, *(measured(*one) if one[1] == one[1] else number(one[0], 5) for one in both)))
+    return table(what, (what, *evidence.estimators), rows)

@@ -116,7 +116,10 @@ def importance(
     axes.barh(np.arange(len(order)), np.asarray(values)[order], xerr=np.asarray(errors)[order],
               color="#0072B2", error_kw={"capsize": 2, "elinewidth": 1})  # fmt: skip
     axes.set_yticks(np.arange(len(order)), [literal(names[i]) for i in order], fontsize=8)
-    axes.axvline(0.0, color="black", linewidth=0.8)
+    if np.min(values) > 0 and np.max(values) > 100 * np.min(values):
+        axes.set_xscale("log")
+    else:
+        axes.axvline(0.0, color="black", linewidth=0.8)
     axes.set_xlabel(label)
     tidy(axes)
     return figure

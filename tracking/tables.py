@@ -36,10 +36,10 @@ def sentence(evidence: AnyEvidence) -> str:
 
 def terminal(evidence: AnyEvidence) -> str:
     """Headline tables as aligned text."""
-    facts = evidence.facts
-    tables = [table for block in content(evidence).headline for table in block.tables]
+    facts, told = evidence.facts, content(evidence)
+    tables = [table for block in told.headline for table in block.tables]
     blocks = [f"{facts.task}: {facts.events} events of {facts.source}"]
-    blocks += [_aligned(table) for table in (*tables, _extra(evidence))]
+    blocks += [_aligned(table) for table in (*tables, _extra(evidence, told))]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -47,8 +47,9 @@ def headline(evidence: AnyEvidence) -> list[str]:
     """Blocks of markdown, the most important first: the result in one line, then the headline tables."""
     facts, told = evidence.facts, content(evidence)
     blocks = [f"**{escaped(told.sentence)}**", *_written(told.headline)]
-    if evidence.extra:
-        blocks.append(_piped(_extra(evidence)))
+    own = _extra(evidence, told)
+    if own.rows:
+        blocks.append(_piped(own))
     blocks.append(
         f"Judged on {facts.events} events{told.objects}: {escaped(facts.source)}, "
         f"sha256 {facts.sha256[:12]}, seed {facts.seed}. {told.legend}"
@@ -75,9 +76,9 @@ def _written(blocks: Sequence[Block]) -> Iterator[str]:
             yield block.note
 
 
-def _extra(evidence: AnyEvidence) -> Table:
+def _extra(evidence: AnyEvidence, told: Content) -> Table:
     """The task's own numbers; ``<name>_err`` and a pair of limits stand beside the value they belong to."""
-    values = evidence.extra
+    values = {name: value for name, value in evidence.extra.items() if name not in told.apart}
     rows = []
     for name, value in values.items():
         owner, _, part = name.rpartition("_")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects import portable
-from projects.pnn import foldfile, predictor, selection
-from projects.pnn.halves import Half, halves
-from projects.pnn.schema import FEATURES, MASSES, SCHEMA
+from projects.pnn import foldfile, predictor, selection, tail
+from projects.pnn.halves import Half, halves, selected
+from projects.pnn.schema import FEATURES, MASSES, SCHEMA, is_signal
 from projects.pnn.selection import PRESELECTION
 from projects.task import BadInput, Bench, Nested, Portable, Predictions, Sample
 
 __all__ = ["Crossed", "Learned", "Method"]
+
+#: Fewer background events than this in a quarter say nothing of a tail.
+FEWEST = 5
 
 
 class Learned(Protocol):
@@ -68,6 +71,8 @@ class Crossed:
         Folder into which `fit` writes the events as fold files of LUMIN; none if empty.
     parts : sequence of Learned
         From even and from odd events; none before `fit`.
+    tables : sequence of ndarray
+        Tail probabilities of the quarters, see `projects.pnn.predictor.answers`.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Crossed:
     held_out: tuple[int, ...] = ()
     folds: str = ""
     parts: Sequence[Learned] = ()
+    tables: Sequence[NDArray[np.float64]] = ()
 
     def fit(self, train: Sample, bench: Bench) -> Crossed:
         """A copy that has learned from both halves of `train`."""
@@ -85,14 +91,14 @@ class Crossed:
             foldfile.export(both, Path(self.folds), bench.seed)
         for half, parity in zip(both, predictor.PARITIES, strict=True):
             parts.append(self.method.learn(half, f"{self.name}-{parity}", bench))
-        return replace(self, parts=tuple(parts))
+        return replace(self, parts=tuple(parts), tables=tuple(_tables(train, both, parts)))
 
     def predict(self, sample: Sample) -> Predictions:
-        """Responses to every event under every mass; NaN where the preselection fails."""
+        """Response and tail probability of every event under every mass; NaN where the preselection fails."""
         if not self.parts:
             raise ValueError(f"{self.name} has not been fitted")
         self._complete(sample)
-        return predictor.answers(sample.columns, {"masses": MASSES}, [one.responses for one in self.parts])
+        return predictor.answers(sample.columns, MASSES, [one.responses for one in self.parts], self.tables)
 
     def portable(self, folder: Path) -> Portable:
         """Both parts as files, with the module that reads them."""
@@ -103,11 +109,15 @@ class Crossed:
             files |= part.write(folder, parity)
             for name, value in part.facts().items():
                 facts.setdefault(name, {})[parity] = value
-        path = folder / "facts.json"
+        path, tails = folder / "facts.json", folder / "tails.npz"
         path.write_text(json.dumps(facts) + "\n")
+        with tails.open("wb") as stream:
+            np.savez_compressed(
+                stream, **dict[str, Any]({str(n): table for n, table in enumerate(self.tables)})
+            )
         return Portable(
-            portable.join([selection, predictor], folder),
-            files | {path.name: path},
+            portable.join([selection, tail, predictor], folder),
+            files | {one.name: one for one in (path, tails)},
             (f"numpy=={np.__version__}", *self.method.requirements),
             self.inputs,
         )
@@ -134,3 +144,21 @@ class Crossed:
                     f"{sample.source}: {self.name} needs the column {name!r}: fill it "
                     f"(columns={name}:BRANCH) or leave it out (cuts=false)"
                 )
+
+
+def _tables(train: Sample, both: Sequence[Half], parts: Sequence[Learned]) -> Iterator[NDArray[np.float64]]:
+    """Tail probabilities for each quarter, from the background of the other quarter of the same half."""
+    background = train.select(selected(train) & ~is_signal(train))
+    found = predictor.responses(background.columns, MASSES, [one.responses for one in parts])
+    quarter, weights = predictor.quarter(background.columns), np.empty(len(background))
+    for parity, half in enumerate(both):
+        weights[quarter % 2 == parity] = half.weights[~half.signal]
+    for number in range(predictor.QUARTERS):
+        rows = quarter == (number + 2) % predictor.QUARTERS
+        if rows.sum() < FEWEST:
+            raise BadInput(
+                f"{train.source}: {rows.sum()} background events that pass the preselection have a number "
+                f"that leaves {(number + 2) % predictor.QUARTERS} when divided by {predictor.QUARTERS}; "
+                f"{FEWEST} are needed: give more files or train_events"
+            )
+        yield tail.tabulated(found[rows], weights[rows])

@@ -153,6 +153,6 @@ def cycle_figure(
         ax.plot(steps, training.mean(axis=0), color="black", ls="--", lw=1.2, label="training, mean")
         ax.set(xlabel=f"sub-epoch ({parts} an epoch)", ylabel="loss", title=f"{name} events")
         settled = losses[:, min(2, losses.shape[1] - 1) :]
-        ax.set_ylim(0.98 * min(settled.min(), training[:, -1].mean()), 1.02 * settled.max())
+        ax.set_ylim(0.98 * min(settled.min(), training.mean(axis=0).min()), 1.02 * settled.max())
         ax.legend()
     return figure

@@ -1,7 +1,8 @@
-"""Responses of a method of the search for new events; the file travels with the registered model.
+"""Answers of a method of the search about new events; the file travels with the registered model.
 
 A method was learned twice, from events with even and from events with odd numbers. Each event is answered by
-what was learned from the others; one that fails the preselection has no answer.
+what was learned from the others; one that fails the preselection has no answer. The tail probability of its
+response comes from the other quarter of its own half: events that were neither learned from nor are asked.
 """
 
 from __future__ import annotations
@@ -16,39 +17,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.pnn.selection import PRESELECTION, preselected
+from projects.pnn.tail import ends, tail_probability
 
-__all__ = ["PARITIES", "Respond", "answers", "graph", "load", "matrix", "network_responses", "tree_responses",
-           "window_responses"]  # fmt: skip
+__all__ = ["PARITIES", "QUARTERS", "Respond", "answers", "graph", "load", "matrix", "network_responses",
+           "quarter", "responses", "tree_responses", "window_responses"]  # fmt: skip
 
 #: From columns of some events to responses, shape (events, masses).
 Respond = Callable[[Mapping[str, Any]], NDArray[np.floating]]
 #: What a method was learned from, in the order of its parts.
 PARITIES = ("even", "odd")
+#: Quarters of the events, see `quarter`.
+QUARTERS = 4
 #: Events in one call of a network.
 _BATCH = 512
 
 
-def answers(
-    columns: Mapping[str, Any], facts: Mapping[str, Any], parts: Sequence[Respond]
-) -> dict[str, NDArray[np.floating]]:
-    """Responses of all events, one output a mass, ``m260`` and so on; NaN where the preselection fails.
+def quarter(columns: Mapping[str, Any]) -> NDArray[np.integer]:
+    """Event numbers modulo four: events of 0 and 2 are one half, those of 1 and 3 the other."""
+    return np.asarray(columns["event"]) % QUARTERS
+
+
+def responses(
+    columns: Mapping[str, Any], masses: Sequence[float], parts: Sequence[Respond]
+) -> NDArray[np.float64]:
+    """Responses to all events under every mass, shape (events, masses); NaN where the preselection fails.
 
     Parameters
     ----------
     columns : mapping of str to array
         Flat columns of a file.
-    facts : mapping
-        ``masses``: those of the hypotheses.
+    masses : sequence of float
+        Of the hypotheses.
     parts : sequence of Respond
         Learned from even and from odd events.
     """
     passed, odd = preselected(columns), np.asarray(columns["event"]) % 2 == 1
-    found = np.full((len(odd), len(facts["masses"])), np.nan)
+    found = np.full((len(odd), len(masses)), np.nan)
     for part, asked in zip(parts, (odd, ~odd), strict=True):
         rows = np.flatnonzero(passed & asked)
         if len(rows):
             found[rows] = part({name: np.asarray(column)[rows] for name, column in columns.items()})
-    return {f"m{mass:g}": found[:, index].copy() for index, mass in enumerate(facts["masses"])}
+    return found
+
+
+def answers(
+    columns: Mapping[str, Any],
+    masses: Sequence[float],
+    parts: Sequence[Respond],
+    tables: Sequence[NDArray[np.float64]],
+) -> dict[str, NDArray[np.floating]]:
+    """Two outputs a mass: response ``m260`` and tail probability ``p260``; NaN where the preselection fails.
+
+    Parameters
+    ----------
+    columns, masses, parts
+        See `responses`.
+    tables : sequence of ndarray
+        Tail probabilities of each `quarter`, see `projects.pnn.tail.tabulated`.
+    """
+    found, asked = responses(columns, masses, parts), quarter(columns)
+    tails = np.full_like(found, np.nan)
+    for number, table in enumerate(tables):
+        tails[asked == number] = tail_probability(found[asked == number], table)
+    return {
+        f"{letter}{mass:g}": values[:, index].copy()
+        for letter, values in (("m", found), ("p", tails))
+        for index, mass in enumerate(masses)
+    }
 
 
 def matrix(columns: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float32]:
@@ -147,16 +182,22 @@ def _walk() -> Any:
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:
-    """A function from columns to responses.
+    """A function from columns to answers.
 
     Parameters
     ----------
     files : mapping of str to str
-        Paths of ``facts.json``, which says the kind of method, its masses and columns, and of what it reads.
+        Paths of ``facts.json``, which says the kind of method, its masses and columns, of ``tails.npz``,
+        which has a table for each quarter, and of what it reads.
     """
     facts = json.loads(Path(files["facts.json"]).read_text())
-    parts = [_opened(files, facts, parity) for parity in PARITIES]
-    return lambda columns: answers(columns, facts, parts)
+    parts, tables = [_opened(files, facts, parity) for parity in PARITIES], _tables(files)
+    return lambda columns: answers(columns, facts["masses"], parts, tables)
+
+
+def _tables(files: Mapping[str, str]) -> list[NDArray[np.float64]]:
+    with np.load(files["tails.npz"]) as file:
+        return [file[str(number)] for number in range(QUARTERS)]
 
 
 def _opened(files: Mapping[str, str], facts: Mapping[str, Any], parity: str) -> Respond:
@@ -174,9 +215,9 @@ def _opened(files: Mapping[str, str], facts: Mapping[str, Any], parity: str) -> 
 
 
 def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, dict[str, Any]]]:
-    """What an export needs: a network of both halves with one output a mass, and what makes its inputs.
+    """What an export needs: a network of both halves with two outputs a mass, and what makes its inputs.
 
-    Its second input is 1 for events with odd numbers, which the network learned from even ones answers.
+    Its second input is the event number modulo four, which says what answers an event, see `answers`.
     """
     import keras
     from keras import ops
@@ -184,11 +225,14 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
     facts = json.loads(Path(files["facts.json"]).read_text())
     names, masses = facts["features"], facts["masses"]
     columns = keras.Input((len(names),), name="columns")
-    odd = keras.Input((1,), name="odd")
+    number = keras.Input((1,), name="quarter")
     both = []
     for parity in PARITIES:
         model = keras.models.load_model(files[f"{parity}.keras"], compile=False)
         model.name = f"learned_from_{parity}"
+        for layer in model.layers:
+            if getattr(layer, "activation", None) is keras.activations.sigmoid:
+                layer.activation = _sigmoid
         if model.input.shape[1] == len(names) + 1:
             # Every event under every mass, as one long table.
             mass = ops.ones_like(columns[:, :1]) * np.asarray(masses, np.float32)
@@ -196,23 +240,62 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
             table = ops.concatenate([each, ops.expand_dims(mass, -1)], axis=2)
             found = ops.reshape(model(ops.reshape(table, (-1, len(names) + 1))), (-1, len(masses)))
         else:
-            found = model(columns)
+            found = model(columns) * np.ones((1, len(masses)), np.float32)
         both.append(found)
-    chosen = ops.where(odd > 0.5, *both)
+    # 1 and 3 lie beside 2, 0 does not.
+    odd = ops.abs(ops.abs(number - 2.0) - 1.0) < 0.5
+    chosen = ops.where(odd, *both)
+    tails = ops.zeros_like(chosen)
+    for index, table in enumerate(_tables(files)):
+        tails = ops.where(ops.abs(number - index) < 0.5, _tail_in_graph(chosen, table), tails)
     outputs = {
-        f"m{mass:g}": chosen[:, index if chosen.shape[1] > 1 else 0] for index, mass in enumerate(masses)
+        f"{letter}{mass:g}": values[:, index]
+        for letter, values in (("m", chosen), ("p", tails))
+        for index, mass in enumerate(masses)
     }
-    named = keras.Model([columns, odd], outputs)
+    named = keras.Model([columns, number], outputs)
 
     def prepare(given: Mapping[str, Any]) -> tuple[dict[str, NDArray[np.floating]], NDArray[np.bool_]]:
-        parity = (np.asarray(given["event"]) % 2).astype(np.float32)[:, None]
-        return {"columns": matrix(given, names), "odd": parity}, preselected(given)
+        asked = quarter(given).astype(np.float32)[:, None]
+        return {"columns": matrix(given, names), "quarter": asked}, preselected(given)
 
     meaning: dict[str, dict[str, Any]] = {
         "columns": {"of": names},
-        "odd": {"unit": "", "meaning": "1 for events with odd numbers"},
+        "quarter": {"unit": "", "meaning": "event number modulo 4"},
     }
+    none = f"none unless {', '.join(PRESELECTION)} pass"
     for mass in masses:
-        text = f"response under the hypothesis of {mass:g} GeV; none unless {', '.join(PRESELECTION)} pass"
+        text = f"response under the hypothesis of {mass:g} GeV; {none}"
         meaning[f"m{mass:g}"] = {"unit": "", "meaning": text}
+        text = f"share of the background with at least that response; {none}"
+        meaning[f"p{mass:g}"] = {"unit": "", "meaning": text}
     return named, prepare, meaning
+
+
+def _sigmoid(logits: Any) -> Any:
+    """Right to a share of itself, as small responses need whose rank is asked; ONNX Runtime's is to 1e-7."""
+    from keras import ops
+
+    return 1.0 / (ops.exp(-logits) + 1.0)
+
+
+def _tail_in_graph(found: Any, table: NDArray[np.float64]) -> Any:
+    """The same as `tail_probability` in operations of a graph and single precision.
+
+    From the largest knot on, what is between two knots is added as far as the response lies below it, so that
+    the small shares are sums of few.
+    """
+    from keras import ops
+
+    knots, shares = table
+    steps = np.diff(knots, axis=-1)
+    # Where two knots are equal, their shares are too.
+    slopes = -np.diff(shares, axis=-1) / np.where(steps > 0, steps, 1.0)
+    each = ops.expand_dims(found, -1)
+    upper, most, slope = (values.astype(np.float32) for values in (knots[:, 1:], steps, slopes))
+    inside = ops.sum(ops.clip(-(each - upper), 0.0, most) * slope, axis=-1) + shares[:, -1].astype(np.float32)
+    low, high = (values.astype(np.float32) for values in ends(knots))
+    first, last = (knots[:, end].astype(np.float32) for end in (0, -1))
+    above, below = ops.maximum(found - last, 0.0), ops.maximum(-(found - first), 0.0)
+    fallen = inside / (above / high + 1.0)
+    return fallen + (1.0 - fallen) * below / (below + low)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from projects.pnn import simulation
+from projects.pnn import flatness, simulation
 from projects.pnn.halves import selected
 from projects.pnn.schema import BACKGROUNDS, HELD_OUT, MASSES, SCHEMA, is_signal, label
 from projects.settings import RunSettings, setting
@@ -143,6 +144,17 @@ def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
     return training_findings.findings(fitted["network"])
 
 
+def extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
+    """How flat the tail probabilities are on background, and where those of signals are lowest."""
+    return flatness.metrics(flatness.measured(sample, predictions))
+
+
+def pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
+    """The tail probabilities of the network."""
+    network = flatness.measured(sample, {"network": predictions["network"]})["network"]
+    return {"tail_probability": flatness.draw(network)}
+
+
 def files(sample: Sample) -> Mapping[str, NDArray[np.bool_]]:
     """One file a mass and a background, with names that the original study's files begin with."""
     process, mass = np.asarray(sample["process"]), np.asarray(sample["res_mass"])
@@ -193,8 +205,11 @@ TASK = Task(
             Published("its single masses", {label(mass): auc for mass, auc in SEED_SINGLE_AUC.items()}),
         ),
     ),
+    pictures=pictures,
+    extra_metrics=extra_metrics,
     findings=findings,
     rule=ScoreRule(primary=("auc", "ams"), rivals=("window-2d", "trees"), margin=0.01, peak=1),
+    frozen_events=120_000,
     crossed=True,
     files=files,
     spaces={

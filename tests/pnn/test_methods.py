@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from projects.pnn import baselines
+from projects import onnx_graph
+from projects.pnn import baselines, predictor
 from projects.pnn.baselines import Trees, Windows
 from projects.pnn.committee import Ensemble, Singles
 from projects.pnn.crossed import Crossed
@@ -62,12 +63,39 @@ def test_what_travels_answers_as_the_estimator(
     spec.loader.exec_module(module)
     predict = module.load({key: str(path) for key, path in portable.files.items()})
     found = predict({column: few[column] for column in portable.inputs})
-    assert list(found) == [f"m{mass}" for mass in MASSES]
+    assert list(found) == [f"{letter}{mass}" for letter in "mp" for mass in MASSES]
     for output, wanted in answers.items():
         np.testing.assert_allclose(found[output], wanted, rtol=1e-4, atol=1e-5)
         # Who fails the preselection has no answer.
         assert np.isnan(found[output][::10]).all()
         assert np.isfinite(np.delete(found[output], np.s_[::10])).all()
+
+
+def test_the_exported_graph_answers_as_the_model(
+    fitted: dict[str, Crossed], sample: Sample, tmp_path: Path
+) -> None:
+    """Responses and tail probabilities, also of background that is nothing like a heavy X."""
+    portable = fitted["network"].portable(tmp_path)
+    model, prepare, meaning = predictor.graph({key: str(path) for key, path in portable.files.items()})
+    _, outputs = onnx_graph.convert(model, tmp_path / "network.onnx")
+    few = sample.select(slice(0, 400))
+    inputs, usable = prepare(few.columns)
+    assert usable.all()
+    found, wanted = onnx_graph.answers(tmp_path / "network.onnx", inputs), fitted["network"].predict(few)
+    assert {name for name, *_ in outputs} == set(wanted) <= set(meaning)
+    for output, values in wanted.items():
+        np.testing.assert_allclose(found[output], values, rtol=1e-4, atol=1e-5)
+
+
+def test_a_tail_probability_keeps_the_order_of_its_quarter(
+    fitted: dict[str, Crossed], sample: Sample
+) -> None:
+    answers = fitted["trees"].predict(sample)
+    for number in range(4):
+        rows = sample["event"] % 4 == number
+        response, tail = answers["m500"][rows], answers["p500"][rows]
+        order = np.argsort(response)
+        assert ((np.diff(tail[order]) < 0) == (np.diff(response[order]) > 0)).all()
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -54,6 +54,19 @@ def test_the_same_seed_gives_the_same_evidence(judged: dict[str, Scores], found:
     assert one != three
 
 
+def test_own_numbers_of_a_hypothesis_stand_in_a_table_of_their_own(found: Classification) -> None:
+    own = {"network/tail/m500": 0.1012, "network/tail/m500_err": 0.0034, "cuts/tail/m900": 0.25}
+    more = replace(found, extra=found.extra | own)
+    text = markdown(more)
+    assert "network/tail" not in text
+    lines = [line for line in text.split("| tail")[1].splitlines() if line.startswith(("| m500", "| m900"))]
+    assert "0.1012 ± 0.0034" in lines[0]
+    assert lines[1].count("–") == 2
+    assert "0.25" in lines[1]
+    assert "network/own" in terminal(more)
+    assert "tail" not in terminal(more)
+
+
 def test_metrics_have_the_names_that_users_know(found: Classification) -> None:
     metrics = found.metrics()
     for name in (
