@@ -126,7 +126,7 @@ def convert(file: str, layout: Layout, truth: Mapping[str, float] | None = None)
 
 def _padded(columns: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
     """Lists of any length as arrays of shape (events, most); what is not there has no transverse momentum."""
-    most = max(int(ak.max(ak.num(columns["pt"]), initial=0)), 1)
+    most = max(int(ak.max(ak.num(columns["pt"])) or 0), 1)  # none where there is no event
     return {
         name: ak.to_numpy(ak.fill_none(ak.pad_none(values, most, clip=True), 0.0)).astype(np.float64)
         for name, values in columns.items()

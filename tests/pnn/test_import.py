@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import h5py
@@ -206,6 +210,73 @@ def test_nanoaod_names_give_the_same(tmp_path: Path) -> None:
     first, second = convert(path, BACON), convert(str(tmp_path / "nano.root"), NANOAOD)
     for name in (*FEATURES, "lep_category", "event"):
         np.testing.assert_allclose(first[name], second[name], rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def nanoaod(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of CMS that come with the source of coffea; no wheel has them."""
+    folder = tmp_path_factory.mktemp("coffea")
+    words = ("download", "--quiet", "--no-deps", "--no-binary", "coffea", "--dest", str(folder))
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *words, "coffea==2026.9.0"], capture_output=True, text=True, timeout=300
+    )
+    if done.returncode:
+        if "CI" in os.environ:
+            pytest.fail(done.stderr)
+        pytest.skip("the source of coffea cannot be fetched here")
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+        archive.extractall(folder, filter="data")
+    return next(folder.glob("coffea-*/tests/samples"))
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "found"), [("nano_tt_v12", 200, 49), ("nano_dy", 40, 1), ("nano_dimuon", 40, 4)]
+)
+def test_real_nanoaod_becomes_candidates(nanoaod: Path, name: str, most: int, found: int) -> None:
+    """Simulated top pairs and Drell-Yan, and measured events; pairs and tags by loops beside our arrays."""
+    path = str(nanoaod / f"{name}.root")
+    events = convert(path, NANOAOD)
+    rootio.sample(SCHEMA, events.columns, "")
+    with uproot.open(path) as file:
+        tree = file["Events"]
+        assert tree.num_entries == most
+        read = {
+            branch: tree[branch].array().tolist()
+            for group in (NANOAOD.electrons, NANOAOD.muons, NANOAOD.jets)
+            for branch in group.values()
+        }
+        numbers = tree["event"].array().tolist()
+    seen = {}
+    for at, number in enumerate(numbers):
+        pairs = []
+        for names in (NANOAOD.electrons, NANOAOD.muons):
+            pt, eta, phi, charge = (read[names[key]][at] for key in ("pt", "eta", "phi", "charge"))
+            good = [i for i in np.argsort(pt)[::-1] if pt[i] > 8 and abs(eta[i]) < 2.4]
+            other = [i for i in good[1:] if charge[i] * charge[good[0]] < 0]
+            if other:
+                pairs.append([(pt[i], eta[i], phi[i]) for i in (good[0], other[0])])
+        if not pairs:
+            continue
+        pair = max(pairs, key=lambda two: two[0][0] + two[1][0])
+        pt, eta, phi, tag = (read[NANOAOD.jets[key]][at] for key in ("pt", "eta", "phi", "tag"))
+        jets = [
+            i for i in range(len(pt))
+            if pt[i] > 20 and abs(eta[i]) < 2.4 and all(
+                np.hypot(eta[i] - lepton[1], (phi[i] - lepton[2] + np.pi) % (2 * np.pi) - np.pi) >= 0.4
+                for lepton in pair
+            )
+        ]  # fmt: skip
+        if len(jets) >= 3:
+            seen[number] = (pair[0][0], pair[1][0], sum(tag[i] > NANOAOD.tagged for i in jets))
+    assert len(seen) == len(events) == found
+    for row, number in enumerate(events["event"]):
+        ours = [events[key][row] for key in ("leading_lep_pt", "trailing_lep_pt", "ngood_bjets")]
+        np.testing.assert_allclose(ours, seen[number], rtol=1e-5)
+
+
+def test_nanoaod_without_events_is_refused_in_one_line(nanoaod: Path) -> None:
+    with pytest.raises(BadInput, match="no event has a pair of leptons and 3 jets"):
+        convert(str(nanoaod / "nano_dy_empty.root"), NANOAOD)
 
 
 def test_scores_ask_what_the_study_asked(sample: Sample) -> None:
