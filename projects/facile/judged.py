@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.facile.generator import LAST_BARREL
+from projects.facile.hits import positive
 from projects.task import Predictions, Sample
 from tracking.residuals import Binning, Quantity, Residuals
 from tracking.resolution import resolution
@@ -67,7 +68,7 @@ def residuals(sample: Sample, predictions: Predictions) -> Residuals:
     The resolution of hits of 0.2 and of 100 GeV differs by a factor of twenty. Times the root of the energy
     it is nearly the same, so that no energies decide alone: the stochastic term.
     """
-    true = np.asarray(sample["genE"], dtype=np.float64)
+    true = positive(sample, "genE")
     found = np.asarray(predictions["energy"], dtype=np.float64)
     on_scale = found / scale(true, found)
     values = {"stochastic": (on_scale - true) / np.sqrt(true), "e": found - true}

@@ -89,7 +89,7 @@ def noise_covariance(columns: Mapping[str, Any]) -> NDArray[np.floating]:
     return own[:, :, None] * np.eye(SLICES) + shared[:, None, None] * beside + known[:, None, None]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _cholesky(a: NDArray, lower: NDArray, n: int) -> None:
     """L with a = L L^T, written into the first n rows and columns of `lower`."""
     for i in range(n):
@@ -101,7 +101,7 @@ def _cholesky(a: NDArray, lower: NDArray, n: int) -> None:
             lower[i, j] = np.sqrt(max(rest, 1e-12 * a[i, i])) if i == j else rest / lower[j, j]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _forward(lower: NDArray, b: NDArray, x: NDArray, n: int) -> None:
     """x with L x = b."""
     for i in range(n):
@@ -111,7 +111,7 @@ def _forward(lower: NDArray, b: NDArray, x: NDArray, n: int) -> None:
         x[i] = rest / lower[i, i]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _backward(lower: NDArray, b: NDArray, x: NDArray, n: int) -> None:
     """x with L^T x = b; both may be one array."""
     for i in range(n - 1, -1, -1):
@@ -121,7 +121,7 @@ def _backward(lower: NDArray, b: NDArray, x: NDArray, n: int) -> None:
         x[i] = rest / lower[i, i]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _gather(a: NDArray, wanted: NDArray, chosen: NDArray, part: NDArray) -> int:
     """Write the wanted rows and columns of a matrix, and which these are; their number."""
     n = 0
@@ -135,7 +135,7 @@ def _gather(a: NDArray, wanted: NDArray, chosen: NDArray, part: NDArray) -> int:
     return n
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def nnls(a: NDArray, b: NDArray) -> NDArray:
     """Non-negative x that makes abs(A x - y) small, given a = A^T A, shape (m, m), and b = A^T y.
 
@@ -179,7 +179,7 @@ def nnls(a: NDArray, b: NDArray) -> NDArray:
     return x
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fit(
     charge: NDArray, noise: NDArray, shapes: NDArray, changes: NDArray
 ) -> tuple[NDArray, NDArray, NDArray]:
@@ -197,7 +197,7 @@ def fit(
     Returns
     -------
     amplitudes : ndarray, shape (n, pulses + 1)
-        fC.
+        fC; NaN where the covariance allows no fit.
     chi2 : ndarray, shape (n,)
     error : ndarray, shape (n,)
         Of the first amplitude, fC; NaN where it is zero.
@@ -237,7 +237,7 @@ def fit(
             if abs(chi2[event] - last) < _SETTLED:
                 break
             last = chi2[event]
-        amplitudes[event] = found
+        amplitudes[event] = found if np.isfinite(chi2[event]) else np.full(many, np.nan)
         if found[0] > 0.0:
             n = _gather(square, found > 0.0, chosen, part)  # the triggered pulse is the first
             _cholesky(part, root, n)

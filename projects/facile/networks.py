@@ -13,11 +13,12 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from projects.facile.hits import positive
 from projects.facile.mahi import CONTAINED, WINDOW
 from projects.facile.pulse import SLICES
 from projects.facile.readout import PER_ELECTRON, SAMPLING
 from projects.regression import columns
-from projects.task import BadInput, Bench, Sample
+from projects.task import Bench, Sample
 from projects.training import Plan, predict, train
 
 __all__ = ["COLUMNS", "Architecture", "build", "examples", "train_network"]
@@ -109,12 +110,10 @@ def examples(sample: Sample) -> tuple[NDArray[np.floating], NDArray[np.floating]
     Raises
     ------
     BadInput
-        For a true energy that is not positive.
+        For a true energy or a gain that is not positive.
     """
-    true = np.asarray(sample["genE"], dtype=np.float64)
-    if not (true > 0.0).all():
-        raise BadInput(f"{sample.source}: genE={true.min():g} is no true energy of a hit; remove such hits")
-    return columns(sample, COLUMNS), true[:, None]
+    positive(sample, "gain")
+    return columns(sample, COLUMNS), positive(sample, "genE")[:, None]
 
 
 def train_network(
