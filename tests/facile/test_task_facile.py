@@ -124,7 +124,7 @@ def test_rivals_are_baselines_of_the_task() -> None:
 
 def test_seed_preset_is_the_study() -> None:
     settings = resolve(TASK.settings, TASK.presets, {"preset": "seed"})
-    assert (settings.network, settings.network_events, settings.epochs) == ("seed", 2_100_000, 11)
+    assert (settings.network, settings.epochs, settings.rate) == ("seed", 11, 1e-3)
 
 
 def test_speed_is_a_time_for_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
