@@ -18,8 +18,8 @@ from tracking.styles import literal, styles
 __all__ = ["draw"]
 
 #: Responses shown; what lies beyond is cut off, not left out.
-_SHOWN = (0.6, 1.9)
-_WIDTHS = (0.03, 6.0)
+_SHOWN = (0.6, 2.4)
+_WIDTHS = (0.025, 6.0)
 
 
 def draw(
@@ -62,7 +62,7 @@ def _response(
             axes.yaxis.set_minor_formatter(NullFormatter())
             tidy(axes)
         top.yaxis.set_major_formatter("{x:g}")
-        bottom.set_yticks([0.6, 0.8, 1.0, 1.2, 1.5], ["0.6", "0.8", "1", "1.2", "1.5"])
+        bottom.set_yticks([0.6, 0.8, 1.0, 1.2, 1.5, 2.0], ["0.6", "0.8", "1", "1.2", "1.5", "2"])
     grid[0, 0].set_ylabel("68 % half width of $E/E_{gen}$ / median")
     grid[1, 0].set_ylabel("median of $E/E_{gen}$")
     legend(figure, grid[0, 0])
