@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from projects import portable
-from projects.facile import mahi, pulse
+from projects.facile import mahi, noise, pulse
 from projects.task import Bench, Portable, Predictions, Sample
 
 __all__ = ["CLASSICAL", "Classical"]
@@ -41,7 +41,7 @@ class Classical:
 
     def portable(self, folder: Path) -> Portable:
         """The method by its name."""
-        module = portable.join([pulse, mahi], folder)
+        module = portable.join([pulse, noise, mahi], folder)
         facts = folder / "method.json"
         facts.write_text(json.dumps({"method": self.method, "crossings": self.crossings}) + "\n")
         needed = tuple(f"{name}=={importlib.metadata.version(name)}" for name in ("numba", "numpy", "scipy"))

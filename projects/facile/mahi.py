@@ -2,9 +2,9 @@
 
 MAHI minimises chi^2 of the charges above pedestal over non-negative amplitudes of pulses that begin in
 several crossings, and of a flat pedestal. The covariance has the noise and what the pulses' timing does to
-their shape, which grows with the amplitudes; so covariance and amplitudes are found in turns. Written
-from published descriptions of the method. The file travels with registered models, joined with
-`projects.facile.pulse`.
+their shape, which grows with the amplitudes; so covariance and amplitudes are found in turns. A pulse that
+explains its slices alone is left alone. Written from published descriptions of the method. The file travels
+with registered models, joined with `projects.facile.pulse` and `projects.facile.noise`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from projects.facile.noise import covariance
 from projects.facile.pulse import SIGNAL, SLICES, distortions, template
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "load",
     "method_0",
     "nnls",
-    "noise_covariance",
     "pulses",
 ]
 
@@ -44,8 +44,8 @@ CONTAINED = float(template()[WINDOW].sum())
 _TIMING = 2.5
 #: Turns of covariance and amplitudes, and the change of chi^2 that ends them.
 _TURNS, _SETTLED = 20, 1e-3
-#: Charge of a photo-electron, fC, and length of a slice, ns: they make a dark current noise.
-_ELECTRON, _LENGTH = 57.5, 25.0
+#: A hit whose pulse alone has no larger chi^2 than this is that pulse.
+_SWITCH = 15.0
 
 
 def method_0(charge: NDArray[np.floating], gain: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -67,26 +67,6 @@ def pulses(crossings: tuple[int, ...]) -> tuple[NDArray[np.floating], NDArray[np
     shapes = [template(0.0, crossing) for crossing in order]
     changes = [distortions(_TIMING, crossing) for crossing in order]
     return np.stack([*shapes, np.ones(SLICES)], axis=1), np.stack(changes)
-
-
-def noise_covariance(columns: Mapping[str, Any]) -> NDArray[np.floating]:
-    """Covariance in fC^2 of the slices without that of the pulses' timing, shape (n, 8, 8).
-
-    The steps of QIE11, photo-electrons, dark current and the pedestal's width on the diagonal; the width
-    shared by neighbours beside it; and how well the pedestal is known, everywhere.
-    """
-    width = np.asarray(columns["inPedAvg"], dtype=np.float64)
-    dark = np.asarray(columns["darkCurrent"], dtype=np.float64) * _LENGTH * _ELECTRON
-    shared = np.asarray(columns["lambda"], dtype=np.float64) * width**2
-    own = (
-        np.asarray(columns["inNoiseADC"], dtype=np.float64) ** 2
-        + np.asarray(columns["inNoisePhoto"], dtype=np.float64) ** 2
-        + (dark + width**2)[:, None]
-    )
-    beside = np.eye(SLICES, k=1) + np.eye(SLICES, k=-1)
-    # An average of the slices around a pulse would know it this well.
-    known = width**2 / SLICES
-    return own[:, :, None] * np.eye(SLICES) + shared[:, None, None] * beside + known[:, None, None]
 
 
 @njit(cache=True, error_model="numpy")
@@ -190,9 +170,9 @@ def fit(
     charge : ndarray, shape (n, 8)
         Above pedestal, fC.
     noise : ndarray, shape (n, 8, 8)
-        See `noise_covariance`.
+        See `projects.facile.noise.covariance`.
     shapes, changes : ndarray
-        See `pulses`.
+        See `pulses`; the pedestal's column may be left out.
 
     Returns
     -------
@@ -204,7 +184,7 @@ def fit(
     """
     n, many = len(charge), shapes.shape[1]
     amplitudes, chi2, error = np.zeros((n, many)), np.zeros(n), np.full(n, np.nan)
-    covariance, lower = np.zeros((SLICES, SLICES)), np.zeros((SLICES, SLICES))
+    spread, lower = np.zeros((SLICES, SLICES)), np.zeros((SLICES, SLICES))
     white, seen = np.zeros((many, SLICES)), np.zeros(SLICES)
     square, right = np.zeros((many, many)), np.zeros(many)
     part, root, unit = np.zeros((many, many)), np.zeros((many, many)), np.zeros(many)
@@ -213,16 +193,16 @@ def fit(
         found = np.zeros(many)
         last = np.inf
         for _ in range(_TURNS):
-            covariance[:] = noise[event]
-            for p in range(many - 1):
+            spread[:] = noise[event]
+            for p in range(len(changes)):
                 if found[p] > 0.0:
                     weight = 0.5 * found[p] ** 2
                     for i in range(SLICES):
                         for j in range(i + 1):
-                            covariance[i, j] += weight * (
+                            spread[i, j] += weight * (
                                 changes[p, 0, i] * changes[p, 0, j] + changes[p, 1, i] * changes[p, 1, j]
                             )
-            _cholesky(covariance, lower, SLICES)
+            _cholesky(spread, lower, SLICES)
             _forward(lower, charge[event], seen, SLICES)
             for p in range(many):
                 _forward(lower, shapes[:, p], white[p], SLICES)
@@ -265,8 +245,12 @@ def answers(
     gain = np.asarray(columns["gain"], dtype=np.float64)
     if method == "m0":
         return {"energy": method_0(charge, gain)}
-    amplitudes, _, _ = fit(charge, noise_covariance(columns), *pulses(crossings))
-    return {"energy": amplitudes[:, 0] * gain}
+    noise, (shapes, changes) = covariance(columns), pulses(crossings)
+    amplitudes, chi2, _ = fit(charge, noise, shapes[:, :1].copy(), changes[:1])
+    found = amplitudes[:, 0]
+    several = chi2 > _SWITCH
+    found[several] = fit(charge[several], noise[several], shapes, changes)[0][:, 0]
+    return {"energy": found * gain}
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from projects.facile.hits import positive
 from projects.facile.mahi import CONTAINED, WINDOW
+from projects.facile.noise import PER_ELECTRON
 from projects.facile.pulse import SLICES
-from projects.facile.readout import PER_ELECTRON, SAMPLING
+from projects.facile.readout import SAMPLING
 from projects.regression import columns
 from projects.task import Bench, Sample
 from projects.training import Plan, predict, train

@@ -9,18 +9,15 @@ from numpy.typing import NDArray
 
 from projects.facile import qie
 from projects.facile.generator import CROSSINGS, Hits
+from projects.facile.noise import CORRELATION, PER_ELECTRON
 from projects.facile.pulse import SLICE, SLICES, template
 
-__all__ = ["CORRELATION", "PER_ELECTRON", "SAMPLING", "Digits", "digitised", "floor", "photo_noise"]
+__all__ = ["SAMPLING", "Digits", "digitised", "floor"]
 
-#: Charge of a photo-electron, fC.
-PER_ELECTRON = 57.5
 #: Relative fluctuation of the light of a hit of 1 GeV; it falls with the root of the energy.
 SAMPLING = 0.21
 #: Pedestal, the code 18 of QIE11, its spread between channels and its width, 5 of the smallest steps; fC.
 _PEDESTAL, _BETWEEN, _WIDTH = 65.1, 3.0, 15.5
-#: Correlation of the noise in neighbouring slices.
-CORRELATION = 0.26
 #: Mean dark current, uA, and its relative spread between channels.
 _DARK, _DARK_SPREAD = 0.055, 0.3
 #: Spread of arrival times, and by how much a pulse of no charge is late, ns; the charge that halves this, fC.
@@ -50,11 +47,6 @@ class Digits:
     width: NDArray[np.floating]
     dark_current: NDArray[np.floating]
     adc_noise: NDArray[np.floating]
-
-
-def photo_noise(charge: NDArray[np.floating], width: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Noise in fC of the photo-electrons of charges above the pedestal; none within the pedestal's width."""
-    return np.where(charge > width, np.sqrt(np.maximum(charge, 0.0) * PER_ELECTRON), 0.0)
 
 
 def floor(energy: NDArray[np.floating], gain: NDArray[np.floating]) -> NDArray[np.floating]:

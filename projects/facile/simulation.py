@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.facile.generator import hits, pile_up
+from projects.facile.noise import photo_noise
 from projects.facile.pulse import SLICES
-from projects.facile.readout import CORRELATION, digitised, photo_noise
+from projects.facile.readout import digitised
 from projects.task import Column, Sample, Schema
 
 __all__ = ["SCHEMA", "simulate"]
@@ -37,8 +38,8 @@ SCHEMA = Schema(
         Column("ieta", "", "int", "tower in pseudorapidity, 1 to 29 and negative; the barrel to 16"),
         Column("iphi", "", "int", "tower in azimuth, 1 to 72"),
         Column("gain", "GeV/fC", "float", "energy for a charge"),
-        Column("inPedAvg", "fC", "float", "width of the pedestal"),
-        Column("lambda", "", "float", "correlation of the noise in neighbouring slices"),
+        Column("inPedAvg", "fC2", "float", "square of the pedestal's width, averaged over capacitors"),
+        Column("lambda", "", "float", "cross-talk of the photo-sensor, 0 in the simulation"),
         Column("darkCurrent", "uA", "float", "dark current"),
         _slices("raw", "charge, pedestal included"),
         _slices("ped", "pedestal"),
@@ -68,7 +69,7 @@ def simulate(number: int, seed: int) -> Sample:
     columns: dict[str, Any] = {
         "event": np.arange(number), "run": np.full(number, seed, dtype=np.int64),
         "PU": made.interactions, "depth": made.depth, "pt": made.pt, "ieta": made.ieta, "iphi": made.iphi,
-        "gain": made.gain, "inPedAvg": read.width, "lambda": np.full(number, CORRELATION),
+        "gain": made.gain, "inPedAvg": read.width**2, "lambda": np.zeros(number),
         "darkCurrent": read.dark_current, "raw": _jagged(read.raw), "ped": _jagged(read.pedestal),
         "inNoiseADC": _jagged(read.adc_noise),
         "inNoisePhoto": _jagged(photo_noise(read.raw - read.pedestal, read.width[:, None])),

@@ -13,7 +13,7 @@ import pytest
 import uproot
 
 from projects import rootio
-from projects.facile import generator, moments, readout
+from projects.facile import generator, moments, noise, readout
 from projects.facile.simulation import SCHEMA, simulate
 from projects.task import BadInput, Sample
 
@@ -74,17 +74,17 @@ def test_noise_has_its_width_and_correlation() -> None:
     """Of empty slices: the width, the steps and the dark current; neighbours share 0.26 of the first."""
     charge = (lambda read: read.raw - read.pedestal)(without_pile_up(1e-6))
     step = 6.2**2 / 12
-    dark = 25.0 * 0.055 * readout.PER_ELECTRON
+    dark = 25.0 * 0.055 * noise.PER_ELECTRON
     covariance = np.cov(charge[:, :3].T)
     assert np.sqrt(covariance[0, 0]) == pytest.approx(np.sqrt(15.5**2 + step + dark), rel=0.05)
-    assert covariance[0, 1] == pytest.approx(readout.CORRELATION * 15.5**2, rel=0.1)
+    assert covariance[0, 1] == pytest.approx(noise.CORRELATION * 15.5**2, rel=0.1)
     assert abs(covariance[0, 2]) < 5.0
 
 
 def test_noise_columns_are_the_formulas(sample: Sample) -> None:
     raw, ped = (ak.to_numpy(sample[name]) for name in ("raw", "ped"))
     charge, photo = raw - ped, ak.to_numpy(sample["inNoisePhoto"])
-    above = charge > np.asarray(sample["inPedAvg"])[:, None]
+    above = charge > np.sqrt(np.asarray(sample["inPedAvg"]))[:, None]
     np.testing.assert_allclose(photo[above] ** 2, charge[above] * 57.5)
     assert (photo[~above] == 0).all()
     assert ak.to_numpy(sample["inNoiseADC"]).min() == pytest.approx(3.1 / np.sqrt(12))

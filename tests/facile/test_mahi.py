@@ -11,6 +11,7 @@ from scipy.optimize import nnls
 
 from projects.facile import mahi, pulse
 from projects.facile.baselines import CLASSICAL
+from projects.facile.noise import covariance
 from projects.facile.simulation import simulate
 from projects.task import Sample
 
@@ -26,7 +27,7 @@ def columns(charge: np.ndarray) -> dict[str, np.ndarray]:
     """Columns of hits with the given charges above a pedestal of 65 fC, and a gain of 1 MeV/fC."""
     number = len(charge)
     photo = np.where(charge > 15.5, np.sqrt(np.maximum(charge, 0) * 57.5), 0.0)
-    flat = {"inPedAvg": 15.5, "lambda": 0.26, "darkCurrent": 0.055, "gain": 1e-3}
+    flat = {"inPedAvg": 15.5**2, "lambda": 0.0, "darkCurrent": 0.055, "gain": 1e-3}
     return {
         "raw": charge + 65.0, "ped": np.full((number, 8), 65.0), "inNoiseADC": np.full((number, 8), 3.0),
         "inNoisePhoto": photo, **{name: np.full(number, value) for name, value in flat.items()},
@@ -40,7 +41,7 @@ def test_amplitudes_without_noise_are_exact() -> None:
     wanted = rng.uniform(200.0, 5000.0, (200, 4))
     wanted[::3, 1] = 0.0
     charge = wanted @ shapes.T
-    found, chi2, _ = mahi.fit(charge, mahi.noise_covariance(columns(charge)), shapes, changes)
+    found, chi2, _ = mahi.fit(charge, covariance(columns(charge)), shapes, changes)
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     np.testing.assert_allclose(chi2, 0.0, atol=1e-12)
 
@@ -52,7 +53,7 @@ def test_eight_pulses_fit_whatever_they_can_make() -> None:
     wanted = rng.uniform(200.0, 5000.0, (200, 9))
     wanted[100:, 1:] = 0.0
     charge = wanted @ shapes.T
-    found, chi2, _ = mahi.fit(charge, mahi.noise_covariance(columns(charge)), shapes, changes)
+    found, chi2, _ = mahi.fit(charge, covariance(columns(charge)), shapes, changes)
     np.testing.assert_allclose(chi2, 0.0, atol=1e-6)
     np.testing.assert_allclose(found @ shapes.T, charge, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found[100:], wanted[100:], atol=1e-6)
@@ -89,7 +90,7 @@ def test_pulls_are_unit_gaussians() -> None:
     shapes, changes = mahi.pulses(CROSSINGS["three"])
     wanted = np.tile([20_000.0, 6000.0, 6000.0, 3000.0], (4000, 1))
     flat = columns(wanted @ shapes.T)
-    noise = mahi.noise_covariance(flat)
+    noise = covariance(flat)
     charge = wanted @ shapes.T + rng.standard_normal((len(wanted), 8)) @ np.linalg.cholesky(noise[0]).T
     found, chi2, error = mahi.fit(charge, noise, shapes, np.zeros_like(changes))
     pulls = (found[:, 0] - wanted[:, 0]) / error
@@ -103,7 +104,7 @@ def test_pulls_of_pulses_that_move() -> None:
     rng = np.random.default_rng(5)
     delays = rng.choice([-2.5, 2.5], 4000)
     charge = 20_000.0 * pulse.template(delays)
-    noise = mahi.noise_covariance(columns(charge))
+    noise = covariance(columns(charge))
     noisy = charge + np.einsum("nij,nj->ni", np.linalg.cholesky(noise), rng.standard_normal((4000, 8)))
     shapes, changes = mahi.pulses(CROSSINGS["three"])
     widths = {}
@@ -117,11 +118,23 @@ def test_pulls_of_pulses_that_move() -> None:
 def test_no_noise_at_all_is_no_answer() -> None:
     """A covariance that allows no fit gives no energy, and leaves the other hits alone."""
     charge = np.full((2, 1), 1000.0) * pulse.template()
-    noise = mahi.noise_covariance(columns(charge))
+    noise = covariance(columns(charge))
     noise[0] = 0.0
     found, _, _ = mahi.fit(charge, noise, *mahi.pulses(CROSSINGS["three"]))
     assert np.isnan(found[0]).all()
     assert found[1, 0] == pytest.approx(1000.0)
+
+
+def test_a_pulse_that_explains_its_slices_is_left_alone() -> None:
+    """A little charge of the crossing before is not worth another pulse; a lot is."""
+    for before, several in ((20.0, False), (4000.0, True)):
+        charge = np.array([[4000.0]]) * pulse.template() + np.array([[before]]) * pulse.template(0.0, -1)
+        flat = columns(charge)
+        shapes, changes = mahi.pulses(CROSSINGS["three"])
+        alone, chi2, _ = mahi.fit(charge, covariance(flat), shapes[:, :1].copy(), changes[:1])
+        energy = mahi.answers("mahi", CROSSINGS["three"], flat)["energy"]
+        assert (chi2 > 15.0) == several
+        assert (energy == 1e-3 * alone[:, 0]) != several
 
 
 def test_neighbours_take_their_charge() -> None:
