@@ -1,4 +1,4 @@
-"""Predicts with a Keras network of flat columns; the file travels with the registered model."""
+"""Predicts with a Keras network of columns; the file travels with the registered model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def answers(
     model : keras.Model
         From an array of shape (events, inputs) to one of shape (events, outputs).
     columns : mapping of str to array
-        Flat columns, of any type that numpy takes.
+        Flat columns, of any type that numpy takes, or lists of one length for all events.
     inputs, outputs : sequence of str
         Names of the network's columns, in its order.
     """
@@ -66,7 +66,7 @@ def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], di
         As for `load`.
     """
     model, inputs, outputs, told = _opened(files)
-    vector = keras.Input((len(inputs),), dtype=model.input.dtype, name="columns")
+    vector = keras.Input(model.input.shape[1:], dtype=model.input.dtype, name="columns")
     found = model(vector)
     named = keras.Model(vector, {name: found[:, index] for index, name in enumerate(outputs)})
 
@@ -85,5 +85,14 @@ def _opened(files: Mapping[str, str]) -> tuple[keras.Model, list[str], list[str]
 
 
 def _stacked(model: keras.Model, columns: Mapping[str, Any], inputs: Sequence[str]) -> NDArray[np.floating]:
-    """Columns side by side, in the type that the network takes."""
-    return np.stack([np.asarray(columns[name], dtype=model.input.dtype) for name in inputs], axis=1)
+    """Columns side by side, in the type that the network takes; one may be lists of one length.
+
+    Raises
+    ------
+    ValueError
+        When they hold other than as many numbers an event as the network takes.
+    """
+    values = np.column_stack([np.asarray(columns[name], dtype=model.input.dtype) for name in inputs])
+    if values.shape[1] != model.input.shape[1]:
+        raise ValueError(f"{values.shape[1]} numbers an event; the network takes {model.input.shape[1]}")
+    return values

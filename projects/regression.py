@@ -20,7 +20,7 @@ __all__ = ["Regression", "columns", "training_events"]
 
 
 def columns(sample: Sample, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Flat columns side by side, shape (events, names).
+    """Columns side by side, shape (events, names), or more where some are lists of one length.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def columns(sample: Sample, names: tuple[str, ...]) -> NDArray[np.float64]:
         When the sample lacks one of them.
     """
     _present(sample, names)
-    return np.stack([np.asarray(sample[name], dtype=np.float64) for name in names], axis=1)
+    return np.column_stack([np.asarray(sample[name], dtype=np.float64) for name in names])
 
 
 def _present(sample: Sample, names: tuple[str, ...]) -> None:

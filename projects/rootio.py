@@ -164,7 +164,14 @@ def sample(schema: Schema, columns: Mapping[str, Any], source: str) -> Sample:
             )
         if jagged:
             group = column.name.split("_")[0]
+            array = ak.from_regular(array)  # as a branch of fixed length is read
             number = ak.num(array)
+            if column.count and not ak.all(number == column.count):
+                event = np.flatnonzero(ak.to_numpy(number != column.count))[0]
+                raise BadInput(
+                    f"{source}: column {column.name!r} holds {number[event]} values in event {event}; "
+                    f"{column.count} are needed"
+                )
             first, expected = counts.setdefault(group, (column.name, number))
             if not ak.all(number == expected):
                 event = np.flatnonzero(ak.to_numpy(number != expected))[0]
@@ -270,8 +277,12 @@ def write(events: Sample, path: Path) -> None:
         array = events[column.name]
         kind = np.int64 if column.kind == "int" else np.float32
         if column.jagged:
-            group, _, name = column.name.partition("_")
-            groups[group][name] = ak.values_astype(array, kind)
+            values = ak.values_astype(array, kind)
+            group, several, name = column.name.partition("_")
+            if several:
+                groups[group][name] = values
+            else:
+                branches[group] = values
         else:
             branches[column.name] = array.astype(kind)
     branches |= {group: ak.zip(members) for group, members in groups.items()}

@@ -69,6 +69,8 @@ class Column:
         Whether a file may lack the branch.
     role : {"input", "id", "truth", "result"}
         What estimators may see, what names an event, what they are judged by, what another program found.
+    count : int
+        How many values of a jagged column every event holds; 0: any number.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Column:
     jagged: bool = False
     optional: bool = False
     role: str = "input"
+    count: int = 0
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,13 @@ def _written(blocks: Sequence[Block]) -> Iterator[str]:
 
 
 def _extra(evidence: AnyEvidence, told: Content) -> Table:
-    """The task's own numbers; ``<name>_err`` and a pair of limits stand beside the value they belong to."""
+    """The task's own numbers, a column for each estimator and one for what belongs to none.
+
+    ``<name>_err`` and a pair of limits stand beside the value they belong to.
+    """
     values = {name: value for name, value in evidence.extra.items() if name not in told.apart}
-    rows = []
+    heads: dict[str, None] = {}
+    rows: dict[str, dict[str, Cell]] = {}
     for name, value in values.items():
         owner, _, part = name.rpartition("_")
         if part in ("err", "low", "high") and owner in values:
@@ -90,8 +94,15 @@ def _extra(evidence: AnyEvidence, told: Content) -> Table:
             cell = between(value, values[f"{name}_low"], values[f"{name}_high"])
         else:
             cell = number(value, 5)
-        rows.append((Cell(name), Cell(cell.text, cell.values[:1])))
-    return Table("Numbers of the task's own", (Column("number"), Column("value", parts=("",))), tuple(rows))
+        estimator, _, what = name.partition("/")
+        head, row = (estimator, what) if estimator in evidence.estimators else ("value", name)
+        heads[head] = None
+        rows.setdefault(row, {})[head] = Cell(cell.text, cell.values[:1])
+    return Table(
+        "Numbers of the task's own",
+        (Column("number"), *(Column(head, parts=("",)) for head in heads)),
+        tuple((Cell(what), *(cells.get(head, Cell("–")) for head in heads)) for what, cells in rows.items()),
+    )
 
 
 def _words(table: Table) -> tuple[list[str], list[list[str]]]:

@@ -94,6 +94,19 @@ def test_own_numbers_stand_beside_their_errors(evidence: Evidence) -> None:
     ]
 
 
+def test_own_numbers_of_estimators_have_columns(evidence: Evidence) -> None:
+    """One for each estimator that has some, and one for what belongs to none."""
+    own = {"network/mse": 0.5, "network/mse_err": 0.1, "fit/mse": 0.75, "fit/pi0/mu": 135.0, "yield": 2.0}
+    text = markdown(dataclasses.replace(evidence, extra=own))
+    (table,) = (block for block in text.split("\n\n") if block.startswith("| number"))
+    assert [cells(line) for line in table.splitlines() if "---" not in line] == [
+        ["number", "network", "fit", "value"],
+        ["mse", "0.50 ± 0.10", "0.75000", "–"],
+        ["pi0/mu", "–", "135.00", "–"],
+        ["yield", "–", "–", "2.0000"],
+    ]
+
+
 def test_every_table_is_a_table(evidence: Evidence) -> None:
     tables = [block for block in markdown(evidence).split("\n\n") if block.startswith("|")]
     assert len(tables) == 4 + len(evidence.binnings) * (len(evidence.quantities) + 1)

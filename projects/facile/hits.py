@@ -1,0 +1,28 @@
+"""Columns of hits that stand in denominators and logarithms, checked."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.task import BadInput, Sample
+
+__all__ = ["positive"]
+
+
+def positive(sample: Sample, name: str) -> NDArray[np.float64]:
+    """A flat column.
+
+    Raises
+    ------
+    BadInput
+        For a value that is not above zero.
+    """
+    values = np.asarray(sample[name], dtype=np.float64)
+    wrong = values <= 0.0
+    if wrong.any():
+        raise BadInput(
+            f"{sample.source}: {name}={values[wrong][0]:g} in {np.count_nonzero(wrong)} of {len(values)} "
+            "hits; it must be above 0: remove such hits"
+        )
+    return values
