@@ -63,7 +63,9 @@ def test_own_numbers_of_a_hypothesis_stand_in_a_table_of_their_own(found: Classi
     assert "0.1012 ± 0.0034" in lines[0]
     assert lines[1].count("–") == 2
     assert "0.25" in lines[1]
-    assert "network/own" in terminal(more)
+    assert [line.split() for line in terminal(more).splitlines() if line.startswith("own")] == [
+        ["own", "1.5000"]
+    ]
     assert "tail" not in terminal(more)
 
 
