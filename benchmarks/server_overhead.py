@@ -52,7 +52,7 @@ def unrecorded(name: str, preset: str) -> None:
     """The run without tracking."""
     from projects import catalog, run
     from projects.settings import resolve
-    from tracking.models import pack
+    from tracking.packing import pack
 
     task = catalog.load(name)
     settings = resolve(task.settings, task.presets, {"preset": preset})

@@ -32,6 +32,7 @@ FACING_MLFLOW = {
     "tracking.experiment",
     "tracking.indexing",
     "tracking.models",
+    "tracking.packing",
     "tracking.recall",
     "tracking.recorder",
     "tracking.rest",

@@ -25,7 +25,7 @@ from projects.settings import RunSettings, resolve
 from projects.task import Sample, Task
 from tracking import predictions
 from tracking.evidence import LIMIT, from_json
-from tracking.models import frame
+from tracking.packing import frame
 from tracking.predictions import PredictionTable
 from tracking.recall import recall
 from tracking.scores import Scores

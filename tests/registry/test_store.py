@@ -13,7 +13,8 @@ from mlflow.tracking import MlflowClient
 from registry import modelfiles
 from registry.store import register
 from tracking.evidence import Evidence
-from tracking.models import frame, log_model
+from tracking.models import log_model
+from tracking.packing import frame
 from tracking.recorder import recording
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")

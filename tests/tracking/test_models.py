@@ -15,7 +15,8 @@ from made_up import EXAMPLE, SUMS, Files, portable
 from mlflow.types import DataType
 from mlflow.types.schema import Array
 
-from tracking.models import frame, log_model
+from tracking.models import log_model
+from tracking.packing import frame
 from tracking.recorder import CannotRecord, recording
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
