@@ -9,7 +9,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -20,7 +21,7 @@ from projects.search import chief
 from projects.search.oracle import OBJECTIVE, SEARCH
 from projects.task import BadInput
 
-__all__ = ["Perform", "Worker", "attend", "follow", "search_of", "work"]
+__all__ = ["Perform", "Worker", "attending", "follow", "search_of", "work"]
 
 #: ``perform(trial_id, values) -> objective``.
 Perform = Callable[[str, Mapping[str, Any]], float]
@@ -69,7 +70,7 @@ class Worker(keras_tuner.engine.base_tuner.BaseTuner):
     """
 
     def __init__(self, perform: Perform, folder: str) -> None:
-        #: The trial under way, for `attend`.
+        #: The trial under way, for `attending`.
         self.trial_id = ""
         self._perform, self._idle = perform, False
         # keras-tuner replaces this oracle by the chief's.
@@ -131,14 +132,18 @@ def _end() -> None:
         time.sleep(BEAT)
 
 
-def attend(worker: Worker) -> None:
-    """Give signs of life, and end this process when its chief was silent for long."""
-    stub = _stub()
+@contextmanager
+def attending(worker: Worker) -> Iterator[None]:
+    """Give signs of life inside the context, and end this process when its chief was silent for long.
+
+    Outside nothing watches: a process that goes on after its search must not be ended for a chief that has
+    gone home.
+    """
+    stub, done = _stub(), threading.Event()
 
     def watch() -> None:
         heard = time.monotonic()
-        while True:
-            time.sleep(BEAT)
+        while not done.wait(BEAT):
             try:
                 if worker.trial_id:
                     request = protos.get_service().GetTrialRequest(trial_id=worker.trial_id)
@@ -148,10 +153,16 @@ def attend(worker: Worker) -> None:
                 heard = time.monotonic()
             except grpc.RpcError:
                 pass
-            if time.monotonic() - heard > PATIENCE:
+            if time.monotonic() - heard > PATIENCE and not done.is_set():
                 _end()
 
-    threading.Thread(target=watch, daemon=True).start()
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def work(perform: Perform, name: str) -> None:
@@ -169,5 +180,5 @@ def work(perform: Perform, name: str) -> None:
     os.environ[NAME] = own.replace("chief", "ch")
     with tempfile.TemporaryDirectory(prefix="shashlik-") as folder:
         worker = Worker(perform, folder)
-        attend(worker)
-        worker.search()
+        with attending(worker):
+            worker.search()

@@ -170,13 +170,34 @@ def test_sign_of_life(noted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert wake.wait(30)
         return 1.0
 
-    with worker("a", long, tmp_path) as (made, _):
-        workers.attend(made)
+    with worker("a", long, tmp_path) as (made, _), workers.attending(made):
         for _ in range(20):
             assert found.chief.expire() == []
             time.sleep(0.1)
         wake.set()
     assert found.chief.done
+
+
+def test_a_silent_chief_ends_the_process_and_only_while_there_is_work(
+    noted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever outlives the search, such as the process of these tests, is left in peace."""
+    ended = threading.Event()
+    monkeypatch.setattr(workers, "BEAT", 0.05)
+    monkeypatch.setattr(workers, "PATIENCE", 0.2)
+    monkeypatch.setattr(workers, "_end", ended.set)
+    found = noted(1)
+    monkeypatch.setenv(workers.NAME, "a")
+    made = Worker(lambda trial_id, values: 1.0, str(tmp_path))
+    threads = threading.active_count()
+    with workers.attending(made):
+        assert not ended.wait(1.0), "the chief answers"
+    assert threading.active_count() == threads
+    with workers.attending(made):
+        found.chief.close()
+    assert not ended.wait(1.0), "the search is over"
+    with workers.attending(made):
+        assert ended.wait(10.0)
 
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
