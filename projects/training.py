@@ -27,6 +27,8 @@ __all__ = ["Diverged", "OneCycle", "Plan", "predict", "prepare", "train"]
 
 #: Seconds between checkpoints; an epoch that ends earlier is not written.
 CHECKPOINT_EVERY = 20.0
+#: So many events are answered sooner without a compiled graph, which takes seconds to make.
+_FEW = 16_384
 
 
 class Diverged(RuntimeError):
@@ -190,7 +192,14 @@ def train(
 
 def predict(model: keras.Model, inputs: Arrays, batch: int = 4096) -> Any:
     """Model outputs for all events as numpy arrays."""
-    return model.predict(inputs, batch_size=batch, verbose=0)
+    events = len(_first(inputs))
+    if events > _FEW:
+        return model.predict(inputs, batch_size=batch, verbose=0)
+    parts = [
+        model(tf.nest.map_structure(lambda array: array[first : first + batch], inputs), training=False)
+        for first in range(0, max(events, 1), batch)
+    ]
+    return tf.nest.map_structure(lambda *batches: np.concatenate(batches), *parts)
 
 
 def _first(arrays: Arrays) -> NDArray[Any]:
