@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from projects import catalog
 from projects.judging import Judged, gather, judge
 from projects.overlap import refuse
 from projects.settings import RunSettings, parse, resolve
-from projects.task import BadInput, Bench, Sample, Task
+from projects.task import BadInput, Bench, Finding, Sample, Task
 from registry import store
 from registry.frozen import identities
 from tracking import residual_table, tables
@@ -150,10 +152,7 @@ def perform(
     numbers = {key: value for finding in findings.values() for key, value in finding.numbers.items()}
     evidence = evidence_of(task, settings, events.test, judged, SUBJECT, numbers)
     print(tables.terminal(evidence))
-    pictures = {name: finding.figure for name, finding in findings.items()}
-    pictures |= task.judgement.figures(evidence, judged.outcomes) | dict(
-        task.pictures(events.test, judged.predictions)
-    )
+    pictures = _figures(task, events.test, judged, evidence, findings) if settings.figures else {}
     found = {name: finding.table for name, finding in findings.items()}
     for table in found.values():
         print(f"\n{table}")
@@ -164,6 +163,17 @@ def perform(
     if not register:
         return None, judged
     return _register(task, recorder, folder / "model", events.test, judged, evidence), judged
+
+
+def _figures(
+    task: Task, test: Sample, judged: Judged, evidence: AnyEvidence, findings: Mapping[str, Finding]
+) -> dict[str, Figure]:
+    """Figures of the findings, of the evidence and of the task, in this order."""
+    return {
+        **{name: finding.figure for name, finding in findings.items()},
+        **task.judgement.figures(evidence, judged.outcomes),
+        **task.pictures(test, judged.predictions),
+    }
 
 
 def evidence_of(

@@ -40,6 +40,7 @@ class RunSettings:
     test_events: int = setting(20_000, "events on which all estimators are judged", least=200)
     seed: int = setting(1, "governs everything random in the run", least=0, most=2**31 - 1)
     resume: str = setting("", "id of an interrupted run whose checkpoints this run continues from")
+    figures: bool = setting(True, "draw the figures; a small run is done sooner without")
 
 
 def parse(tokens: Sequence[str]) -> dict[str, str]:
