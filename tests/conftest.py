@@ -18,6 +18,9 @@ from tracking.judge import build
 from tracking.residuals import Residuals
 
 
+pytest_plugins = ("guards", "duration_budget")
+
+
 @pytest.fixture(scope="session")
 def residuals() -> dict[str, Residuals]:
     return pairs(3000, WIDTHS, seed=1)
