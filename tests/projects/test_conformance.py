@@ -47,6 +47,8 @@ SMALL = {
 #: A resolution and a classification whose figures are drawn; those of all others are looked at when there is
 #: more time, as they take longer than the training.
 ILLUSTRATED = ("mass", "pnn")
+#: Trained among the slow tests: what they are made of, the stages before and after them have too.
+LATER = ("ecal_stage2", "ecal_stage3")
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,14 @@ def task(request: pytest.FixtureRequest) -> Task:
     return catalog.load(request.param)
 
 
-@pytest.fixture(scope="module")
-def done(task: Task, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in LATER else ()) for name in catalog.names()],
+)
+def done(
+    request: pytest.FixtureRequest, empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Done]:
+    task = catalog.load(request.param)
     illustrated = {"figures": "true"} if task.name in ILLUSTRATED else {}
     with trained(task, small(task) | illustrated, empty_store, tmp_path_factory.mktemp(task.name)) as found:
         yield found
