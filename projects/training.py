@@ -25,6 +25,8 @@ from projects.task import Bench
 
 __all__ = ["Diverged", "OneCycle", "Plan", "predict", "prepare", "train"]
 
+#: So few steps are run one by one: a compiled loop over many takes longer to make than it saves.
+_FEW_STEPS = 200
 #: Seconds between checkpoints; an epoch that ends earlier is not written.
 CHECKPOINT_EVERY = 20.0
 #: So many events are answered sooner without a compiled graph, which takes seconds to make.
@@ -166,7 +168,8 @@ def train(
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=plan.clip)
     # A twin with the same layers is compiled, so that the saved model carries no loss and no optimizer.
     twin = keras.Model(model.inputs, model.outputs)
-    twin.compile(optimizer, loss, jit_compile=plan.jit, steps_per_execution=group)
+    together = group if steps * plan.epochs > _FEW_STEPS else 1
+    twin.compile(optimizer, loss, jit_compile=plan.jit, steps_per_execution=together)
     optimizer.build(twin.trainable_variables)
     state = _State(stage, model, optimizer, bench.scratch / f"{stage}.npz", bench)
     state.resume()
@@ -195,10 +198,12 @@ def predict(model: keras.Model, inputs: Arrays, batch: int = 4096) -> Any:
     events = len(_first(inputs))
     if events > _FEW:
         return model.predict(inputs, batch_size=batch, verbose=0)
-    parts = [
-        model(tf.nest.map_structure(lambda array: array[first : first + batch], inputs), training=False)
-        for first in range(0, max(events, 1), batch)
-    ]
+
+    def answer(first: int) -> Any:
+        part = tf.nest.map_structure(lambda array: array[first : first + batch], inputs)
+        return model(part, training=False)
+
+    parts = [answer(first) for first in range(0, max(events, 1), batch)]
     return tf.nest.map_structure(lambda *batches: np.concatenate(batches), *parts)
 
 

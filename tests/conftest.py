@@ -17,7 +17,6 @@ from tracking.evidence import Evidence, Facts
 from tracking.judge import build
 from tracking.residuals import Residuals
 
-
 pytest_plugins = ("guards", "duration_budget")
 
 

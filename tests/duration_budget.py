@@ -15,21 +15,12 @@ import pytest
 FILE = Path(__file__).with_name("budget.toml")
 SLOWEST = 10
 
-_SECONDS = pytest.StashKey[dict[str, float]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SECONDS] = defaultdict(float)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_logreport(report: pytest.TestReport):
-    yield
-    _seconds[report.nodeid] += report.duration
-
-
 #: Of each test, with its fixtures.
 _seconds: dict[str, float] = defaultdict(float)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _seconds[report.nodeid] += report.duration
 
 
 def area(nodeid: str) -> str:
@@ -41,8 +32,8 @@ def area(nodeid: str) -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if len(_seconds) < 100:
         return  # A few tests of somebody's own choice.
-    column = "slow" if "slow" in config.option.markexpr and "not slow" not in config.option.markexpr else "quick"
-    budget = tomllib.loads(FILE.read_text())[column]
+    command = "slow" if config.option.markexpr == "slow" else "quick"
+    budget = tomllib.loads(FILE.read_text())[command]
     took: dict[str, float] = defaultdict(float)
     for nodeid, seconds in _seconds.items():
         took[area(nodeid)] += seconds

@@ -62,7 +62,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     faulthandler.dump_traceback(sys.__stderr__)
-    pytest.fail(f"this process was sent {signal.Signals(number).name}; the stacks of all its threads are above")
+    name = signal.Signals(number).name
+    pytest.fail(f"this process was sent {name}; the stacks of all its threads are above")
 
 
 @pytest.fixture(autouse=True)

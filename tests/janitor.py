@@ -1,9 +1,9 @@
 """Clean up behind a process that runs tests, however it ends.
 
-Run as a program it waits until the pipe on its standard input closes, which the operating system does even for
-a process that was killed. Then it ends every process whose environment carries the mark (servers, databases
-and browsers that tests started, and whatever these started), and removes the folder for temporary files unless
-it was told to keep it.
+Run as a program it waits until the pipe on its standard input closes, which the operating system does even
+for a process that was killed. Then it ends every process whose environment carries the mark (servers,
+databases and browsers that tests started, and whatever these started), and removes the folder for temporary
+files unless it reads "keep" from the pipe.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def clean(mark: str) -> None:
             try:
                 if process.pid not in reported:
                     reported.add(process.pid)
-                    print(f"ended process {process.pid}: {' '.join(process.cmdline())[:150]}", file=sys.stderr)
+                    command = " ".join(process.cmdline())[:150]
+                    print(f"ended process {process.pid}: {command}", file=sys.stderr)
                     process.terminate()
                 elif not polite:
                     process.kill()
@@ -80,7 +81,7 @@ def clean(mark: str) -> None:
 
 
 if __name__ == "__main__":
-    told = sys.stdin.buffer.read()
+    message = sys.stdin.buffer.read()
     clean(sys.argv[1])
-    if sys.argv[2] and told != b"keep":
+    if sys.argv[2] and message != b"keep":
         shutil.rmtree(sys.argv[2], ignore_errors=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -47,7 +46,7 @@ def objects(folder: Path) -> Iterator[str]:
         yield address
     finally:
         # It lets a polite signal pass.
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait(60)
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["free_port", "kill", "serving", "shashlik_server"]
@@ -25,9 +25,27 @@ def free_port() -> int:
 
 def kill(server: subprocess.Popen[bytes]) -> None:
     """End a server and its workers at once, as a power cut would."""
-    with suppress(ProcessLookupError):
+    # Until its exit code is fetched nobody else can get its number; afterwards that may be anybody's.
+    if server.returncode is None:
         os.killpg(server.pid, signal.SIGKILL)
-    server.wait(timeout=60)
+        server.wait(timeout=60)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it ended; the exit code stays where it is, and with it the number of the process."""
+    how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return process.returncode is not None or os.waitid(os.P_PID, process.pid, how) is not None
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Let a server end its requests, then end it with whatever is left of its workers."""
+    if not _ended(process):
+        os.kill(process.pid, signal.SIGTERM)
+        for _ in range(600):
+            if _ended(process):
+                break
+            time.sleep(0.05)
+    kill(process)
 
 
 @contextmanager
@@ -67,19 +85,15 @@ def _started(
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        for _ in range(180):
+        for _ in range(720):
             try:
                 urllib.request.urlopen(f"{address}{ready}", timeout=5).close()
                 break
             except OSError:
-                assert process.poll() is None, (folder / "log").read_text()
-                time.sleep(1)
+                assert not _ended(process), (folder / "log").read_text()
+                time.sleep(0.25)
         else:
             raise AssertionError((folder / "log").read_text())
         yield address, process
     finally:
-        if process.poll() is None:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=30)
-        kill(process)
+        _stop(process)

@@ -57,7 +57,10 @@ def worker(name: str, cores: str, parent: int | None) -> None:
             raise BadInput(f"--cores {cores!r} is not a list of numbers such as 0,1") from None
         if hasattr(os, "sched_setaffinity"):
             # Before anything counts the cores.
-            os.sched_setaffinity(0, wanted)
+            try:
+                os.sched_setaffinity(0, wanted)
+            except OSError:
+                raise BadInput(f"--cores {cores!r}: none of these is a core of this machine") from None
     from projects.search.worker import follow, search_of, work
 
     if parent:

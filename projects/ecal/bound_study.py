@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from projects.ecal.bound import bound, covariances, moments_of
 from projects.ecal.bound_pulls import Finished, binning, pull_tables, pulls
@@ -162,7 +163,9 @@ def _report(singles: dict[str, NDArray], pairs: NDArray, events: int, run: Finis
     texts.append(_markdown(["distance (cm)", "x (mm)", "y (mm)", "E (%)"], rows))
     reached = []
     for angle, energy, impact in product((0.0, 0.02), (5.0, 20.0, 60.0, 180.0), IMPACTS):
-        core, rms = linear_estimates(energy, impact, events, angle)
+        # Threads of a linear algebra library wait for each other on matrices as small as these.
+        with threadpool_limits(1):
+            core, rms = linear_estimates(energy, impact, events, angle)
         cells = [f"{one:.3f} / {two:.3f}" for one, two in zip(core, rms, strict=True)]
         reached.append([f"{1e3 * angle:g}", f"{energy:g}", f"{impact[0]:g}, {impact[1]:g}", *cells])
     texts.append(_markdown(["angle (mrad)", "E (GeV)", "impact (cm)", "x: core / rms", "y", "E"], reached))

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+from threadpoolctl import threadpool_limits
 
 from projects.ecal.deposits import deposit
 from projects.ecal.lateral import moments
@@ -175,14 +176,16 @@ def calibrate(library: Library, source: str, steps: int = 12) -> ShowerModel:
 
     # Values start at 1 because the step of the derivative is relative to them; 0.05 is far above the noise of
     # cells that cross zero. soft_l1 keeps moments that no sum of Lednev terms describes from ruling the rest.
-    fit = least_squares(
-        lambda values: compare(model(values)),
-        np.ones(len(start)),
-        diff_step=0.05,
-        max_nfev=steps,
-        loss="soft_l1",
-        f_scale=2.0,
-    )
+    # Threads of a linear algebra library wait for each other, by spinning, on matrices as small as these.
+    with threadpool_limits(limits=1, user_api="blas"):
+        fit = least_squares(
+            lambda values: compare(model(values)),
+            np.ones(len(start)),
+            diff_step=0.05,
+            max_nfev=steps,
+            loss="soft_l1",
+            f_scale=2.0,
+        )
     return model(fit.x)
 
 

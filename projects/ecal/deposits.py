@@ -20,7 +20,7 @@ WINDOW = 11
 _FAST = {"contract", "reassoc", "arcp", "nsz"}
 
 
-@numba.njit(fastmath=_FAST, error_model="numpy")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def add_corners(corner, columns, rows, b, weight):
     """Add `weight` times the part of Lednev's cumulative that belongs to both coordinates of the corners.
 
@@ -40,7 +40,7 @@ def add_corners(corner, columns, rows, b, weight):
             corner[j, i] += weight * 4 * half * series
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")
 def grained(mean, spot, normal):
     """A random energy of mean `mean` and variance `spot * mean` from a standard normal number `normal`.
 
@@ -66,7 +66,7 @@ def grained(mean, spot, normal):
     return 0.0 if level >= present else -mean / present * math.log(level / present)
 
 
-@numba.njit(fastmath=_FAST, error_model="numpy")
+@numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def _deposit(cells, event, x, y, energy, width, spot, normal, edges, pitch, reach):
     """Add showers to the cells of their events; see `deposit` for the shapes.
 

@@ -121,12 +121,16 @@ def _binned(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Latent
     return Latent.of(mean, weight[filled] / weights.sum())
 
 
-@lru_cache(maxsize=8)
 def leakage(model: ShowerModel) -> Latent:
     """Leakage over that of a conversion at the mean depth: exp(growth u + spread z)."""
+    return _leakage(model.leakage_growth, model.leakage_spread)
+
+
+@lru_cache(maxsize=8)
+def _leakage(growth: float, spread: float) -> Latent:
     late = -np.log1p(-(np.arange(4000) + 0.5) / 4000) - 1
     nodes, weights = np.polynomial.hermite_e.hermegauss(24)
-    values = np.exp(model.leakage_growth * late[:, None] + model.leakage_spread * nodes)
+    values = np.exp(growth * late[:, None] + spread * nodes)
     return _binned(values.ravel(), np.tile(weights / weights.sum() / len(late), len(late)))
 
 

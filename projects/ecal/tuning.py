@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+from threadpoolctl import threadpool_limits
 
 from projects.ecal.clusters import lattice
 from projects.ecal.compiled_profile import span_of
@@ -115,13 +116,15 @@ def tuned_profile(fit: Reconstruction, cells: Cells, truth: NDArray[np.float64])
     chi2 = np.square(first).sum(axis=1)
     typical = chi2 < _OUTLIER * np.median(chi2)
     low, high = np.log(_LEAST_B), np.log(_MOST_B)
-    best = least_squares(
-        lambda point: pulls(point)[typical, :width].ravel(),
-        start,
-        bounds=([-2, -2, low, low, low], [3, 3, high, high, high]),
-        x_scale=(0.1, 0.1, 0.3, 0.1, 0.5),
-        diff_step=1e-4,
-    )
+    # The pulls have threads of their own; those of a linear algebra library spin while they wait for them.
+    with threadpool_limits(limits=1, user_api="blas"):
+        best = least_squares(
+            lambda point: pulls(point)[typical, :width].ravel(),
+            start,
+            bounds=([-2, -2, low, low, low], [3, 3, high, high, high]),
+            x_scale=(0.1, 0.1, 0.3, 0.1, 0.5),
+            diff_step=1e-4,
+        )
     return candidate(best.x)
 
 

@@ -18,6 +18,8 @@ __all__ = ["DaskWorkers", "LocalWorkers", "Placed", "cores_of"]
 
 #: Seconds that a worker has to close its run when it is told to end.
 PATIENCE = 20.0
+#: Seconds that a Dask scheduler has to answer.
+ANSWER = 10.0
 
 
 class Placed(Protocol):
@@ -151,7 +153,7 @@ class DaskWorkers:
                 "scheduler= needs Dask: pip install 'shashlik[farm]', here and on the farm"
             ) from None
         try:
-            self._client = distributed.Client(scheduler, timeout=10, set_as_default=False)
+            self._client = distributed.Client(scheduler, timeout=ANSWER, set_as_default=False)
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"no Dask scheduler answers at scheduler={scheduler!r} ({type(error).__name__}): start one "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -183,5 +182,4 @@ def _training(run: Found, names: Sequence[str]) -> summary.Training:
 def _forget_networks() -> None:
     """Free what Keras keeps of a finished training, if the task's networks are of Keras."""
     if (keras := sys.modules.get("keras")) is not None:
-        keras.utils.clear_session()
-    gc.collect()
+        keras.utils.clear_session()  # It collects garbage, too.

@@ -35,13 +35,26 @@ def test_moments_are_those_of_the_real_sample(sample: Sample) -> None:
         assert sd / real_sd == pytest.approx(1.0, abs=0.06), name
 
 
-def test_command_prints_the_table() -> None:
+def rows_of(text: str) -> list[str]:
+    """First cells of a table, without its head."""
+    return [line.split("|")[1].strip() for line in text.splitlines()][2:]
+
+
+def test_command_prints_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["moments", "2000"])
+    moments.main()
+    assert rows_of(capsys.readouterr().out) == list(moments.REAL)
+
+
+@pytest.mark.slow
+def test_command_prints_the_table_in_a_process_of_its_own() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "projects.clas12.moments", "2000"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     )  # fmt: skip
-    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines()]
-    assert rows[2:] == list(moments.REAL)
+    assert rows_of(done.stdout) == list(moments.REAL)
 
 
 def test_calibration_prescribes_what_it_says() -> None:

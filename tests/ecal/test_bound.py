@@ -55,10 +55,40 @@ def toy_slopes(point: np.ndarray, step: float = 1e-5) -> tuple[np.ndarray, np.nd
     )
 
 
-@pytest.mark.parametrize("truth", [(0.4, -0.9, np.log(20.0)), (1.8, 0.2, np.log(8.0))])
-def test_maximum_likelihood_reaches_the_bound_of_a_known_likelihood(truth: tuple[float, ...]) -> None:
-    """Normal cells of known mean and covariance: the spread of the estimates is the bound's within 3 %."""
-    events, start = 5000, np.array([truth])
+def test_information_of_normal_numbers_is_that_of_the_closed_form() -> None:
+    """Numbers of mean m and width s hold m' m' / s^2 + 2 s' s' / s^2; turned into each other they do too."""
+    rng = np.random.default_rng(8)
+    width, (slope, width_slope) = rng.uniform(0.5, 2, 6), rng.normal(size=(2, 3, 6))
+    wanted = (slope / width**2) @ slope.T + 2 * (width_slope / width**2) @ width_slope.T
+    turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    covariance = turn @ np.diag(width**2) @ turn.T
+    covariance_slope = np.stack([turn @ np.diag(2 * width * one) @ turn.T for one in width_slope])
+    np.testing.assert_allclose(
+        gaussian_information(np.ascontiguousarray(slope @ turn.T), covariance, covariance_slope), wanted
+    )
+
+
+AT_THE_MIDDLE, AT_THE_EDGE = (0.4, -0.9, np.log(20.0)), (1.8, 0.2, np.log(8.0))
+
+
+@pytest.mark.parametrize(
+    ("truth", "events", "room"),
+    [
+        # Four and a half standard errors of the mean below.
+        (AT_THE_MIDDLE, 2000, 0.085),
+        pytest.param(AT_THE_MIDDLE, 5000, 0.03, marks=pytest.mark.slow),
+        pytest.param(AT_THE_EDGE, 5000, 0.03, marks=pytest.mark.slow),
+    ],
+)
+def test_maximum_likelihood_reaches_the_bound_of_a_known_likelihood(
+    truth: tuple[float, ...], events: int, room: float
+) -> None:
+    """Normal cells of known mean and covariance: the spread of the estimates is the bound's.
+
+    What the mean of the cells says is seen to be wrong by `room`. What their covariance adds, 1 %, is not;
+    the closed form is for that.
+    """
+    start = np.array([truth])
     mean, covariance = toy_moments(start)
     slope, covariance_slope = toy_slopes(start)
     information = gaussian_information(slope[0], covariance[0], covariance_slope[0])
@@ -74,8 +104,8 @@ def test_maximum_likelihood_reaches_the_bound_of_a_known_likelihood(truth: tuple
         score -= 0.5 * np.einsum("nij,npji->np", inverse, covariance_slope)
         point = point + score @ np.linalg.inv(information)
     error = point - start
-    assert np.einsum("ni,ij,nj->n", error, information, error).mean() / 3 == pytest.approx(1, abs=0.03)
-    assert error.std(axis=0) == pytest.approx(np.sqrt(np.diag(np.linalg.inv(information))), rel=0.03)
+    assert np.einsum("ni,ij,nj->n", error, information, error).mean() / 3 == pytest.approx(1, abs=room)
+    assert error.std(axis=0) == pytest.approx(np.sqrt(np.diag(np.linalg.inv(information))), rel=room)
 
 
 @pytest.mark.parametrize(("x", "y", "energy"), [(0.2, -0.4, 10.0), (1.85, 0.3, 60.0)])
@@ -196,16 +226,22 @@ def test_every_bound_is_a_covariance() -> None:
         assert (np.linalg.eigvalsh(found) > 0).all()
 
 
-def test_answers_have_the_width_that_they_state_and_follow_from_the_sample() -> None:
-    sample = simulate(ONE, 3000, seed=6)
+@pytest.mark.parametrize("events", [1200, pytest.param(3000, marks=pytest.mark.slow)])
+def test_answers_have_the_width_that_they_state(events: int) -> None:
+    """Four standard errors: a width that is 8 % off is seen, as is a mean of 12 % of it."""
+    sample = simulate(ONE, events, seed=6)
     answers = bound(ONE, sample)
     judged = residuals(sample, answers, 1)
     energy = judged.variables["energy"][:, 0]
     for name, stated in (("x", answers["sx1"]), ("y", answers["sy1"]), ("energy", answers["se1"] / energy)):
         pull = judged.values[name][:, 0] / stated
-        assert pull.mean() == pytest.approx(0, abs=4 / np.sqrt(3000))
-        assert pull.std() == pytest.approx(1, abs=4 / np.sqrt(6000))
-    again, other = bound(ONE, sample), bound(ONE, simulate(ONE, 3000, seed=7))
+        assert pull.mean() == pytest.approx(0, abs=4 / np.sqrt(events))
+        assert pull.std() == pytest.approx(1, abs=4 / np.sqrt(2 * events))
+
+
+def test_answers_follow_from_the_sample() -> None:
+    sample = simulate(ONE, 200, seed=6)
+    answers, again, other = (bound(ONE, one) for one in (sample, sample, simulate(ONE, 200, seed=7)))
     np.testing.assert_array_equal(answers["x1"], again["x1"])
     assert not np.allclose(answers["x1"] - sample["true_x"][:, 0], other["x1"] - sample["true_x"][:, 0])
     assert len(bound(ONE, simulate(ONE, 0, seed=1))["x1"]) == 0

@@ -102,8 +102,13 @@ def made_up(events: int) -> Residuals:
     return Residuals(values, {"energy": energy})
 
 
-def test_residuals_of_known_width_give_its_terms(tmp_path: Path) -> None:
-    judged = made_up(60_000)
+@pytest.fixture(scope="module")
+def many() -> Residuals:
+    return made_up(60_000)
+
+
+def test_residuals_of_known_width_give_its_terms(many: Residuals, tmp_path: Path) -> None:
+    judged = many
     found = fit(points(judged, "energy"))
     assert found is not None
     np.testing.assert_allclose(found.values, TRUE, atol=3 * found.errors.max())
@@ -118,11 +123,11 @@ def test_residuals_of_known_width_give_its_terms(tmp_path: Path) -> None:
     assert all(len(axes.get_lines()) >= 4 for axes in figure.axes)
 
 
-def test_too_few_photons_give_no_terms(tmp_path: Path) -> None:
+def test_too_few_photons_give_no_terms(many: Residuals, tmp_path: Path) -> None:
     few = made_up(150)
     assert fit(points(few, "x")) is None
     assert energy_numbers({"network": few}, QUANTITIES) == {}
     figure = energy_figure({"network": few}, QUANTITIES)
     figure.savefig(tmp_path / "few.png")
     assert all(axes.get_yscale() == "linear" for axes in figure.axes)
-    assert len(points(made_up(60_000), "x").sigma) == len(EDGES) - 1
+    assert len(points(many, "x").sigma) == len(EDGES) - 1

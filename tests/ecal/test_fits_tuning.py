@@ -28,7 +28,7 @@ def estimator(photons, name):
 @pytest.mark.parametrize("name", ["coral-tuned", "lednev-tuned"])
 def test_profile_and_response_come_back(name, tmp_path):
     rng = np.random.default_rng(11)
-    truth = pairs(rng, 600)
+    truth = pairs(rng, 300)
     train = sample(truth, seen(truth, rng, scale=0.9))
     shipped = estimator(2, name)
     tuned = shipped.fit(train, Bench(seed=1, scratch=tmp_path))
@@ -56,7 +56,7 @@ def test_shipped_fits_are_not_tuned(tmp_path):
 
 def test_s_curve_removes_the_pull_towards_the_cell_centre(tmp_path):
     rng = np.random.default_rng(14)
-    truth = singles(rng, 3000)
+    truth = singles(rng, 1500)
     train = sample(truth, seen(truth, rng))
     raw = estimator(1, "gravity")
     corrected = raw.fit(train, Bench(seed=1, scratch=tmp_path))

@@ -38,21 +38,21 @@ def ladder() -> ModuleType:
 
 def evidence(widths: dict[str, float], sha256: str = "a", subject: str = "network") -> Evidence:
     rng = np.random.default_rng(1)
-    energy = rng.uniform(2, 200, (6000, 1))
+    energy = rng.uniform(2, 200, (4000, 1))
     judged = {
         name: Residuals(
-            {item.name: rng.normal(0, width, (6000, 1)) / np.sqrt(energy) for item in QUANTITIES},
+            {item.name: rng.normal(0, width, (4000, 1)) / np.sqrt(energy) for item in QUANTITIES},
             {"energy": energy},
-            rng.random((6000, 1)) < 0.02,
+            rng.random((4000, 1)) < 0.02,
         )
         for name, width in widths.items()
     }
-    facts = Facts("ecal_stage2", sha256, "made up", 6000, 1, 1, {})
+    facts = Facts("ecal_stage2", sha256, "made up", 4000, 1, 1, {})
     extra = energy_numbers(judged, QUANTITIES)
     if list(widths) == ["network"]:
         extra |= {"network/x/relative": 0.0205, "network/x/relative_err": 0.0004}
     return build(
-        judged, QUANTITIES, (), facts=facts, seed=1, subject=subject, extra=extra, replicas=100,
+        judged, QUANTITIES, (), facts=facts, seed=1, subject=subject, extra=extra, replicas=20,
     )  # fmt: skip
 
 

@@ -10,24 +10,26 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from projects.ecal import networks, seed_networks
+from projects.ecal import networks, seed_networks, served_network
 from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
+from projects.ecal.pair_graph import seed_graph
 from projects.ecal.photons import residuals
 from projects.ecal.simulation import Scene, simulate
-from projects.task import BadInput, Bench, Sample
+from projects.task import BadInput, Bench, Predictions, Sample
 
-SMALL = NetworkSettings(network_events=3000, epochs=3, batch=256)
+SMALL = NetworkSettings(network_events=2000, epochs=3, batch=256)
 SCENE = Scene(photons=2, energy=(10, 100), distance=(6, 12))
 
 
 @pytest.fixture(scope="module")
 def train() -> Sample:
-    return simulate(SCENE, 1200, 1)
+    return simulate(SCENE, 500, 1)
 
 
 @pytest.fixture(scope="module")
 def test() -> Sample:
-    return simulate(SCENE, 600, 2)
+    """So many that failures are uncertain by 1 %, widths by 4 %."""
+    return simulate(SCENE, 250, 2)
 
 
 def bench_in(folder: Path) -> Bench:
@@ -35,12 +37,23 @@ def bench_in(folder: Path) -> Bench:
 
 
 @pytest.fixture(scope="module")
-def fitted(train: Sample, tmp_path_factory: pytest.TempPathFactory) -> NetworkEstimator:
-    return NetworkEstimator(SMALL).fit(train, bench_in(tmp_path_factory.mktemp("training")))
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `fitted` was trained."""
+    return tmp_path_factory.mktemp("training")
 
 
-def test_finds_both_photons(fitted: NetworkEstimator, test: Sample) -> None:
-    judged = residuals(test, fitted.predict(test), 2)
+@pytest.fixture(scope="module")
+def fitted(train: Sample, scratch: Path) -> NetworkEstimator:
+    return NetworkEstimator(SMALL).fit(train, bench_in(scratch))
+
+
+@pytest.fixture(scope="module")
+def answer(fitted: NetworkEstimator, test: Sample) -> Predictions:
+    return fitted.predict(test)
+
+
+def test_finds_both_photons(answer: Predictions, test: Sample) -> None:
+    judged = residuals(test, answer, 2)
     assert judged.answered.all()
     assert judged.failed is not None
     assert judged.failed.mean() < 0.1
@@ -48,45 +61,77 @@ def test_finds_both_photons(fitted: NetworkEstimator, test: Sample) -> None:
     assert abs(np.median(judged.values["energy"])) < 0.02
 
 
-def test_states_errors_of_the_right_size(fitted: NetworkEstimator, test: Sample) -> None:
-    answer = fitted.predict(test)
+def test_states_errors_of_the_right_size(answer: Predictions, test: Sample) -> None:
     judged = residuals(test, answer, 2)
     stated = np.median([answer["sx1"], answer["sx2"]])
     assert stated == pytest.approx(np.quantile(np.abs(judged.values["x"]), 0.683), rel=0.5)
 
 
+@pytest.mark.usefixtures("fitted")
+def test_the_same_seed_gives_the_same_starts(scratch: Path, train: Sample, tmp_path: Path) -> None:
+    """Of the two networks inside; that the same holds for the correction is seen with a single photon."""
+
+    class Enough(Exception):
+        pass
+
+    def written(path: Path) -> None:
+        if path.stem == "start":
+            raise Enough
+
+    with pytest.raises(Enough):
+        NetworkEstimator(SMALL).fit(train, replace(bench_in(tmp_path), checkpointed=written))
+    with np.load(scratch / "start.npz") as first, np.load(tmp_path / "start.npz") as second:
+        assert set(first) == set(second)
+        for name in first:
+            np.testing.assert_array_equal(first[name], second[name])
+
+
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_network(
-    fitted: NetworkEstimator, train: Sample, test: Sample, tmp_path: Path
+    answer: Predictions, train: Sample, test: Sample, tmp_path: Path
 ) -> None:
-    again = NetworkEstimator(SMALL).fit(train, bench_in(tmp_path))
-    first, second = fitted.predict(test), again.predict(test)
-    for name, values in first.items():
-        np.testing.assert_array_equal(values, second[name])
+    again = NetworkEstimator(SMALL).fit(train, bench_in(tmp_path)).predict(test)
+    for name, values in answer.items():
+        np.testing.assert_array_equal(values, again[name])
 
 
-def test_events_that_cannot_be_used_get_no_answer(fitted: NetworkEstimator, test: Sample) -> None:
+def test_events_that_cannot_be_used_get_no_answer(
+    fitted: NetworkEstimator, answer: Predictions, test: Sample
+) -> None:
     few = test.select(slice(0, 3))
     energy = few["cell_e"].to_list()
     energy[1] = [float("nan")] * len(energy[1])
     spoilt = Sample(few.schema, {**few.columns, "cell_e": ak.Array(energy)}, few.source)
-    answer = fitted.predict(spoilt)
-    assert np.isnan(answer["x1"][1])
-    np.testing.assert_array_equal(np.delete(answer["x1"], 1), np.delete(fitted.predict(few)["x1"], 1))
+    found = fitted.predict(spoilt)
+    assert np.isnan(found["x1"][1])
+    np.testing.assert_allclose(found["x1"][[0, 2]], answer["x1"][[0, 2]], rtol=1e-4, atol=1e-4)
 
 
-def test_what_is_saved_says_the_same(fitted: NetworkEstimator, test: Sample, tmp_path: Path) -> None:
+def test_what_is_saved_says_the_same(
+    fitted: NetworkEstimator, answer: Predictions, test: Sample, tmp_path: Path
+) -> None:
     portable = fitted.portable(tmp_path)
     predict = run_path(str(portable.module))["load"](
         {name: str(path) for name, path in portable.files.items()}
     )
     few = test.select(slice(0, 50))
     found = predict({name: few[name].to_list() for name in portable.inputs})
-    for name, values in fitted.predict(few).items():
-        np.testing.assert_allclose(found[name], values, rtol=2e-4, atol=1e-3)
+    for name, values in answer.items():
+        np.testing.assert_allclose(found[name], values[:50], rtol=2e-4, atol=1e-3)
+
+
+def test_many_events_are_answered_as_few_are(test: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a compiled graph, which for few is not worth while."""
+    network = NetworkEstimator(replace(SMALL, network="seed"), seed_graph(seed_networks.network(2, 9)))
+    few = network.predict(test)
+    monkeypatch.setattr(served_network, "_FEW", 10)
+    many = network.predict(test)
+    for name, values in few.items():
+        np.testing.assert_allclose(many[name], values, rtol=1e-5, atol=1e-5)
 
 
 def test_the_original_network_trains(train: Sample, test: Sample, tmp_path: Path) -> None:
-    settings = replace(SMALL, **{**PRESETS["seed"], "network_events": 2000, "epochs": 2})
+    settings = replace(SMALL, **{**PRESETS["seed"], "network_events": 1000, "epochs": 1})
     answer = NetworkEstimator(settings).fit(train, bench_in(tmp_path)).predict(test)
     assert np.isfinite(answer["x1"]).all()
     assert np.abs(residuals(test, answer, 2).values["x"]).mean() < 30
@@ -94,7 +139,7 @@ def test_the_original_network_trains(train: Sample, test: Sample, tmp_path: Path
 
 def test_without_a_simulation_few_events_are_refused(train: Sample, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="at least 1000 events"):
-        NetworkEstimator(SMALL).fit(train.select(slice(0, 500)), Bench(seed=1, scratch=tmp_path))
+        NetworkEstimator(SMALL).fit(train, Bench(seed=1, scratch=tmp_path))
 
 
 def test_losses_do_not_care_for_the_order_of_a_pair() -> None:
@@ -132,18 +177,21 @@ def test_mirrors_move_cells_and_truth_together() -> None:
     assert len(np.unique(moved[:, :2] - pairs[:, :2], axis=0)) > 5
 
 
-def test_adapts_to_measured_events(train: Sample, test: Sample, tmp_path: Path) -> None:
-    """Cells that read 3 % too much are unknown to the simulation; the correction learns them."""
+@pytest.mark.slow
+def test_adapts_to_measured_events(tmp_path: Path) -> None:
+    """Cells that read 3 % too much are unknown to the simulation; the correction learns them.
+
+    What comes before is the same for both and is read from where the first one left it.
+    """
     settings = replace(SMALL, network_events=20_000, epochs=6)
 
     def off(sample: Sample) -> Sample:
         return Sample(sample.schema, {**sample.columns, "cell_e": sample["cell_e"] * 1.03}, "measured")
 
-    measured, unseen = off(simulate(SCENE, 4000, 5)), off(test)
+    measured, unseen = off(simulate(SCENE, 4000, 5)), off(simulate(SCENE, 600, 2))
     bias = {}
     for known in (False, True):
-        bench = replace(bench_in(tmp_path / str(known)), measured=known)
-        bench.scratch.mkdir()
+        bench = replace(bench_in(tmp_path), measured=known)
         answer = NetworkEstimator(settings).fit(measured, bench).predict(unseen)
         bias[known] = np.median(residuals(unseen, answer, 2).values["energy"])
     assert bias[False] > 0.02

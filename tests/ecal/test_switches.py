@@ -191,20 +191,23 @@ def test_training_events_are_those_that_the_lednev_fit_splits() -> None:
         settings.placing(merged, np.random.default_rng(1))
 
 
-def test_every_switch_at_once_is_trained_and_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_every_switch_at_once_is_trained_and_answers(again: bool, tmp_path: Path) -> None:
+    """And trained again from the same seed it answers the same."""
     switches = Switches(dropout=0.1, total=True, position=True, convolution=2, order="epoch", units="none")
     settings = NetworkSettings(
         network="seed", network_events=1000, epochs=2, batch=200, incidence="target", switches=switches
     )
     scene = Scene(incidence="target", region="shashlik")
-    sample = simulate(scene, 300, 1)
+    sample = simulate(scene, 250, 1)
     bench = Bench(seed=1, scratch=tmp_path, simulate=lambda events, seed: simulate(scene, events, seed))
     fitted = NetworkEstimator(settings).fit(sample, bench)
-    again = NetworkEstimator(settings).fit(sample, replace(bench, scratch=tmp_path / "again"))
     answers = fitted.predict(sample)
     assert all(np.isfinite(answers[name]).all() for name in ("x1", "y1", "e1", "x2", "y2", "e2"))
-    for name, values in again.predict(sample).items():
-        np.testing.assert_array_equal(values, answers[name])
+    if again:
+        other = NetworkEstimator(settings).fit(sample, replace(bench, scratch=tmp_path / "again"))
+        for name, values in other.predict(sample).items():
+            np.testing.assert_array_equal(values, answers[name])
 
 
 @pytest.mark.parametrize(

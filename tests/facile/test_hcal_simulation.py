@@ -34,14 +34,26 @@ def test_moments_are_those_of_the_real_sample(sample: Sample) -> None:
         assert means[0] == pytest.approx(real_means[0], rel=0.03)
 
 
-def test_command_prints_the_table() -> None:
+def rows_of(text: str) -> list[str]:
+    """First cells of a table, without its head."""
+    return [line.split("|")[1].strip() for line in text.splitlines()][2:]
+
+
+def test_command_prints_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["moments", "2000"])
+    moments.main()
+    assert rows_of(capsys.readouterr().out) == 9 * ["barrel"] + 9 * ["endcap"]
+
+
+@pytest.mark.slow
+def test_command_prints_the_table_in_a_process_of_its_own() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "projects.facile.moments", "2000"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert [line.split("|")[1].strip() for line in done.stdout.splitlines()][2:] == 9 * ["barrel"] + 9 * [
-        "endcap"
-    ]
+    assert rows_of(done.stdout) == 9 * ["barrel"] + 9 * ["endcap"]
 
 
 def test_pile_up_grows_with_interactions_and_forward(sample: Sample) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projects import catalog
+from projects import catalog, levenberg_marquardt
+from projects.mass import networks
 from projects.mass.minimal import Search, front
-from projects.mass.networks import Architecture, family
+from projects.mass.networks import Architecture
 from projects.settings import resolve
 from projects.task import Bench, Sample
 from projects.training import prepare
@@ -57,6 +58,13 @@ def test_front() -> None:
 
 
 @pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start of three steps: the squares are found at once, everything else is missed in a second."""
+    monkeypatch.setattr(levenberg_marquardt, "_STARTS", 1)
+    monkeypatch.setattr(levenberg_marquardt, "_STEPS", 3)
+
+
+@pytest.fixture
 def small() -> Search:
     """A search among three, of which one is found at once and one cannot succeed."""
     whole = full_search("cartesian")
@@ -64,7 +72,12 @@ def small() -> Search:
     return replace(whole, family=members, trainings=2)
 
 
-def test_finds_the_smallest_that_succeeds_and_says_so(small: Search, tmp_path: Path) -> None:
+@pytest.mark.parametrize("effort", ["hasty", pytest.param("full", marks=pytest.mark.slow)])
+def test_finds_the_smallest_that_succeeds_and_says_so(
+    effort: str, small: Search, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if effort == "hasty":
+        request.getfixturevalue("hasty")
     seen: list[tuple[str, int]] = []
     bench = Bench(5, tmp_path, curve=lambda name, values, step: seen.append((name, step)))
     fitted = small.fit(events("cartesian", 600), bench)
@@ -107,28 +120,42 @@ def test_before_the_fit(small: Search) -> None:
         small.predict(events("cartesian", 300))
 
 
-@pytest.mark.parametrize(("basis", "trainings"), [("cartesian", 5), ("polar", 2)])
-def test_twenty_weights_suffice(basis: str, trainings: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("basis", "trainings", "given"),
+    [
+        ("cartesian", 3, {}),
+        # At rest the mass is the energy, and the first start is good enough.
+        ("polar", 2, {"max_p": "0"}),
+        pytest.param("cartesian", 5, {}, marks=pytest.mark.slow),
+        pytest.param("polar", 2, {}, marks=pytest.mark.slow),
+    ],
+)
+def test_twenty_weights_suffice(basis: str, trainings: int, given: dict[str, str], tmp_path: Path) -> None:
     """What the task is about: at least 99 % of unseen masses within 10 %, by at most 20 weights.
 
     A training may end in a false minimum; it may not fall below 90 %, the notebook's aim, and most do not.
     """
-    settings = resolve(TASK.settings, TASK.presets, {"basis": basis})
-    unseen = events(settings.basis, 5000, 99)
+    settings = resolve(TASK.settings, TASK.presets, {"basis": basis, **given})
+    unseen = TASK.simulate(settings, 5000, 99)
     shares = []
     for seed in range(trainings):
         *_, network = TASK.estimators(settings)
-        fitted = network.fit(events(settings.basis, 2000, seed), Bench(seed, tmp_path / str(seed)))
+        train = TASK.simulate(settings, 2000, seed)
+        fitted = network.fit(train, Bench(seed, tmp_path / str(seed)))
         assert fitted.trained.count_params() == 20
         shares.append(np.mean(np.abs(fitted.predict(unseen)["mass"] / unseen["mass"] - 1) < 0.1))
     assert min(shares) >= 0.9
     assert sum(share >= 0.99 for share in shares) > trainings / 2
 
 
-def test_notebook_network_misses_its_aim(tmp_path: Path) -> None:
-    """All its layers are linear, and m is not: 10 to 12 % on the fixed generator."""
+@pytest.mark.parametrize("steps", [600, pytest.param(2600, marks=pytest.mark.slow)])
+def test_notebook_network_misses_its_aim(steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its layers are linear, and m is not: 10 to 12 % on the fixed generator, and soon."""
+    whole = networks._SCHEDULE
+    assert sum(number for number, _ in whole) == 2600
+    monkeypatch.setattr(networks, "_SCHEDULE", whole if steps == 2600 else whole[:2])
     prepare(1)
-    seed = family(products)["seed"]
+    seed = networks.family(products)["seed"]
     sample = events("cartesian", 20_000)
     inputs = np.stack([sample[name] for name in BASES["cartesian"]], axis=1)
     model = seed.train("cartesian", inputs, sample["mass"][:, None], Bench(1, tmp_path))

@@ -5,11 +5,8 @@ Those of stores that fail are in test_stores_that_fail.py.
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +20,7 @@ from bad_input import ROWS, promised
 from click.testing import CliRunner
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from programs import PATIENCE, program, until
 
 from projects import catalog, rootio
 from projects.__main__ import main
@@ -30,7 +28,6 @@ from projects.settings import resolve
 from projects.task import Sample
 from tracking.recorder import recording
 
-ROOT = Path(__file__).parents[2]
 TASK = "ecal_stage4"
 
 
@@ -123,11 +120,11 @@ PARAMETERS: dict[str, list[str]] = {
 }
 
 
-def newest_run() -> Run:
+def runs(task: str) -> list[Run]:
+    """Runs of a task, the newest first."""
     client = MlflowClient()
-    experiment = client.get_experiment_by_name(TASK)
-    assert experiment is not None
-    return client.search_runs([experiment.experiment_id], max_results=1)[0]
+    experiment = client.get_experiment_by_name(task)
+    return client.search_runs([experiment.experiment_id]) if experiment else []
 
 
 def expect_failed(run: Run, reason: str) -> None:
@@ -148,7 +145,7 @@ def test_run_refuses(
     assert line.fullmatch(told), told
     assert done.exit_code == code
     assert "Traceback" not in done.output
-    expect_failed(newest_run(), told.removeprefix("shashlik: ")[:60])
+    expect_failed(runs(TASK)[0], told.removeprefix("shashlik: ")[:60])
 
 
 def interrupted(task: str, **settings: object) -> str:
@@ -209,14 +206,6 @@ def test_unknown_task(store: str) -> None:
     assert MlflowClient().get_experiment_by_name("ecal_stage5") is None, "a slip must not leave an experiment"
 
 
-def door(*words: str, **variables: str) -> subprocess.Popen[str]:
-    """The program in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "projects", *words],
-        cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("place", ["/proc/self/pairs.root", "/dev/null/pairs.root"])
 def test_no_place_to_write(place: str) -> None:
     code, line = promised("no place to write")
@@ -230,27 +219,23 @@ def test_no_place_to_write(place: str) -> None:
     [("Ctrl-C", signal.SIGINT), ("killed politely", signal.SIGTERM)],
     ids=["SIGINT", "SIGTERM"],
 )
-def test_interrupted(row: str, number: signal.Signals, store: str) -> None:
-    before = newest_run().info.run_id if MlflowClient().get_experiment_by_name(TASK) else ""
-    # Tests started in the background ignore Ctrl-C, and so would what they start.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = door("run", TASK)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        run = newest_run() if MlflowClient().get_experiment_by_name(TASK) else None
-        if run is not None and run.info.run_id != before and "process" in run.data.tags:
-            break
-        time.sleep(0.5)
-    time.sleep(2)
-    process.send_signal(number)
-    try:
-        told = process.communicate(timeout=120)[1].strip().splitlines()[-1]
-    finally:
-        process.kill()
+@pytest.mark.parametrize("tag", ["process", pytest.param("data.sha256", marks=pytest.mark.slow)])
+def test_interrupted(row: str, number: signal.Signals, tag: str, store: str) -> None:
+    """As soon as the run is there, and behind the simulation of its events."""
+    before = {run.info.run_id for run in runs("mass")}
+
+    def under_way() -> bool:
+        return any(run.info.run_id not in before and tag in run.data.tags for run in runs("mass"))
+
+    with program("run", "mass", "--train_events", "200000") as process:
+        until(under_way, process)
+        process.send_signal(number)
+        told = process.communicate(timeout=PATIENCE)[1].strip().splitlines()[-1]
     code, line = promised(row)
     assert line.fullmatch(told), told
     assert process.returncode == code
-    expect_failed(newest_run(), "interrupted" if number is signal.SIGINT else "SIGTERM")
+    (run,) = (run for run in runs("mass") if run.info.run_id not in before)
+    expect_failed(run, "interrupted" if number is signal.SIGINT else "SIGTERM")
 
 
 def test_every_row_is_tested() -> None:

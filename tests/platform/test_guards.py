@@ -1,4 +1,4 @@
-"""Tests that crash, hang, fill the memory or leave something behind: each a failure with its name, no more."""
+"""Tests that crash, hang, fill the memory or leak fail with their name, and the others go on."""
 
 from __future__ import annotations
 
@@ -50,9 +50,12 @@ def run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProc
     environment = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal", "-p", "no:cacheprovider", *words],
-        cwd=folder, env={**environment, "PYTHONPATH": str(TESTS), **variables}, capture_output=True, text=True,
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(TESTS), **variables},
+        capture_output=True,
+        text=True,
         timeout=150,
-    )  # fmt: skip
+    )
 
 
 def test_what_goes_wrong_is_a_failure_with_a_name_and_the_others_go_on(tmp_path: Path) -> None:

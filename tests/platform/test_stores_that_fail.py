@@ -6,11 +6,9 @@ ends in the same places.
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +24,6 @@ from projects.__main__ import main
 from tracking.evidence import Evidence
 from tracking.recorder import CannotRecord, recording
 
-ROOT = Path(__file__).parents[2]
 TASK = "ecal_stage4"
 SMALL = [
     *("--network", "seed", "--batch", "256", "--epochs", "1"),
@@ -71,12 +68,12 @@ def last_line(row: str, told: str) -> str:
     return line
 
 
-def test_no_server() -> None:
-    environment = os.environ | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "projects", "run", TASK, *SMALL]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    last_line("no server", done.stderr)
-    assert done.returncode == promised("no server")[0]
+def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = "no server"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    done = CliRunner().invoke(main, ["run", TASK, *SMALL])
+    last_line(row, done.stderr)
+    assert done.exit_code == promised(row)[0]
 
 
 def test_server_dies_half_way(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from projects import onnx_graph
 from projects.pnn import baselines, predictor
@@ -128,11 +129,12 @@ def test_events_are_answered_by_the_other_half(fitted: dict[str, Crossed], sampl
 def test_trees_as_arrays_are_those_of_scikit_learn(sample: Sample) -> None:
     half = halves(sample, HELD_OUT, 1)[0]
     inputs = np.concatenate([half.features, half.masses[:, None]], axis=1).astype(float)
-    model = HistGradientBoostingClassifier(max_iter=10, early_stopping=False).fit(inputs, half.signal)
-    found = tree_responses(baselines._arrays(model), half.features[:300], [300, 1000])
-    for index, mass in enumerate((300, 1000)):
-        rows = np.concatenate([half.features[:300], np.full((300, 1), mass)], axis=1).astype(float)
-        np.testing.assert_allclose(found[:, index], model.predict_proba(rows)[:, 1], rtol=1e-9)
+    with threadpool_limits(limits=1, user_api="openmp"):
+        model = HistGradientBoostingClassifier(max_iter=10, early_stopping=False).fit(inputs, half.signal)
+        found = tree_responses(baselines._arrays(model), half.features[:300], [300, 1000])
+        for index, mass in enumerate((300, 1000)):
+            rows = np.concatenate([half.features[:300], np.full((300, 1), mass)], axis=1).astype(float)
+            np.testing.assert_allclose(found[:, index], model.predict_proba(rows)[:, 1], rtol=1e-9)
 
 
 def test_windows_are_where_the_signal_is(fitted: dict[str, Crossed], sample: Sample) -> None:

@@ -1,82 +1,24 @@
-"""A real PostgreSQL for the tests of the registry, where its programs are installed."""
+"""What tests of the registry share: databases of both kinds, and processes that are quickly there."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-import sqlalchemy as sa
+from consoles import Shell, as_at_first, at, train
+from nursery import Nursery, nursery
+from postgresql import fresh, running
 
-#: Debian keeps the server's programs off the PATH.
-DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-
-
-def _unprivileged() -> str | None:
-    """PostgreSQL refuses to run as root; the user to run it as, None where that is ourselves."""
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in names else "nobody"
+__all__ = ["database", "nursery", "postgres", "promoted", "stocked", "tracking_store", "workbench"]
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Address of a PostgreSQL server of this test session, without a database's name."""
-    initdb = shutil.which("initdb") or (str(DEBIAN[-1]) if DEBIAN else None)
-    if initdb is None:
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed: .ci/run should have done that")
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    programs, user = Path(initdb).resolve().parent, _unprivileged()
-    folder = Path(tempfile.mkdtemp(prefix="shashlik-postgres-"))
-    if user:
-        os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = {"user": user, "cwd": folder}
-    subprocess.run(
-        [programs / "initdb", "-D", folder / "data", "-U", "shashlik", "--auth=trust", "-E", "UTF8", "-N"],
-        check=True, capture_output=True, **home,
-    )  # fmt: skip
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-F",
-             "-c", "listen_addresses=127.0.0.1"],
-            stdout=log, stderr=log, **home,
-        )  # fmt: skip
-    address = f"postgresql+psycopg://shashlik@127.0.0.1:{port}"
-    try:
-        _wait(f"{address}/postgres", server, folder / "log")
+    """Address of a PostgreSQL server of this process, without a database's name."""
+    with running() as address:
         yield address
-    finally:
-        # Fast shutdown: the polite one waits for connections that mlflow keeps in its pool.
-        server.send_signal(signal.SIGINT)
-        server.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait(address: str, server: subprocess.Popen, log: Path) -> None:
-    engine = sa.create_engine(address)
-    for _ in range(300):
-        try:
-            engine.connect().close()
-            engine.dispose()
-            return
-        except sa.exc.OperationalError:
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.2)
-    raise AssertionError(f"PostgreSQL does not answer: {log.read_text()}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -87,11 +29,45 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return fresh(request.getfixturevalue("postgres"))
 
 
-def fresh(server: str) -> str:
-    """Address of a new database of a PostgreSQL server."""
-    name = f"test_{uuid4().hex}"
-    engine = sa.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return f"{server}/{name}"
+@pytest.fixture(scope="session")
+def tracking_store(postgres: str, nursery: Nursery) -> str:
+    """Name of a PostgreSQL database with mlflow's tables, which are copied faster than made."""
+    address = fresh(postgres)
+    # Nobody may be connected to what is copied, and mlflow keeps its connections for as long as it lives.
+    making = "import sys; from mlflow import MlflowClient; MlflowClient(sys.argv[1]).search_experiments()"
+    code, said = nursery.run(making, address)
+    assert code == 0, said
+    return address.rpartition("/")[2]
+
+
+@pytest.fixture
+def stocked(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of a database with mlflow's tables, of each kind."""
+    if database.startswith("sqlite"):
+        shutil.copy(request.getfixturevalue("empty_store"), tmp_path / "journal.db")
+        return database
+    return fresh(request.getfixturevalue("postgres"), request.getfixturevalue("tracking_store"))
+
+
+@pytest.fixture(scope="session")
+def workbench(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Version 1 (fair) as champion, its baseline as version 2 and version 3 (good) as candidate.
+
+    Behind it a copy: a store knows its own place, so that it can only be put back where it was.
+    """
+    folder = tmp_path_factory.mktemp("workbench")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        shell = at(folder, monkeypatch)
+        train(shell, "fair")
+        shell("promote", "toy")
+        train(shell, "good")
+    copy = tmp_path_factory.mktemp("copy") / "of"
+    shutil.copytree(folder, copy)
+    return folder, copy
+
+
+@pytest.fixture
+def promoted(workbench: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The console on the workbench, as it was at first."""
+    return at(as_at_first(workbench), monkeypatch)

@@ -8,8 +8,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import threading
 import time
@@ -20,10 +18,11 @@ import mlflow
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from conftest import fresh
+from consoles import Shell, as_at_first, at
 from mlflow.tracking import MlflowClient
+from nursery import Nursery
+from postgresql import fresh
 from servers import shashlik_server
-from test_story import Shell, at
 
 from projects import golden
 from registry import versions
@@ -34,49 +33,45 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning", "ignore::ResourceWarning"
 )
 
-SMALL = ("--preset", "smoke", "--train_events", "2000", "--test_events", "500")
 Made = tuple[Path, Path]
 
 
 @pytest.fixture(scope="module")
-def origin(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    """A store with a champion of the task mass, gone from where it was; its backup and golden vectors."""
-    folder = tmp_path_factory.mktemp("origin")
-    shutil.copy(empty_store, folder / "mlflow.db")
+def origin(workbench: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """A store with a champion, gone from where it was; its backup and golden vectors."""
+    folder, kept = as_at_first(workbench), tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        shell = at(folder, monkeypatch)
-        shell("run", "mass", *SMALL)
-        shell("freeze", "mass", "--events", "4000")
-        assert "PROMOTE: version 1" in shell("promote", "mass").output
-        keep_golden(folder / "golden")
-        shell("backup", "backup")
-        told = shell("backup", "backup.tar").output
-    kept = tmp_path_factory.mktemp("kept")
-    for name in ("backup", "backup.tar", "golden"):
-        (folder / name).rename(kept / name)
-    (kept / "sha256").write_text(told.split()[-1])
+        backed_up(at(folder, monkeypatch), "toy", kept)
     gone = folder.with_name("gone")
     folder.rename(gone)
     yield kept, folder
     gone.rename(folder)
 
 
-def keep_golden(folder: Path) -> None:
+def backed_up(shell: Shell, task: str, kept: Path) -> None:
+    """Golden vectors and backups in both forms, and the hash of one of them."""
+    keep_golden(task, kept / "golden")
+    shell("backup", str(kept / "backup"))
+    told = shell("backup", str(kept / "backup.tar")).output
+    (kept / "sha256").write_text(told.split()[-1])
+
+
+def keep_golden(task: str, folder: Path) -> None:
     """What the champion says of some events, in the form of a bundle."""
     from projects import catalog
     from projects.settings import resolve
 
-    task = catalog.load("mass")
-    sample = task.simulate(resolve(task.settings, task.presets, {}), 200, 77)
-    predict, inputs = load(versions.fetch("mass", "@champion"))
+    of = catalog.load(task)
+    sample = of.simulate(resolve(of.settings, of.presets, {}), 200, 77)
+    predict, inputs = load(versions.fetch(task, "@champion"))
     columns = {name: sample[name] for name in inputs}
     golden.write(golden.Golden(columns, {}, np.ones(200, bool), predict(columns)), folder)
 
 
-def repeats_golden(folder: Path) -> None:
+def repeats_golden(folder: Path, task: str = "toy") -> None:
     """The champion of the present store says the same, to the last bit."""
     events = golden.read(folder)
-    predict, _ = load(versions.fetch("mass", "@champion"))
+    predict, _ = load(versions.fetch(task, "@champion"))
     found = predict(events.columns)
     assert found.keys() == events.outputs.keys()
     for name, wanted in events.outputs.items():
@@ -103,14 +98,28 @@ def store_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]
     mlflow.set_tracking_uri(None)
 
 
-@pytest.mark.parametrize("form", ["backup", "backup.tar"])
-def test_a_store_lives_again_elsewhere(origin: Made, elsewhere: Shell, form: str) -> None:
-    kept, folder = origin
+@pytest.fixture(scope="module")
+def again(origin: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a store that was restored from the backup."""
+    folder = tmp_path_factory.mktemp("another") / "machine"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        at(folder, monkeypatch)("restore", str(origin[0] / "backup"))
+    return folder
+
+
+@pytest.fixture
+def restored(again: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The console there."""
+    return at(again, monkeypatch)
+
+
+def lives(shell: Shell, kept: Path, folder: Path, task: str = "toy") -> None:
+    """What was restored is whole, and leads nowhere but to itself."""
     assert not folder.exists()
-    elsewhere("restore", str(kept / form))
-    assert "the champion is version 1; 0 problems" in elsewhere("doctor", "mass").output
-    assert "is complete and unchanged" in elsewhere("history", "mass", "--verify").output
-    repeats_golden(kept / "golden")
+    assert "the champion is version 1; 0 problems" in shell("doctor", task).output
+    assert "is complete and unchanged" in shell("history", task, "--verify").output
+    repeats_golden(kept / "golden", task)
     places = json.dumps(
         [
             [run.info.artifact_uri for run in MlflowClient().search_runs(["1"])],
@@ -124,20 +133,50 @@ def test_a_store_lives_again_elsewhere(origin: Made, elsewhere: Shell, form: str
     assert Path(f"mlruns/1/{run.info.run_id}/artifacts/new.txt").read_text() == "new"
 
 
+def test_a_store_lives_again_elsewhere(origin: Made, restored: Shell) -> None:
+    lives(restored, *origin)
+
+
+@pytest.mark.slow
+def test_a_store_lives_again_from_one_file(origin: Made, elsewhere: Shell) -> None:
+    kept, folder = origin
+    elsewhere("restore", str(kept / "backup.tar"))
+    lives(elsewhere, kept, folder)
+
+
+@pytest.mark.slow
+def test_a_network_lives_again_elsewhere(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, kept, other = (tmp_path / name for name in ("origin", "kept", "other"))
+    for place in (folder, kept, other):
+        place.mkdir()
+    shutil.copy(empty_store, folder / "mlflow.db")
+    shell = at(folder, monkeypatch)
+    shell("run", "mass", "--preset", "smoke", "--train_events", "2000", "--test_events", "500")
+    shell("freeze", "mass", "--events", "4000")
+    assert "PROMOTE: version 1" in shell("promote", "mass").output
+    backed_up(shell, "mass", kept)
+    folder.rename(tmp_path / "gone")
+    shell = at(other, monkeypatch)
+    shell("restore", str(kept / "backup"))
+    lives(shell, kept, folder, "mass")
+
+
 def test_from_sqlite_to_postgresql_and_back(
     origin: Made, elsewhere: Shell, postgres: str, store_at: Callable[[str], None]
 ) -> None:
     address = fresh(postgres)
     elsewhere("restore", str(origin[0] / "backup.tar"), "--store", address, "--artifacts", "files")
     store_at(address)
-    assert "0 problems" in elsewhere("doctor", "mass").output
+    assert "0 problems" in elsewhere("doctor", "toy").output
     repeats_golden(origin[0] / "golden")
     # Numbers go on where they were.
     assert MlflowClient().create_experiment("next") == "2"
     elsewhere("backup", "again")
     elsewhere("restore", "again", "--store", "sqlite:///again.db", "--artifacts", "more")
     store_at("sqlite:///again.db")
-    assert "0 problems" in elsewhere("doctor", "mass").output
+    assert "0 problems" in elsewhere("doctor", "toy").output
     repeats_golden(origin[0] / "golden")
     first, last = (
         json.loads((place / "manifest.json").read_text()) for place in (origin[0] / "backup", Path("again"))
@@ -146,6 +185,17 @@ def test_from_sqlite_to_postgresql_and_back(
     assert set(first["tables"]) - same == {"experiments", "runs", "logged_models", "model_versions"}
 
 
+def test_what_is_to_be_served_says_so(origin: Made, elsewhere: Shell) -> None:
+    """A server alone knows where the files are, and without it that has to be said."""
+    elsewhere("restore", str(origin[0] / "backup"), "--serve", "yes")
+    assert MlflowClient().get_experiment("1").artifact_location == "mlflow-artifacts:/1"
+    told = elsewhere("backup", "served", code=1).output
+    assert "handed out by the tracking server: say where it keeps them with --artifacts" in told
+    elsewhere("backup", "served", "--artifacts", "mlartifacts")
+    assert set(os.listdir("served/artifacts/1")) == set(os.listdir(origin[0] / "backup" / "artifacts" / "1"))
+
+
+@pytest.mark.slow
 def test_a_server_hands_out_what_was_restored(
     origin: Made, store_at: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +205,7 @@ def test_a_server_hands_out_what_was_restored(
     with shashlik_server(tmp_path) as (address, _):
         store_at(address)
         assert MlflowClient().get_experiment("1").artifact_location == "mlflow-artifacts:/1"
-        assert "0 problems" in shell("doctor", "mass").output
+        assert "0 problems" in shell("doctor", "toy").output
         repeats_golden(origin[0] / "golden")
         store = ("--store", "sqlite:///mlflow.db")
         told = shell("backup", "served", *store, code=1).output
@@ -233,25 +283,28 @@ def refused(shell: Shell, place: Path, told: str, *more: str) -> None:
     assert sorted(Path.cwd().rglob("*")) == before
 
 
-def test_only_empty_places_are_filled(origin: Made, elsewhere: Shell, postgres: str) -> None:
-    place = origin[0] / "backup"
+def test_only_an_empty_folder_is_filled(origin: Made, elsewhere: Shell) -> None:
     Path("mlruns/1").mkdir(parents=True)
-    refused(elsewhere, place, "mlruns is not empty .there is 1.: give an empty place")
-    shutil.rmtree("mlruns")
-    elsewhere("restore", str(place))
-    refused(elsewhere, place, "mlflow.db is there already: give a new file", "--artifacts", "other")
-    address = fresh(postgres)
-    elsewhere("restore", str(place), "--store", address, "--artifacts", "files")
-    refused(elsewhere, place, "is not empty .[0-9]+ tables: ", "--store", address, "--artifacts", "other")
-    told = elsewhere("backup", str(place), code=1).output
+    refused(elsewhere, origin[0] / "backup", "mlruns is not empty .there is 1.: give an empty place")
+
+
+def test_only_a_new_file_is_filled(origin: Made, restored: Shell) -> None:
+    place = origin[0] / "backup"
+    refused(restored, place, "mlflow.db is there already: give a new file", "--artifacts", "other")
+    told = restored("backup", str(place), code=1).output
     assert "is there already: choose another name" in told
 
 
-def test_the_database_alone(origin: Made, elsewhere: Shell) -> None:
+def test_only_an_empty_database_is_filled(origin: Made, elsewhere: Shell, postgres: str) -> None:
+    place, address = origin[0] / "backup", fresh(postgres)
+    elsewhere("restore", str(place), "--store", address, "--artifacts", "files")
+    refused(elsewhere, place, "is not empty .[0-9]+ tables: ", "--store", address, "--artifacts", "other")
+
+
+def test_the_database_alone(restored: Shell) -> None:
     """Its rows still lead to where the files were."""
-    elsewhere("restore", str(origin[0] / "backup"))
-    elsewhere("backup", "rows.tar", "--only-database")
-    elsewhere("restore", "rows.tar", "--store", "sqlite:///other.db")
+    restored("backup", "rows.tar", "--only-database")
+    restored("restore", "rows.tar", "--store", "sqlite:///other.db")
     paths = [
         sa.create_engine(f"sqlite:///{name}.db")
         .connect()
@@ -262,8 +315,7 @@ def test_the_database_alone(origin: Made, elsewhere: Shell) -> None:
     assert paths[0] == paths[1] != []
 
 
-def test_killed_on_the_way_there_is_no_backup(origin: Made, elsewhere: Shell) -> None:
-    elsewhere("restore", str(origin[0] / "backup"))
+def test_killed_on_the_way_there_is_no_backup(restored: Shell, nursery: Nursery) -> None:
     code = (
         "import os, signal\n"
         "from projects.__main__ import main\n"
@@ -271,26 +323,25 @@ def test_killed_on_the_way_there_is_no_backup(origin: Made, elsewhere: Shell) ->
         "Writer.finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "main(['backup', 'killed.tar'])"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    ended, said = nursery.run(code)
+    assert ended == -signal.SIGKILL, said
     assert not Path("killed.tar").exists()
     (left,) = Path().glob("killed.tar.*.partial")
-    refused(elsewhere, left, "no complete backup")
+    refused(restored, left, "no complete backup")
     # Its remains are in nobody's way.
-    elsewhere("backup", "killed.tar")
+    restored("backup", "killed.tar")
 
 
-def test_what_fails_leaves_nothing(origin: Made, elsewhere: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere("restore", str(origin[0] / "backup"))
+def test_what_fails_leaves_nothing(origin: Made, restored: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     before = sorted(Path.cwd().rglob("*"))
     with monkeypatch.context() as broken:
         broken.setattr("tracking.storage.archive.Writer.finish", lambda *_: 1 / 0)
-        elsewhere("backup", "half", code=1)
-        elsewhere("backup", "half.tar", code=1)
+        restored("backup", "half", code=1)
+        restored("backup", "half.tar", code=1)
     assert sorted(Path.cwd().rglob("*")) == before
     with monkeypatch.context() as broken:
         broken.setattr("tracking.storage.archive.Archive.extract", interrupted)
-        elsewhere(
+        restored(
             "restore", str(origin[0] / "backup"), "--store", "sqlite:///x.db", "--artifacts", "x", code=130
         )
     assert sorted(Path.cwd().rglob("*")) == before

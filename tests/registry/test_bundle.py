@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from consoles import Shell, at, champion, train
 from mlflow.tracking import MlflowClient
-from test_story import Shell, at, champion, train
 
 from projects import golden, onnx_graph
 from registry import bundle
@@ -42,7 +42,7 @@ def origin(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
         train(shell, "linear")
         assert "PROMOTE: version 1" in shell("promote", "toy").output
         told = shell("export", "champion", "bundle").output
-    assert "t: 100.000% of 20000 frozen events agree" in told
+    assert "t: 100.000% of 4000 frozen events agree" in told
     return folder, folder / "bundle"
 
 

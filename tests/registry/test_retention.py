@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import mlflow
 import pytest
-from hypothesis import given
+from consoles import Shell, run_of, train
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
-from test_story import at, run_of, train
 
 from registry.retention import KEEP, Aged, plan
 from tracking.indexing import opened_index
@@ -71,6 +70,7 @@ def test_nested_runs_stay_or_go_together() -> None:
     assert gone([*search[:3], aged("late", 1, "search")]) == set()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 100), st.integers(0, 9), st.booleans()), max_size=10), st.floats(0, 100)
 )
@@ -88,26 +88,16 @@ def test_every_run_goes_or_stays_and_none_that_is_needed_goes(drawn, days) -> No
             assert (run.run_id in goes) == (run.parent in goes)
 
 
-@pytest.fixture(scope="module")
-def laboratory(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def test_only_what_nothing_stands_on_goes(promoted: Shell) -> None:
     """Versions: 1 former champion, 2 its baseline, 3 champion, 4 rejected, 5 and 6 never judged."""
-    folder = tmp_path_factory.mktemp("laboratory")
-    shutil.copy(empty_store, folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        shell = at(folder, monkeypatch)
-        shell("freeze", "toy", "--events", "4000")
-        for candidate, code in (("fair", 0), ("good", 0), ("broken", 1)):
-            train(shell, candidate)
-            shell("promote", "toy", code=code)
-        for candidate in ("bad", "equal"):
-            train(shell, candidate)
-        with mlflow.start_run(experiment_id=MlflowClient().get_experiment_by_name("toy").experiment_id):
-            mlflow.log_text("of no use", "note.txt")
-    return folder
-
-
-def test_only_what_nothing_stands_on_goes(laboratory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shell, client = at(laboratory, monkeypatch), MlflowClient()
+    shell, client = promoted, MlflowClient()
+    shell("promote", "toy")
+    train(shell, "broken")
+    shell("promote", "toy", code=1)
+    for candidate in ("bad", "equal"):
+        train(shell, candidate)
+    with mlflow.start_run(experiment_id=client.get_experiment_by_name("toy").experiment_id):
+        mlflow.log_text("of no use", "note.txt")
     experiment = client.get_experiment_by_name("toy").experiment_id
     runs = [run.info.run_id for run in client.search_runs([experiment])]
     assert len(runs) == 8, "six versions, a frozen sample, and one that is nothing"
@@ -126,7 +116,7 @@ def test_only_what_nothing_stands_on_goes(laboratory: Path, monkeypatch: pytest.
     shell("retain", "toy", "--older", "0", "--keep-best", "3", "--delete")
     assert client.get_run(run_of(5)).info.lifecycle_stage == "deleted"
     assert client.get_run(run_of(6)).info.lifecycle_stage == "active"
-    models = laboratory / "mlruns" / experiment / "models"
+    models = Path("mlruns") / experiment / "models"
     assert len([path for path in models.glob("*") if (path / "artifacts").exists()]) == 6
     told = shell("retain", "toy", "--older", "0", "--keep-best", "3", "--collect").output
     assert "2 deleted runs and 1 versions without a verdict are removed for good" in told
@@ -137,9 +127,7 @@ def test_only_what_nothing_stands_on_goes(laboratory: Path, monkeypatch: pytest.
         "4",
         "6",
     ]
-    left = {
-        path.name for path in (laboratory / "mlruns" / experiment).glob("*") if (path / "artifacts").exists()
-    }
+    left = {path.name for path in (Path("mlruns") / experiment).glob("*") if (path / "artifacts").exists()}
     assert left == {run.info.run_id for run in client.search_runs([experiment])}
     assert len([path for path in models.glob("*") if (path / "artifacts").exists()]) == 5
     with opened_index() as index:
@@ -147,8 +135,7 @@ def test_only_what_nothing_stands_on_goes(laboratory: Path, monkeypatch: pytest.
     assert "Traceback" not in shell("retain", "toy", "--older", "-1", code=2).output
 
 
-def test_nothing_is_deleted_by_a_broken_journal(laboratory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shell = at(laboratory, monkeypatch)
+def test_nothing_is_deleted_by_a_broken_journal(promoted: Shell) -> None:
     MlflowClient().delete_registered_model_alias("toy", "champion")
-    told = shell("retain", "toy", "--older", "0", "--delete", code=2).output
+    told = promoted("retain", "toy", "--older", "0", "--delete", code=2).output
     assert "nothing is deleted before 'shashlik doctor toy --repair'" in told

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from consoles import Shell, at, train
 from mlflow.tracking import MlflowClient
 from objects import KEY, SECRET, objects
-from test_story import Shell, at, train
 
 from registry import versions
 
@@ -51,7 +51,6 @@ def recorded(bucket: None, empty_store: Path, tmp_path_factory: pytest.TempPathF
     with pytest.MonkeyPatch.context() as monkeypatch:
         shell = at(folder, monkeypatch)
         MlflowClient().create_experiment("toy", artifact_location=f"{BUCKET}/runs/1")
-        shell("freeze", "toy", "--events", "4000")
         train(shell, "fair")
         assert "PROMOTE: version 1" in shell("promote", "toy").output
     return folder
@@ -73,7 +72,7 @@ def test_a_champion_lives_in_s3(there: Shell, recorded: Path) -> None:
     assert (versions.fetch("toy", "@champion") / "MLmodel").exists()
 
 
-@pytest.mark.parametrize("to", [f"{BUCKET}/elsewhere", "files"])
+@pytest.mark.parametrize("to", [f"{BUCKET}/elsewhere", pytest.param("files", marks=pytest.mark.slow)])
 def test_it_is_restored_elsewhere(
     there: Shell, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
 ) -> None:

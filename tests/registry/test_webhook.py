@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_story import Shell, console, train
+from consoles import Shell, train
+from nursery import Nursery
 
 from registry import webhook
 from registry.journal import Journal
@@ -89,33 +87,27 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield Journal(engine)
 
 
-@pytest.fixture
-def shell(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    return console(tmp_path, monkeypatch)
-
-
 def promote(journal: Journal, version: int, expected: int | None) -> None:
     details = {"reasons": ["narrower"], "sample": "cd" * 32}
     journal.promote("toy", version, expected=expected, verdict="ab" * 32, details=details)
 
 
 @pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
-def test_it_is_told_what_commands_decide(receiver: Receiver, shell: Shell) -> None:
-    shell("freeze", "toy", "--events", "4000")
-    train(shell, "bad")
-    shell("promote", "toy", code=1)
-    train(shell, "fair")
-    shell("promote", "toy")
+def test_it_is_told_what_commands_decide(promoted: Shell, receiver: Receiver) -> None:
+    train(promoted, "bad")
+    promoted("promote", "toy", code=1)
+    promoted("promote", "toy", "--model", "3")
     assert receiver.events() == [
-        ("look", "REJECT", 1, None), ("look", "PROMOTE", 3, None), ("promote", "PROMOTE", 3, None)
+        ("look", "REJECT", 4, 1), ("look", "PROMOTE", 3, 1), ("promote", "PROMOTE", 3, 1)
     ]  # fmt: skip
     rejected = receiver.got[0][0]
     assert rejected["task"] == "toy"
     assert "@" in rejected["actor"]
     assert len(rejected["verdict"]) == 64
-    assert "core width of t relative to baseline-first" in rejected["reasons"][0]
-    told = shell("webhook", "toy").output
-    assert told == f"{receiver.address}/hook was told of entry 5 of toy (promote)\n"
+    assert "core width of t relative to champion" in rejected["reasons"][0]
+    told = promoted("webhook", "toy").output
+    number = receiver.got[-1][0]["entry"]["number"]
+    assert told == f"{receiver.address}/hook was told of entry {number} of toy (promote)\n"
     assert receiver.got[-1][0] == receiver.got[-2][0], "the same message, to be recognised by its hash"
 
 
@@ -238,7 +230,7 @@ def test_proxies_and_passwords_of_the_environment_are_not_used(
     assert len(receiver.events()) == 1
 
 
-def test_a_process_waits_for_its_last_message(receiver: Receiver, tmp_path: Path) -> None:
+def test_a_process_waits_for_its_last_message(receiver: Receiver, nursery: Nursery, tmp_path: Path) -> None:
     receiver.slow = 0.3
     code = (
         "from registry.journal import Journal\n"
@@ -246,5 +238,5 @@ def test_a_process_waits_for_its_last_message(receiver: Receiver, tmp_path: Path
         f"with opened('sqlite:///{tmp_path}/own.db') as engine:\n"
         "    Journal(engine).note('toy', 'look', 3, {'decision': 'REJECT', 'reasons': ['wider']}, 'ab' * 32)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+    assert nursery.run(code) == (0, "")
     assert receiver.events() == [("look", "REJECT", 3, None)]

@@ -98,7 +98,7 @@ TASK = Task(
     description="Classes.",
     schema=SCHEMA,
     settings=Settings,
-    presets={"default": {"train_events": 500, "test_events": 3000}},
+    presets={"default": {"train_events": 500, "test_events": 2000}},
     simulate=simulate,
     estimators=estimators,
     scores=scores,
@@ -106,6 +106,7 @@ TASK = Task(
         "mass", "GeV", sculpted=(Binning("m_hh", "GeV", "m", tuple(range(250, 1001, 50))),)
     ),
     rule=ScoreRule(
-        primary=("auc", "ams"), rivals=("cuts",), margin=0.01, ams=0.2, peak=0, spread=0.1, replicas=300
+        primary=("auc", "ams"), rivals=("cuts",), margin=0.01, ams=0.2, peak=0, spread=0.1, replicas=200
     ),
+    frozen_events=6000,
 )  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from projects.formula import Formula
 from projects.settings import RunSettings, setting
 from projects.task import Column, Estimator, Predictions, Sample, Schema, Task
-from tracking.residuals import Binning, Quantity, Residuals
+from tracking.residuals import Quantity, Residuals
 from tracking.rule import Rule
 
 SCHEMA = Schema(
@@ -68,33 +68,35 @@ def broken(a, b):
     return {"t": np.where(a > 0, np.nan, (a + b) / 2)}
 
 
+def odd(a, b):
+    return {"t": 0.95 * a + 0.05 * b}
+
+
+def even(a, b):
+    return {"t": 0.6 * a + 0.4 * b}
+
+
 CANDIDATES = {of.__name__: of for of in (bad, fair, good, equal, broken)}
 
 
 def linear(inputs, truth, bench):
     """The mean as a network."""
-    return weighted(0.5)
-
-
-def wobbly(inputs, truth, bench):
-    """A mean with weights that depend on the seed."""
-    return weighted(float(np.random.default_rng(bench.seed).uniform(0.55, 0.75)))
-
-
-def weighted(first: float):
     import keras
 
     vector = keras.Input((2,))
     model = keras.Model(vector, keras.layers.Dense(1, use_bias=False)(vector))
-    model.set_weights([np.array([[first], [1 - first]], np.float32)])
+    model.set_weights([np.array([[0.5], [0.5]], np.float32)])
     return model
 
 
 def candidate(settings: Settings) -> Estimator:
-    if settings.network in ("linear", "wobbly"):
+    if settings.network == "linear":
         from projects.regression import Regression
 
-        return Regression(("a", "b"), ("t",), {"linear": linear, "wobbly": wobbly}[settings.network])
+        return Regression(("a", "b"), ("t",), linear)
+    if settings.network == "wobbly":
+        # What it finds depends on the seed.
+        return Formula("network", (even, odd, fair)[settings.seed % 3])
     return Formula("network", CANDIDATES[settings.network])
 
 
@@ -109,11 +111,14 @@ TASK = Task(
     description="Toy.",
     schema=SCHEMA,
     settings=Settings,
-    presets={"default": {"train_events": 500, "test_events": 2000}},
+    presets={"default": {"train_events": 500, "test_events": 1000}},
     simulate=simulate,
     estimators=lambda settings: (Formula("first", first), candidate(settings)),
     residuals=residuals,
     quantities=(Quantity("t", "cm", "t"),),
-    binnings=(Binning("t", "cm", "t", (-10, 0, 10)),),
-    rule=Rule(primary=("t",), rivals=("first",), bias={"t": 0.1}, replicas=300),
+    # Of the figures of a run three are for each binning, and take longer than all the rest of it.
+    binnings=(),
+    rule=Rule(primary=("t",), rivals=("first",), bias={"t": 0.1}, replicas=200),
+    # A core width is known to 1.3 % then; the candidates differ by 14 % and more.
+    frozen_events=4000,
 )

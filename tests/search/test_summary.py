@@ -6,9 +6,21 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
 
 from projects.search.pictures import figures
-from projects.search.summary import FEWEST, Trial, frame, front, importance, markdown, ranked, weighed
+from projects.search.summary import (
+    FEWEST,
+    Trial,
+    coordinates,
+    frame,
+    front,
+    importance,
+    markdown,
+    ranked,
+    weighed,
+)
 from projects.space import Choice, Range, Space
 
 SPACE = Space({"rate": Range(1e-4, 1e-1, log=True), "depth": Range(1, 5), "kind": Choice(("relu", "elu"))})
@@ -55,6 +67,21 @@ def test_importance_finds_what_matters_and_doubts_noise() -> None:
     assert importance(trials(FEWEST - 1), SPACE, 1)[0] == {}
 
 
+@pytest.mark.slow
+def test_importance_is_that_of_the_forest_as_scikit_learn_scores_it() -> None:
+    """By itself it asks 300 trees for an answer ninety times, a task for threads each."""
+    done = [trial for trial in trials() if trial.done]
+    inputs = np.stack(list(coordinates(done, SPACE).values()), axis=1)
+    target = np.log([trial.objective for trial in done])
+    forest = RandomForestRegressor(300, oob_score=True, random_state=1).fit(inputs, target)
+    wanted = permutation_importance(forest, inputs, target, n_repeats=30, random_state=1)
+    found, score = importance(trials(), SPACE, 1)
+    assert list(found.values()) == pytest.approx(
+        list(zip(wanted.importances_mean, wanted.importances_std, strict=True)), rel=1e-9
+    )
+    assert score == pytest.approx(forest.oob_score_)
+
+
 def test_front() -> None:
     """No trial of the front is beaten in both, and every other one is."""
     known = [trial for trial in trials() if trial.done]
@@ -93,15 +120,21 @@ def test_frame_holds_everything() -> None:
     assert {"rate", "depth", "kind", "objective", "failure", "run_id"} <= set(found)
 
 
-def test_importance_as_a_table() -> None:
-    weights, _ = importance(trials(), SPACE, 1)
-    table = weighed(weights)
+@pytest.fixture(scope="module")
+def weights() -> tuple[dict[str, tuple[float, float]], float]:
+    """Importance in thirty trials, from a forest of many trees."""
+    return importance(trials(), SPACE, 1)
+
+
+def test_importance_as_a_table(weights) -> None:
+    found, _ = weights
+    table = weighed(found)
     assert list(table.columns) == ["setting", "importance", "scatter"]
-    assert [tuple(row)[1:] for row in table.itertuples(index=False)] == list(weights.values())
+    assert [tuple(row)[1:] for row in table.itertuples(index=False)] == list(found.values())
 
 
-def test_figures_show_the_data() -> None:
-    found = figures(trials(), SPACE, *importance(trials(), SPACE, 1))
+def test_figures_show_the_data(weights) -> None:
+    found = figures(trials(), SPACE, *weights)
     assert set(found) == {"search_history", "search_coordinates", "search_importance", "search_pareto"}
     done = [trial for trial in trials() if trial.done]
     (axes,) = found["search_history"].axes

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import mlflow
 import pytest
 from logins import ADMIN, EDITOR, NOBODY, READER, Server
 from mlflow.tracking import MlflowClient
+from nursery import nursery
 from servers import shashlik_server
+
+__all__ = ["login", "model", "nursery", "server"]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_store, folder / "mlflow.db")
     with shashlik_server(folder, "--auth", MLFLOW_AUTH_ADMIN_PASSWORD=ADMIN[1]) as (address, _):
         found = Server(address, folder)
         for name, password in (EDITOR, READER, NOBODY):

@@ -26,7 +26,7 @@ from tracking.recorder import recording
 from tracking.rest import PREFIX, call
 
 #: Tries of each operation.
-EXAMPLES = 6
+EXAMPLES = (2, pytest.param(12, marks=pytest.mark.slow))
 
 
 @pytest.mark.usefixtures("login")
@@ -104,7 +104,8 @@ def test_a_plain_server_is_recognised(
         call("GET", "/journal")
 
 
-def test_whatever_is_sent_is_answered(server: Server) -> None:
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_whatever_is_sent_is_answered(server: Server, examples: int) -> None:
     told = server.ask("GET", f"{PREFIX}/openapi.json").json()
     assert all(not path.startswith("/api/2.0") for path in told["paths"]), "mlflow's routes are not ours"
     schema = schemathesis.openapi.from_dict(told)
@@ -113,7 +114,7 @@ def test_whatever_is_sent_is_answered(server: Server) -> None:
         operation = found.ok()
 
         @settings(
-            max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+            max_examples=examples, deadline=None, derandomize=True, database=None,
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy())

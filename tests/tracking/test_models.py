@@ -14,6 +14,7 @@ import pytest
 from made_up import EXAMPLE, SUMS, Files, portable
 from mlflow.types import DataType
 from mlflow.types.schema import Array
+from nursery import Nursery
 
 from tracking.models import log_model
 from tracking.packing import frame
@@ -112,7 +113,9 @@ def load(files):
 '''
 
 
-def test_compiled_code_is_kept_for_other_processes_and_shared_within_one(store: str, tmp_path: Path) -> None:
+def test_compiled_code_is_kept_for_other_processes_and_shared_within_one(
+    store: str, nursery: Nursery, tmp_path: Path
+) -> None:
     """It lies beside the model, where the first process that loads it there leaves it."""
     made = portable(tmp_path)
     made.module.write_text(COMPILED)
@@ -126,12 +129,12 @@ def test_compiled_code_is_kept_for_other_processes_and_shared_within_one(store: 
         "assert hits == int(sys.argv[2]), f'{hits} taken from what was kept'\n"
     )
     for hits in ("0", "1"):
-        done = subprocess.run(
-            [sys.executable, "-c", script, folder, hits], capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
+        process = nursery.start(script, folder, hits)
+        said = process.stdout.read()
+        assert process.wait() == 0, process.stderr
+        process.close()
         assert list(Path(folder).rglob("*.nbi")), "nothing was kept"
-    assert json.loads(done.stdout.splitlines()[-1])[0] == list(2.0 * SUMS)
+        assert json.loads(said.splitlines()[-1])[0] == list(2.0 * SUMS)
 
 
 def test_models_of_one_text_are_compiled_once_in_a_process(store: str, tmp_path: Path) -> None:

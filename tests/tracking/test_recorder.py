@@ -6,10 +6,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from urllib.parse import urlparse
@@ -20,6 +18,7 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from nursery import Born, Nursery
 
 from tracking import predictions
 from tracking.evidence import Evidence
@@ -30,6 +29,8 @@ from tracking.recall import recall, settings_of
 from tracking.recorder import CannotRecord, Recorder, recording
 
 ROOT = Path(__file__).parents[2]
+#: See the fixture of this name.
+Child = Callable[..., tuple[Born, str]]
 SETTINGS = {"epochs": 3, "preset": "smoke"}
 
 
@@ -173,30 +174,27 @@ with recording("toy", seed=7, settings={"epochs": 3, "preset": "smoke"}) as reco
 """
 
 
-def child(folder: Path, code: str = CHILD) -> tuple[subprocess.Popen[str], str]:
-    """A process in the middle of a run."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
+@pytest.fixture
+def child(nursery: Nursery, store: str) -> Iterator[Child]:
+    """Begins a process in the middle of a run; gives it and the run."""
+    born: list[Born] = []
+
+    def begin(code: str = CHILD) -> tuple[Born, str]:
+        born.append(nursery.start(code))
+        return born[-1], born[-1].stdout.readline().strip()
+
+    yield begin
+    for process in born:
+        process.close()
 
 
-def end(process: subprocess.Popen[str], number: int) -> int:
+def end(process: Born, number: int) -> int:
     process.send_signal(number)
-    code = process.wait(60)
-    assert process.stdout is not None
-    process.stdout.close()
-    return code
+    return process.wait(60)
 
 
-def test_sigterm_closes_the_run(store: str, tmp_path: Path) -> None:
-    process, run_id = child(tmp_path)
+def test_sigterm_closes_the_run(child: Child) -> None:
+    process, run_id = child()
     assert end(process, signal.SIGTERM) == 143
     run = MlflowClient().get_run(run_id)
     assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "terminated by SIGTERM")
@@ -208,21 +206,21 @@ from tracking.recorder import recording
 with recording("toy", seed=7, settings={}) as recorder:
     print(recorder.run_id, flush=True)
     # Whatever is raised in a call from compiled code is printed and lost.
-    ctypes.CFUNCTYPE(None)(lambda: time.sleep(3))()
+    ctypes.CFUNCTYPE(None)(lambda: (print("there", flush=True), time.sleep(3)) and None)()
     time.sleep(300)
 """
 
 
-def test_a_signal_that_gets_lost_in_compiled_code_comes_again(store: str, tmp_path: Path) -> None:
-    process, run_id = child(tmp_path, "import tracking.runs; tracking.runs.AGAIN_AFTER = 0.5\n" + LOST)
-    time.sleep(1)
+def test_a_signal_that_gets_lost_in_compiled_code_comes_again(child: Child) -> None:
+    process, run_id = child("import tracking.runs; tracking.runs.AGAIN_AFTER = 0.5\n" + LOST)
+    assert process.stdout.readline() == "there\n"
     assert end(process, signal.SIGTERM) == 143
     run = MlflowClient().get_run(run_id)
     assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "terminated by SIGTERM")
 
 
-def test_a_killed_run_is_buried_by_the_next_and_can_be_resumed(store: str, tmp_path: Path) -> None:
-    process, run_id = child(tmp_path)
+def test_a_killed_run_is_buried_by_the_next_and_can_be_resumed(child: Child, tmp_path: Path) -> None:
+    process, run_id = child()
     with pytest.raises(CannotRecord, match="still running as process"), start(resume=run_id):
         pass
     end(process, signal.SIGKILL)
