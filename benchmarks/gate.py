@@ -18,10 +18,10 @@ from scipy.special import ndtri
 
 from registry.gate import Contestant, judge
 from registry.verdict import Verdict
-from tracking.counting import wilson
-from tracking.residuals import Residuals
 from tracking.rule import Rule, ScoreRule
-from tracking.scores import Scores
+from tracking.statistics.counting import wilson
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.scores import Scores
 
 #: Share of the error that two estimators have in common.
 COMMON = 0.8

@@ -26,11 +26,11 @@ from projects.judging import gather, judge, only
 from projects.run import SUBJECT, evidence_of
 from projects.settings import resolve
 from projects.task import Bench, Sample
-from tracking.evidence import LIMIT, Evidence, from_json
-from tracking.numbers import percent, with_error
-from tracking.recall import recall
-from tracking.residuals import Residuals
-from tracking.resolution import Resolution, resolution
+from tracking.evidence.resolution import LIMIT, Evidence, from_json
+from tracking.report.numbers import percent, with_error
+from tracking.runs.reader import recall
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.resolution import Resolution, resolution
 
 #: What a step is made of, each in a file of its own: our network with all fits, the study's network, and the
 #: information limit, which needs no training.

@@ -27,10 +27,10 @@ import numpy as np
 import sqlalchemy as sa
 
 from benchmarks.server import ESTIMATORS, QUANTITIES, TASK, filled, median, run_id
-from tracking.evidence import Evidence, Facts
+from tracking.evidence.from_residuals import build
+from tracking.evidence.resolution import Evidence, Facts
 from tracking.index.tables import EVIDENCE
-from tracking.judge import build
-from tracking.residuals import Binning, Quantity, Residuals
+from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 
 def evidence(seed: int) -> Evidence:

@@ -28,8 +28,8 @@ from projects.pnn.simulation import simulate
 from projects.pnn.tail import tabulated, tail_probability
 from projects.pnn.together import train
 from projects.task import Bench, Sample
-from tracking.ranking import influence
-from tracking.scores import Scores
+from tracking.statistics.roc import influence
+from tracking.statistics.scores import Scores
 
 #: Of the original study: seconds a model, and events that one saw: 9 of 10 folds of 753 940, 15 times.
 SEED_SECONDS, SEED_EVENTS = 401.1, 753_940 * 0.9 * 15

@@ -21,7 +21,7 @@ from projects import catalog, rootio
 from projects.settings import resolve
 from projects.task import Sample
 from registry import versions
-from tracking.models import graph
+from tracking.runs.models import graph
 
 TASK, SIMULATED, BATCH = "ecal_stage4", 20_000, 2048
 

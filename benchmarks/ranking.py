@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from tracking.bootstrap import draws
-from tracking.ranking import AucOf, auc
-from tracking.scores import Scores
+from tracking.statistics.bootstrap import draws
+from tracking.statistics.roc import AucOf, auc
+from tracking.statistics.scores import Scores
 
 
 def sample(events: int, hypotheses: int, rng: np.random.Generator) -> Scores:

@@ -42,7 +42,7 @@ def objectives(folder: Path, run_id: str) -> tuple[float, float]:
     """Best on validation events, and that of its final training on test events."""
     import mlflow
 
-    from tracking.recall import look, nested
+    from tracking.runs.reader import look, nested
 
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
     finals = nested(run_id, **{"trial.kind": "final"})

@@ -58,9 +58,9 @@ def client(number: int, runs: int, journal: Path) -> None:
     """Record runs, and write down what was acknowledged."""
     from made_up import BINNINGS, QUANTITIES, WIDTHS, pairs
 
-    from tracking.evidence import Facts
-    from tracking.judge import build
-    from tracking.recorder import CannotRecord, recording
+    from tracking.evidence.from_residuals import build
+    from tracking.evidence.resolution import Facts
+    from tracking.runs.recorder import CannotRecord, recording
 
     facts = Facts(TASK, f"{number:064x}", "made up", 500, 2, number)
     evidence = build(
@@ -138,9 +138,9 @@ def _look(address: str, journals: Sequence[Path], seconds: float) -> Outcome:
     from mlflow.tracking import MlflowClient
 
     from tracking.index.records import Selection
-    from tracking.indexing import opened_index
-    from tracking.recall import recall
-    from tracking.recorder import CannotRecord
+    from tracking.runs.indexing import opened_index
+    from tracking.runs.reader import recall
+    from tracking.runs.recorder import CannotRecord
 
     os.environ["MLFLOW_TRACKING_URI"] = address
     mlflow.set_tracking_uri(address)

@@ -36,9 +36,9 @@ class Unrecorded:
 
     def record(self, *what: Any) -> None:
         """Write what would be sent."""
-        from tracking import report
+        from tracking.report import run_report
 
-        report.write(self._folder, *what)
+        run_report.write(self._folder, *what)
 
     def fetch_checkpoint(self, folder: Path) -> bool:
         """There is none."""
@@ -52,7 +52,7 @@ def unrecorded(name: str, preset: str) -> None:
     """The run without tracking."""
     from projects import catalog, run
     from projects.settings import resolve
-    from tracking.packing import pack
+    from tracking.runs.packing import pack
 
     task = catalog.load(name)
     settings = resolve(task.settings, task.presets, {"preset": preset})

@@ -14,7 +14,7 @@ import mlflow
 
 from projects.study.summary import CAPTION
 from projects.study.training import SECONDS
-from tracking.recall import look
+from tracking.runs.reader import look
 
 
 def blocks(run_id: str, figure: str) -> list[str]:

@@ -29,8 +29,8 @@ EXPECTED = {
     "tracking.database": "Unreachable",
     "registry.journal": "Conflict",
     "registry.webhook": "Undelivered",
-    "tracking.runs": "CannotRecord",
-    "tracking.storage.refused": "Refused",
+    "tracking.runs.lifecycle": "CannotRecord",
+    "tracking.exceptions": "Refused",
 }
 #: No room: on the device, in the user's quota, for a file of this size.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -17,12 +17,12 @@ from registry import frozen, modelfiles, versions
 from registry.frozen import Frozen
 from registry.gate import Contestant
 from registry.versions import Version
-from tracking import residual_table
-from tracking.evidence import AnyEvidence, Facts
-from tracking.models import Predict, load
-from tracking.provenance import versions as packages
-from tracking.residual_table import ResidualTable
-from tracking.runs import CannotRecord
+from tracking.evidence import residual_table
+from tracking.evidence.residual_table import ResidualTable
+from tracking.evidence.resolution import AnyEvidence, Facts
+from tracking.runs.lifecycle import CannotRecord
+from tracking.runs.models import Predict, load
+from tracking.runs.provenance import versions as packages
 
 __all__ = ["Entrant", "called", "enter", "frozen_sample", "predict_all", "ranked", "residuals_of"]
 
@@ -117,7 +117,7 @@ def enter(task: Task, version: Version, name: str, sample: Sample) -> Entrant:
 
 
 def called(version: Version) -> str:
-    """Name of a version in evidence on a frozen sample; `tracking.indexing` reads its number from it."""
+    """Name of a version in evidence on a frozen sample; `tracking.runs.indexing` reads its number from it."""
     return f"v{version.number}-{version.estimator}"
 
 

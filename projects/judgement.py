@@ -1,7 +1,8 @@
 """How answers become evidence: what differs between a resolution and a classification, in one place.
 
-A task declares which of the two it is by what it makes of predictions, `tracking.residuals.Residuals` or
-`tracking.scores.Scores`; run, search, gate and commands ask its judgement for all that follows from that.
+A task declares which of the two it is by what it makes of predictions,
+`tracking.statistics.residuals.Residuals` or `tracking.statistics.scores.Scores`; run, search, gate and
+commands ask its judgement for all that follows from that.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import Protocol, TypeVar
 from matplotlib.figure import Figure
 
 from projects.search.objective import objective
-from tracking import classification_figures, classify, figures, judge
-from tracking.classification import Classification
-from tracking.evidence import AnyEvidence, Evidence, Facts
-from tracking.ranking import loss
-from tracking.residuals import Binning, Quantity, Residuals
-from tracking.resolution import resolution
-from tracking.scores import Criteria, Scores
+from tracking.evidence import from_residuals, from_scores
+from tracking.evidence.classification import Classification
+from tracking.evidence.resolution import AnyEvidence, Evidence, Facts
+from tracking.figures import classification as classification_figures
+from tracking.figures import resolution as resolution_figures
+from tracking.statistics.residuals import Binning, Quantity, Residuals
+from tracking.statistics.resolution import resolution
+from tracking.statistics.roc import loss
+from tracking.statistics.scores import Criteria, Scores
 
 __all__ = ["Column", "Judgement", "OfResiduals", "OfScores", "Outcome"]
 
@@ -97,16 +100,16 @@ class OfResiduals:
         self, outcomes: Mapping[str, Outcome], *, facts: Facts, seed: int, subject: str,
         ns_per_event: Mapping[str, float], extra: Mapping[str, float],
     ) -> Evidence:  # fmt: skip
-        """See `tracking.judge.build`."""
-        return judge.build(
+        """See `tracking.evidence.from_residuals.build`."""
+        return from_residuals.build(
             _all(Residuals, outcomes), self.quantities, self.binnings, facts=facts, seed=seed,
             subject=subject, ns_per_event=ns_per_event, extra=extra,
         )  # fmt: skip
 
     def figures(self, evidence: AnyEvidence, outcomes: Mapping[str, Outcome]) -> dict[str, Figure]:
-        """See `tracking.figures.figures`."""
+        """See `tracking.figures.resolution.figures`."""
         assert isinstance(evidence, Evidence)
-        return figures.figures(evidence, _all(Residuals, outcomes))
+        return resolution_figures.figures(evidence, _all(Residuals, outcomes))
 
     def objective(self, outcome: Outcome, primary: Sequence[str]) -> tuple[float, float]:
         """See `projects.search.objective.objective`."""
@@ -148,19 +151,19 @@ class OfScores:
         self, outcomes: Mapping[str, Outcome], *, facts: Facts, seed: int, subject: str,
         ns_per_event: Mapping[str, float], extra: Mapping[str, float],
     ) -> Classification:  # fmt: skip
-        """See `tracking.classify.build`."""
-        return classify.build(
+        """See `tracking.evidence.from_scores.build`."""
+        return from_scores.build(
             _all(Scores, outcomes), self.criteria, facts=facts, seed=seed, subject=subject,
             ns_per_event=ns_per_event, extra=extra,
         )  # fmt: skip
 
     def figures(self, evidence: AnyEvidence, outcomes: Mapping[str, Outcome]) -> dict[str, Figure]:
-        """See `tracking.classification_figures.figures`."""
+        """See `tracking.figures.classification.figures`."""
         assert isinstance(evidence, Classification)
         return classification_figures.figures(evidence, _all(Scores, outcomes))
 
     def objective(self, outcome: Outcome, primary: Sequence[str]) -> tuple[float, float]:
-        """See `tracking.ranking.loss`."""
+        """See `tracking.statistics.roc.loss`."""
         assert isinstance(outcome, Scores)
         return loss(outcome)
 

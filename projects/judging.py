@@ -13,7 +13,7 @@ from projects import rootio
 from projects.judgement import Outcome
 from projects.settings import RunSettings
 from projects.task import BadInput, Bench, Estimator, Predictions, Sample, Task
-from tracking.evidence import LIMIT
+from tracking.evidence.resolution import LIMIT
 
 __all__ = ["FEWEST_EVENTS", "Events", "Judged", "gather", "judge", "only", "rehearsal"]
 

@@ -16,14 +16,15 @@ from projects.settings import RunSettings, parse, resolve
 from projects.task import BadInput, Bench, Finding, Sample, Task
 from registry import store
 from registry.frozen import identities
-from tracking import residual_table, tables
-from tracking.evidence import AnyEvidence, Facts
-from tracking.models import log_model
-from tracking.predictions import PredictionTable
-from tracking.provenance import versions
-from tracking.recall import settings_of
-from tracking.recorder import Recorder, recording
-from tracking.runs import CannotRecord, active
+from tracking.evidence import residual_table
+from tracking.evidence.predictions import PredictionTable
+from tracking.evidence.resolution import AnyEvidence, Facts
+from tracking.report import rendering
+from tracking.runs.lifecycle import CannotRecord, active
+from tracking.runs.models import log_model
+from tracking.runs.provenance import versions
+from tracking.runs.reader import settings_of
+from tracking.runs.recorder import Recorder, recording
 
 __all__ = [
     "EXAMPLE",
@@ -151,7 +152,7 @@ def perform(
     findings = {**task.findings(judged.estimators), **task.probes(settings, judged.estimators)}
     numbers = {key: value for finding in findings.values() for key, value in finding.numbers.items()}
     evidence = evidence_of(task, settings, events.test, judged, SUBJECT, numbers)
-    print(tables.terminal(evidence))
+    print(rendering.terminal(evidence))
     pictures = _figures(task, events.test, judged, evidence, findings) if settings.figures else {}
     found = {name: finding.table for name, finding in findings.items()}
     for table in found.values():

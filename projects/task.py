@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from projects.space import Space
 from projects.variants import Study
-from tracking.residuals import Binning, Quantity, Residuals
 from tracking.rule import Terms
-from tracking.scores import Criteria, Scores
+from tracking.statistics.residuals import Binning, Quantity, Residuals
+from tracking.statistics.scores import Criteria, Scores
 
 if TYPE_CHECKING:
     from projects.judgement import Judgement, Outcome
@@ -195,7 +195,8 @@ class Portable:
         One self-contained Python file. It defines ``load(files) -> predict`` where ``files`` maps the
         names below to paths and ``predict(columns) -> outputs`` takes a mapping of input column name to
         a sequence with one entry an event (an array each, for a jagged column) and returns `Predictions`.
-        A network's module also defines ``graph(files)``, see `tracking.models.graph`: it can be exported.
+        A network's module also defines ``graph(files)``, see `tracking.runs.models.graph`: it can be
+        exported.
     files : mapping of str to pathlib.Path
         Parameters and networks that the module reads.
     requirements : tuple of str

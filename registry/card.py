@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from registry.verdict import INCONCLUSIVE, OPEN, REFUTED, SHOWN, Claim, Verdict
-from tracking.numbers import interval, plain
-from tracking.tables import escaped
+from tracking.report.numbers import interval, plain
+from tracking.report.rendering import escaped
 
 __all__ = ["card", "ratios", "summary", "terminal"]
 

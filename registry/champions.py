@@ -21,7 +21,7 @@ from registry.remote import RemoteJournal
 from registry.state import Entry, State
 from registry.verdict import Verdict
 from tracking.database import locate, opened
-from tracking.rest import call, remote
+from tracking.runs.rest_client import call, remote
 
 __all__ = ["Registry", "direct", "opened_registry"]
 

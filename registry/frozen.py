@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from numpy.typing import NDArray
 
-from tracking.runs import CannotRecord, active, one_line
+from tracking.runs.lifecycle import CannotRecord, active, one_line
 
 __all__ = ["FILE", "Frozen", "fetch", "identities", "store"]
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from registry import resolution_claims, score_claims
 from registry.verdict import INCONCLUSIVE, Claim, Spread, Verdict, claim, decide
-from tracking.residuals import Residuals
 from tracking.rule import Rule, ScoreRule, Terms
-from tracking.scores import Scores
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.scores import Scores
 
 __all__ = ["Contestant", "judge", "undecided"]
 

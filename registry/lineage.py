@@ -10,8 +10,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from registry.versions import Version
-from tracking.recall import settings_in
-from tracking.runs import CannotRecord, one_line
+from tracking.runs.lifecycle import CannotRecord, one_line
+from tracking.runs.reader import settings_in
 
 __all__ = [
     "fetch_files", "log_files", "restore", "run_metrics", "run_settings", "run_tags", "siblings",

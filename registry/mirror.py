@@ -89,7 +89,7 @@ class RemoteMirror:
     Parameters
     ----------
     call : callable
-        `tracking.rest.call`.
+        `tracking.runs.rest_client.call`.
     """
 
     call: Callable[..., Any]

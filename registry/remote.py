@@ -11,8 +11,8 @@ from uuid import uuid4
 from registry import versions
 from registry.journal import Conflict, actor
 from registry.state import Entry, State, state
-from tracking.codec import decode
-from tracking.rest import Conflicting
+from tracking.evidence.serialization import decode
+from tracking.runs.rest_client import Conflicting
 
 __all__ = ["RemoteJournal"]
 
@@ -24,7 +24,7 @@ class RemoteJournal:
     Parameters
     ----------
     call : callable
-        `tracking.rest.call`.
+        `tracking.runs.rest_client.call`.
     """
 
     call: Callable[..., Any]

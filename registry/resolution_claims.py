@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from registry.sampled import Sampled
 from registry.verdict import Claim, claim
-from tracking.bootstrap import FractionOf, Statistic, WidthOf, replicate
-from tracking.residuals import Residuals
-from tracking.resolution import TAIL
 from tracking.rule import Rule
+from tracking.statistics.bootstrap import FractionOf, Statistic, WidthOf, replicate
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.resolution import TAIL
 
 __all__ = ["claims", "trouble"]
 

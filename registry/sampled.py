@@ -21,7 +21,8 @@ class Sampled:
     Parameters
     ----------
     whole, drawn : mapping
-        By key: the statistic of the sample itself and of its replicas, see `tracking.bootstrap.replicate`.
+        By key: the statistic of the sample itself and of its replicas, see
+        `tracking.statistics.bootstrap.replicate`.
     events : int
         Size of the sample.
     level : float

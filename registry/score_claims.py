@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from registry.sampled import Sampled
 from registry.verdict import Claim, claim
-from tracking.bootstrap import FractionOf, Statistic, interval, replicate
-from tracking.dependence import DependenceOf, flatness, peaks, spread
-from tracking.ranking import AucOf
 from tracking.rule import ScoreRule
-from tracking.scores import Scores
-from tracking.significance import CutsOf
+from tracking.statistics.bootstrap import FractionOf, Statistic, interval, replicate
+from tracking.statistics.dependence import DependenceOf, flatness, peaks, spread
+from tracking.statistics.roc import AucOf
+from tracking.statistics.scores import Scores
+from tracking.statistics.significance import CutsOf
 
 __all__ = ["claims", "trouble"]
 

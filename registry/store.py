@@ -11,11 +11,11 @@ from mlflow.entities import Param, RunTag
 from mlflow.tracking import MlflowClient
 
 from registry import modelfiles, versions
-from tracking.evidence import AnyEvidence
-from tracking.indexing import index, registered
-from tracking.recorder import Recorder
-from tracking.runs import active
-from tracking.tables import headline
+from tracking.evidence.resolution import AnyEvidence
+from tracking.report.rendering import headline
+from tracking.runs.indexing import index, registered
+from tracking.runs.lifecycle import active
+from tracking.runs.recorder import Recorder
 
 __all__ = ["Arrival", "adopt", "register"]
 
@@ -34,7 +34,7 @@ def register(
     task : str
         Name of the task and of the registered model, which is made when it does not exist.
     model_uri : str
-        As `tracking.models.log_model` returns it.
+        As `tracking.runs.models.log_model` returns it.
     run_id : str
         The run that the model belongs to.
     evidence : AnyEvidence

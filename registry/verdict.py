@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from scipy.special import ndtri
 
-from tracking.codec import decode, encode
-from tracking.numbers import interval
+from tracking.evidence.serialization import decode, encode
+from tracking.report.numbers import interval
 
 __all__ = [
     "INCONCLUSIVE", "OPEN", "PROMOTE", "REFUTED", "REJECT", "SHOWN",

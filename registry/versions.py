@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from registry import modelfiles
-from tracking.runs import CannotRecord, one_line
+from tracking.runs.lifecycle import CannotRecord, one_line
 
 __all__ = [
     "ANCHOR", "LONGEST_DESCRIPTION", "Version", "alias", "anchor", "ensure", "exists", "fetch", "find",

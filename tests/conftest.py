@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from made_up import BINNINGS, QUANTITIES, WIDTHS, pairs
 
-from tracking.evidence import Evidence, Facts
-from tracking.judge import build
-from tracking.residuals import Residuals
+from tracking.evidence.from_residuals import build
+from tracking.evidence.resolution import Evidence, Facts
+from tracking.statistics.residuals import Residuals
 
 pytest_plugins = ("guards", "duration_budget")
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tracking.evidence import Comparison, Evidence
+from tracking.evidence.resolution import Comparison, Evidence
 from tracking.index.protocol import Index
 from tracking.index.records import TEST, Origin, Selection, frozen
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 
-from tracking.residuals import Binning, Quantity, Residuals
+from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 QUANTITIES = (
     Quantity("x", "cm", r"$x - x_\mathrm{true}$", wish=0.25),

@@ -32,7 +32,7 @@ MODULES = (
     "git", "uproot", "matplotlib.backends.backend_agg", "mlflow.cli", "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
     "projects.__main__", "projects.commands.predict", "projects.commands.promote", "registry.champions",
-    "tracking.recorder",
+    "tracking.runs.recorder",
 )  # fmt: skip
 
 

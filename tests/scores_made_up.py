@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from tracking.scores import Scores
+from tracking.statistics.scores import Scores
 
 #: Background has one normal variable for each hypothesis, a signal of hypothesis i is shifted in the i-th.
 VALUES = np.array([300.0, 500.0, 900.0, 2000.0])

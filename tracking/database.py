@@ -17,7 +17,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from tracking.storage.schema import Schema
+from tracking.schema import Schema
 
 __all__ = ["SCHEMA", "VARIABLE", "Unreachable", "connect", "locate", "opened", "reading", "transacting"]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from tracking.codec import encode
+from tracking.evidence.serialization import encode
 
 __all__ = ["Check", "Rule", "ScoreRule", "Terms"]
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from projects.clas12 import events
 from projects.clas12.kinematics import ETA, PI0, polar
 from projects.task import Predictions, Sample
-from tracking.residuals import Binning, Quantity, Residuals
-from tracking.resolution import resolution
+from tracking.statistics.residuals import Binning, Quantity, Residuals
+from tracking.statistics.resolution import resolution
 
 __all__ = ["BINNINGS", "QUANTITIES", "metrics", "residuals"]
 

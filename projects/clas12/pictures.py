@@ -12,9 +12,9 @@ from projects.clas12 import events
 from projects.clas12.judged import BINNINGS, residuals
 from projects.clas12.kinematics import ETA, PI0
 from projects.task import Predictions, Sample
-from tracking.drawing import legend, points, steps, tidy, variable
-from tracking.resolution import resolution
-from tracking.styles import Style, literal, styles
+from tracking.figures.drawing import legend, points, steps, tidy, variable
+from tracking.figures.styles import Style, literal, styles
+from tracking.statistics.resolution import resolution
 
 __all__ = ["draw"]
 

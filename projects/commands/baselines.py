@@ -15,9 +15,9 @@ from projects.task import BadInput, Bench, Task
 from registry import store
 from registry.champions import Registry
 from registry.frozen import identities
-from tracking import residual_table
-from tracking.models import log_model
-from tracking.recorder import recording
+from tracking.evidence import residual_table
+from tracking.runs.models import log_model
+from tracking.runs.recorder import recording
 
 __all__ = ["ensure", "register"]
 

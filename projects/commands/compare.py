@@ -10,9 +10,9 @@ from projects.contest import called, enter, frozen_sample, ranked, residuals_of
 from projects.task import BadInput, Task
 from registry import versions
 from registry.champions import Registry
-from tracking.evidence import AnyEvidence
-from tracking.indexing import COMPARED, judged, keep
-from tracking.report import RESOLUTION
+from tracking.evidence.resolution import AnyEvidence
+from tracking.report.run_report import RESOLUTION
+from tracking.runs.indexing import COMPARED, judged, keep
 
 __all__ = ["compare"]
 

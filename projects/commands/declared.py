@@ -95,7 +95,7 @@ def compare(models: tuple[str, ...], task: str | None, out: Path | None) -> None
     """Compare MODELS (versions, aliases, ids of runs) on the frozen sample; the first with all others."""
     from projects.commands import compare as work
     from projects.commands.session import session, sole_task
-    from tracking.tables import terminal
+    from tracking.report.rendering import terminal
 
     with session(sole_task(task)) as (chosen, registry):
         click.echo(terminal(work.compare(registry, chosen, _words(models), out, click.echo)))

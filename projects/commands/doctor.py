@@ -13,8 +13,8 @@ from registry.champions import Registry
 from registry.frozen import Frozen
 from registry.journal import verify
 from registry.versions import Version
-from tracking.recall import recall
-from tracking.runs import CannotRecord, one_line
+from tracking.runs.lifecycle import CannotRecord, one_line
+from tracking.runs.reader import recall
 
 __all__ = ["doctor"]
 

@@ -23,8 +23,8 @@ from registry import bundle, lineage, modelfiles, versions
 from registry.champions import Registry
 from registry.frozen import Frozen
 from registry.versions import Version
-from tracking.models import graph, load
-from tracking.provenance import versions as packages
+from tracking.runs.models import graph, load
+from tracking.runs.provenance import versions as packages
 
 __all__ = ["export"]
 

@@ -16,8 +16,8 @@ from registry import bundle, modelfiles, store, verdict, versions
 from registry.bundle import Damaged
 from registry.champions import Registry
 from registry.store import Arrival
-from tracking import evidence
-from tracking.models import load
+from tracking.evidence import resolution
+from tracking.runs.models import load
 
 __all__ = ["bring", "opened"]
 
@@ -114,10 +114,10 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
     return number
 
 
-def _evidence(folder: Path, task: str) -> evidence.AnyEvidence:
+def _evidence(folder: Path, task: str) -> resolution.AnyEvidence:
     path = folder / bundle.EVIDENCE / "evidence.json"
     try:
-        found = evidence.from_json(path.read_text())
+        found = resolution.from_json(path.read_text())
     except ValueError as error:
         raise BadInput(f"{path} is no evidence that this program reads ({error}): export it again") from error
     if found.facts.task != task:

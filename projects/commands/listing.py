@@ -12,7 +12,7 @@ from registry.champions import Registry
 from registry.journal import verify
 from registry.mirror import aliases
 from registry.state import Entry, moment, state
-from tracking.numbers import with_error
+from tracking.report.numbers import with_error
 
 __all__ = ["candidates", "champion", "history", "table", "verified"]
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from projects import rootio
 from projects.task import BadInput, Schema, Task
 from registry import modelfiles, versions
-from tracking.models import load
+from tracking.runs.models import load
 
 __all__ = ["TREE", "predict"]
 

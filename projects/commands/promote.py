@@ -18,10 +18,10 @@ from registry.frozen import Frozen
 from registry.mirror import CHAMPION
 from registry.verdict import Spread, Verdict
 from registry.versions import LONGEST_DESCRIPTION, Version
-from tracking.indexing import GATE, judged, keep
-from tracking.models import load
 from tracking.rule import Terms
-from tracking.runs import CannotRecord, one_line
+from tracking.runs.indexing import GATE, judged, keep
+from tracking.runs.lifecycle import CannotRecord, one_line
+from tracking.runs.models import load
 
 __all__ = ["candidates", "promote"]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from projects.commands.listing import table
 from projects.task import BadInput, Task
 from registry import lineage, versions
-from tracking.agreement import MOST, Difference, differences
-from tracking.evidence import AnyEvidence, from_json
-from tracking.numbers import with_error
-from tracking.provenance import commit
-from tracking.recall import recall
-from tracking.runs import CannotRecord
+from tracking.evidence.agreement import MOST, Difference, differences
+from tracking.evidence.resolution import AnyEvidence, from_json
+from tracking.report.numbers import with_error
+from tracking.runs.lifecycle import CannotRecord
+from tracking.runs.provenance import commit
+from tracking.runs.reader import recall
 
 __all__ = ["Agreement", "rerun"]
 

@@ -96,8 +96,8 @@ def index(rebuild: bool) -> None:
     from collections import Counter
 
     from tracking.index.records import Selection
-    from tracking.indexing import opened_index
-    from tracking.indexing import rebuild as work
+    from tracking.runs.indexing import opened_index
+    from tracking.runs.indexing import rebuild as work
 
     if rebuild:
         click.echo(f"{work(click.echo)} evidences indexed")

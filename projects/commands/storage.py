@@ -10,7 +10,7 @@ from typing import Any
 
 from registry.versions import store as tracking_store
 from tracking.database import SCHEMA, VARIABLE
-from tracking.provenance import versions
+from tracking.runs.provenance import versions
 from tracking.storage.databases import hidden, parsed
 from tracking.storage.mlflow_schemas import AUTH, TRACKING
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from projects.commands import storage
 from tracking.database import transacting
+from tracking.exceptions import Refused
 from tracking.storage.backup import backup
 from tracking.storage.databases import hidden, revisions, snapshot
-from tracking.storage.refused import Refused
 
 __all__ = ["upgrade"]
 

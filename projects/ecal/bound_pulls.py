@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from projects.ecal.detector import SCHEMA
 from projects.ecal.photons import BINNINGS, residuals
 from projects.task import BadInput, Sample
-from tracking import predictions
-from tracking.evidence import LIMIT, Evidence, from_json
-from tracking.numbers import with_error
-from tracking.residuals import Binning
-from tracking.resolution import Resolution, resolution
+from tracking.evidence import predictions
+from tracking.evidence.resolution import LIMIT, Evidence, from_json
+from tracking.report.numbers import with_error
+from tracking.statistics.residuals import Binning
+from tracking.statistics.resolution import Resolution, resolution
 
 __all__ = ["Finished", "Pulls", "binning", "pull_tables", "pulls"]
 

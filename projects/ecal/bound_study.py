@@ -28,9 +28,9 @@ from projects.ecal.photons import true_photons
 from projects.ecal.showers import draw, geant4_model
 from projects.ecal.simulation import Scene, simulate
 from projects.task import BadInput
-from tracking.drawing import points
-from tracking.resolution import resolution
-from tracking.styles import styles
+from tracking.figures.drawing import points
+from tracking.figures.styles import styles
+from tracking.statistics.resolution import resolution
 
 __all__ = ["against_distance", "against_energy", "figure", "linear_estimates", "main"]
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from projects.ecal.photons import BINNINGS, residuals
 from projects.ecal.simulation import Scene, simulate
 from projects.task import Estimator, Finding, Predictions
-from tracking.counting import wilson
-from tracking.drawing import legend, points, tidy, variable
-from tracking.numbers import MISSING, percent
-from tracking.residuals import Binning
-from tracking.styles import literal, styles
+from tracking.figures.drawing import legend, points, tidy, variable
+from tracking.figures.styles import literal, styles
+from tracking.report.numbers import MISSING, percent
+from tracking.statistics.counting import wilson
+from tracking.statistics.residuals import Binning
 
 __all__ = ["Counted", "both_found", "counted", "finding"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from projects.ecal.energy_terms import EDGES, TERMS, fit, points
-from tracking.residuals import Quantity, Residuals
-from tracking.styles import literal, styles
+from tracking.figures.styles import literal, styles
+from tracking.statistics.residuals import Quantity, Residuals
 
 __all__ = ["energy_figure", "energy_numbers"]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from tracking.residuals import Residuals
-from tracking.resolution import resolution
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.resolution import resolution
 
 __all__ = ["EDGES", "TERMS", "EnergyTerms", "Points", "fit", "points"]
 

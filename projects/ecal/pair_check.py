@@ -19,8 +19,8 @@ from projects.ecal.baselines import baselines
 from projects.ecal.photons import residuals, true_photons
 from projects.ecal.simulation import Scene, simulate
 from projects.task import BadInput, Bench, Sample
-from tracking.residuals import Residuals
-from tracking.resolution import Resolution, resolution
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.resolution import Resolution, resolution
 
 __all__ = ["FEWEST_PAIRS", "PairResolution", "pair_figure", "pair_resolutions", "pair_table"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from projects.ecal.detector import PITCH
 from projects.task import BadInput, Predictions, Sample
-from tracking.residuals import Binning, Quantity, Residuals
+from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 __all__ = [
     "BINNINGS",

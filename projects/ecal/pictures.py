@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from projects.ecal.detector import PITCH, Z_TARGET
 from projects.ecal.photons import predicted_photons, residuals, true_photons
 from projects.task import Predictions, Sample
-from tracking.resolution import Resolution, resolution
-from tracking.styles import Style, styles
+from tracking.figures.styles import Style, styles
+from tracking.statistics.resolution import Resolution, resolution
 
 __all__ = ["PI0_MASS_MEV", "event_displays", "pi0_masses", "pi0_numbers", "pi0_peak"]
 

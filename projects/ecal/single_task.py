@@ -16,8 +16,8 @@ from projects.ecal.switches import HELP, switched
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import Estimator, Predictions, Sample
-from tracking.residuals import Residuals
 from tracking.rule import Rule
+from tracking.statistics.residuals import Residuals
 
 __all__ = [
     "BINNINGS", "WINDOW", "SingleSettings", "carried", "estimators", "extra_metrics", "pictures", "presets",

@@ -13,7 +13,7 @@ from projects.ecal.simulation import Scene
 from projects.ecal.studies import STAGE1
 from projects.settings import setting
 from projects.task import Estimator, Predictions, Sample, Task
-from tracking.residuals import Residuals
+from tracking.statistics.residuals import Residuals
 
 __all__ = ["TASK", "Settings"]
 

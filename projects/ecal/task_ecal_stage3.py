@@ -16,7 +16,7 @@ from projects.ecal.simulation import Scene
 from projects.ecal.studies import STAGE3
 from projects.settings import setting
 from projects.task import BadInput, Estimator, Predictions, Sample, Task
-from tracking.residuals import Residuals
+from tracking.statistics.residuals import Residuals
 
 __all__ = ["TASK", "Settings"]
 

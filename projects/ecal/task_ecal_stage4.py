@@ -19,8 +19,8 @@ from projects.ecal.switches import HELP, switched
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import Estimator, Finding, Predictions, Sample, Task
-from tracking.residuals import Residuals
 from tracking.rule import Check, Rule
+from tracking.statistics.residuals import Residuals
 
 __all__ = ["TASK", "Settings"]
 

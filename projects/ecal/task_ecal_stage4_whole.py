@@ -18,8 +18,8 @@ from projects.ecal.whole_estimator import WholeEstimator, WholeSettings
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import BadInput, Estimator, Finding, Predictions, Sample, Task
-from tracking.residuals import Binning, Residuals
 from tracking.rule import Rule
+from tracking.statistics.residuals import Binning, Residuals
 
 __all__ = ["TASK", "Settings"]
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from projects.facile.generator import LAST_BARREL
 from projects.facile.hits import positive
 from projects.task import Predictions, Sample
-from tracking.residuals import Binning, Quantity, Residuals
-from tracking.resolution import resolution
+from tracking.statistics.residuals import Binning, Quantity, Residuals
+from tracking.statistics.resolution import resolution
 
 __all__ = [
     "BINNINGS",

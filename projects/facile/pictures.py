@@ -11,9 +11,9 @@ from matplotlib.ticker import NullFormatter
 
 from projects.facile.judged import ENERGIES, MOMENTA, PILE_UP, response
 from projects.task import Predictions, Sample
-from tracking.drawing import legend, points, tidy, variable
-from tracking.residuals import Binning
-from tracking.styles import literal, styles
+from tracking.figures.drawing import legend, points, tidy, variable
+from tracking.figures.styles import literal, styles
+from tracking.statistics.residuals import Binning
 
 __all__ = ["draw"]
 

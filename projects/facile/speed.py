@@ -19,8 +19,8 @@ from projects.facile.simulation import simulate
 from projects.onnx_graph import convert
 from projects.regression import columns
 from projects.task import BadInput, Finding
-from tracking.drawing import tidy
-from tracking.styles import MARKERS, OTHERS
+from tracking.figures.drawing import tidy
+from tracking.figures.styles import MARKERS, OTHERS
 
 __all__ = ["BATCHES", "measured", "nanoseconds"]
 

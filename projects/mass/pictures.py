@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tracking.residuals import Residuals
+from tracking.statistics.residuals import Residuals
 
 __all__ = ["draw"]
 

@@ -16,9 +16,9 @@ from projects.mass.pictures import draw
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import BadInput, Column, Estimator, Finding, Predictions, Sample, Schema, Task
-from tracking.counting import fraction
-from tracking.residuals import Binning, Quantity, Residuals
 from tracking.rule import Check, Rule
+from tracking.statistics.counting import fraction
+from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 __all__ = ["BASES", "SCHEMA", "TASK", "Settings", "cartesian_mass", "network", "polar_mass", "simulate"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tracking.drawing import tidy
+from tracking.figures.drawing import tidy
 
 __all__ = ["Cycle", "Suggestion", "cycle_figure", "finder_figure", "one_cycle", "suggested", "sweep"]
 

@@ -19,8 +19,8 @@ from projects.pnn.halves import selected
 from projects.pnn.predictor import QUARTERS, quarter
 from projects.pnn.schema import MASSES, is_signal, label
 from projects.task import Predictions, Sample
-from tracking.bootstrap import interval, replicate
-from tracking.drawing import logarithmic, tidy
+from tracking.figures.drawing import logarithmic, tidy
+from tracking.statistics.bootstrap import interval, replicate
 
 __all__ = ["EFFICIENCIES", "Tails", "draw", "measured", "metrics"]
 

@@ -16,9 +16,9 @@ from projects.pnn.schema import BACKGROUNDS, HELD_OUT, MASSES, SCHEMA, is_signal
 from projects.settings import RunSettings, setting
 from projects.space import Choice, Range, Space
 from projects.task import BadInput, Estimator, Finding, Predictions, Sample, Task
-from tracking.residuals import Binning
 from tracking.rule import ScoreRule
-from tracking.scores import Criteria, Published, Scores
+from tracking.statistics.residuals import Binning
+from tracking.statistics.scores import Criteria, Published, Scores
 
 __all__ = ["SEED_AUC", "SEED_SINGLE_AUC", "TASK", "Settings", "scores"]
 

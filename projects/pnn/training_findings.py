@@ -11,7 +11,7 @@ from projects.pnn.cycle import cycle_figure, finder_figure
 from projects.pnn.predictor import PARITIES
 from projects.pnn.schema import FEATURES
 from projects.task import Finding
-from tracking.dependence_figures import importance
+from tracking.figures.dependence import importance
 
 __all__ = ["findings"]
 

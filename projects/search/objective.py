@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tracking.residuals import Residuals
+from tracking.statistics.residuals import Residuals
 
 __all__ = ["objective"]
 

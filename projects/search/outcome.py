@@ -11,11 +11,11 @@ from projects.run import SUBJECT
 from projects.search import summary
 from projects.search.pictures import figures
 from projects.search.trial import KIND, OBJECTIVE, OBJECTIVE_ERR, ORIGIN, PARAMETERS, TRIAL, Searched
-from tracking.numbers import with_error
-from tracking.recall import Found, nested
-from tracking.recorder import Recorder
-from tracking.runs import CannotRecord
-from tracking.tables import escaped
+from tracking.report.numbers import with_error
+from tracking.report.rendering import escaped
+from tracking.runs.lifecycle import CannotRecord
+from tracking.runs.reader import Found, nested
+from tracking.runs.recorder import Recorder
 
 __all__ = ["tell"]
 

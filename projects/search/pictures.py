@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from projects.search.summary import Trial, coordinates, front
 from projects.space import Choice, Space
-from tracking.numbers import plain
+from tracking.report.numbers import plain
 
 __all__ = ["figures"]
 

@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from projects.space import Choice, Space
-from tracking import pareto
-from tracking.numbers import MISSING, plain, with_error
-from tracking.tables import escaped
+from tracking.report.numbers import MISSING, plain, with_error
+from tracking.report.rendering import escaped
+from tracking.statistics import pareto
 
 __all__ = ["Trial", "coordinates", "frame", "front", "importance", "markdown", "ranked", "weighed"]
 

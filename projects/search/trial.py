@@ -18,9 +18,9 @@ from projects.search.settings import SearchSettings, space_of, trial_settings
 from projects.settings import RunSettings, resolve
 from projects.space import Space
 from projects.task import Bench, Task
-from tracking.recall import Found, look, nested
-from tracking.recorder import Recorder, recording
-from tracking.runs import abandon
+from tracking.runs.lifecycle import abandon
+from tracking.runs.reader import Found, look, nested
+from tracking.runs.recorder import Recorder, recording
 
 __all__ = ["KIND", "OBJECTIVE", "OBJECTIVE_ERR", "ORIGIN", "PARAMETERS", "TRIAL", "Searched", "searched"]
 

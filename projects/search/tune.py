@@ -24,9 +24,9 @@ from projects.search.settings import SearchSettings, fixed, lasting, separate, s
 from projects.search.trial import PREFIX, TRIAL, Searched
 from projects.settings import parse, resolve
 from projects.task import BadInput, Task
-from tracking.recall import nested, settings_of
-from tracking.recorder import Recorder, recording
-from tracking.runs import CannotRecord, abandon, active
+from tracking.runs.lifecycle import CannotRecord, abandon, active
+from tracking.runs.reader import nested, settings_of
+from tracking.runs.recorder import Recorder, recording
 
 __all__ = ["tune"]
 

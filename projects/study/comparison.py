@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from projects.variants import Statement
-from tracking.bootstrap import WidthOf, replicate
-from tracking.residuals import Residuals
+from tracking.statistics.bootstrap import WidthOf, replicate
+from tracking.statistics.residuals import Residuals
 
 __all__ = ["LEVEL", "MARGIN", "Answer", "Ratio", "Widths", "verdict"]
 
@@ -26,7 +26,7 @@ LEVEL = 0.95
 #: A difference smaller than this is none.
 MARGIN = 0.05
 REPLICAS = 400
-#: Rows of `tracking.bootstrap.WidthOf`.
+#: Rows of `tracking.statistics.bootstrap.WidthOf`.
 _ROW = {"sigma": 1, "q68": 2}
 
 

@@ -19,9 +19,9 @@ from projects.study.settings import StudySettings, chosen, common, separate, stu
 from projects.study.training import REPETITION, SECONDS, VARIANT, Studied, answers_path
 from projects.task import BadInput, Sample, Task
 from projects.variants import BASE
-from tracking.recall import Found, answers, look, nested, settings_of
-from tracking.recorder import Recorder, recording
-from tracking.runs import CannotRecord, active, one_line
+from tracking.runs.lifecycle import CannotRecord, active, one_line
+from tracking.runs.reader import Found, answers, look, nested, settings_of
+from tracking.runs.recorder import Recorder, recording
 
 __all__ = ["study"]
 

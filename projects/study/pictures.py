@@ -11,9 +11,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from projects.study.summary import Row
 from projects.variants import BASE, Study
-from tracking.drawing import tidy, with_unit
-from tracking.residuals import Quantity
-from tracking.styles import OTHERS, SUBJECT, literal
+from tracking.figures.drawing import tidy, with_unit
+from tracking.figures.styles import OTHERS, SUBJECT, literal
+from tracking.statistics.residuals import Quantity
 
 __all__ = ["figure"]
 

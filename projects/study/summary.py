@@ -11,9 +11,9 @@ import pandas as pd
 
 from projects.study.comparison import MARGIN, Ratio, Widths, verdict
 from projects.variants import BASE, Study
-from tracking.numbers import MISSING, interval, percent, with_error
-from tracking.residuals import Quantity
-from tracking.tables import escaped
+from tracking.report.numbers import MISSING, interval, percent, with_error
+from tracking.report.rendering import escaped
+from tracking.statistics.residuals import Quantity
 
 __all__ = ["CAPTION", "Row", "Training", "findings", "frame", "rows", "sentence", "table", "told"]
 

@@ -17,8 +17,8 @@ from projects.run import SUBJECT, answers_of, evidence_of, recorded, unseen
 from projects.settings import RunSettings
 from projects.study.settings import variant_settings
 from projects.task import Bench, Sample, Task
-from tracking.recall import Found, nested
-from tracking.recorder import Recorder, recording
+from tracking.runs.reader import Found, nested
+from tracking.runs.recorder import Recorder, recording
 
 __all__ = ["REPETITION", "SECONDS", "VARIANT", "Studied", "answers_path"]
 

@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 
 from registry.server.access import Caller, caller
 from registry.server.stores import index
-from tracking import indexing
-from tracking.codec import encode
-from tracking.evidence import from_json
+from tracking.evidence.resolution import from_json
+from tracking.evidence.serialization import encode
 from tracking.index.records import Selection
+from tracking.runs import indexing
 
 __all__ = [
     "Assign",

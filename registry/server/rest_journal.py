@@ -15,7 +15,7 @@ from registry.server.gate import passage
 from registry.server.stores import registry
 from registry.state import Entry
 from registry.verdict import PROMOTE
-from tracking.codec import encode
+from tracking.evidence.serialization import encode
 
 __all__ = [
     "Note",

@@ -20,7 +20,7 @@ from registry.server.limits import Limited
 from registry.server.metrics import exposition
 from registry.server.stores import engine
 from tracking.database import Unreachable, reading
-from tracking.rest import PREFIX
+from tracking.runs.rest_client import PREFIX
 
 __all__ = [
     "OPEN",

@@ -20,7 +20,7 @@ from projects.ecal.task_ecal_stage4 import TASK
 from projects.judging import Events, judge
 from projects.settings import resolve
 from projects.task import BadInput, Bench
-from tracking.evidence import LIMIT
+from tracking.evidence.resolution import LIMIT
 
 ONE = Scene(photons=1)
 TWO = Scene(photons=2)

@@ -16,9 +16,9 @@ from projects.ecal.bound_study import BEAMS, against_energy, linear_estimates, m
 from projects.ecal.detector import SCHEMA
 from projects.ecal.photons import BINNINGS, QUANTITIES, residuals
 from projects.ecal.simulation import Scene, simulate
-from tracking.evidence import LIMIT, Facts
-from tracking.judge import build
-from tracking.predictions import PredictionTable, write
+from tracking.evidence.from_residuals import build
+from tracking.evidence.predictions import PredictionTable, write
+from tracking.evidence.resolution import LIMIT, Facts
 
 FACTORS = {"coral-tuned": 2.0, "network": 1.2}
 

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from projects.ecal.energy_pictures import energy_figure, energy_numbers
 from projects.ecal.energy_terms import EDGES, EnergyTerms, Points, fit, points
 from projects.ecal.photons import QUANTITIES
-from tracking.residuals import Residuals
+from tracking.statistics.residuals import Residuals
 
 TRUE = np.array([0.055, 0.12, 0.009])
 ENERGY = np.geomspace(2, 200, 12)

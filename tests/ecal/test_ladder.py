@@ -12,9 +12,9 @@ import pytest
 
 from projects.ecal.energy_pictures import energy_numbers
 from projects.ecal.photons import QUANTITIES
-from tracking.evidence import LIMIT, Evidence, Facts
-from tracking.judge import build
-from tracking.residuals import Residuals
+from tracking.evidence.from_residuals import build
+from tracking.evidence.resolution import LIMIT, Evidence, Facts
+from tracking.statistics.residuals import Residuals
 
 PAGE = "".join(
     f"<!-- {mark} -->\n{words}\n<!-- end of {mark} -->\n"

@@ -24,8 +24,8 @@ from projects.ecal.whole_graph import assemble_whole, located
 from projects.ecal.whole_image import IMAGE_SHAPE, image
 from projects.settings import resolve
 from projects.task import BadInput, Sample
-from tracking.evidence import Facts
-from tracking.judge import build
+from tracking.evidence.from_residuals import build
+from tracking.evidence.resolution import Facts
 
 SCENE = Scene(photons=2, incidence="target", region="shashlik")
 #: A profile that showers of the tests follow exactly.

@@ -16,7 +16,7 @@ from projects.__main__ import main
 from projects.mass import study
 from projects.mass.networks import family
 from projects.settings import resolve
-from tracking.evidence import Evidence, from_json
+from tracking.evidence.resolution import Evidence, from_json
 
 TASK = catalog.load("mass")
 

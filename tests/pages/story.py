@@ -23,16 +23,16 @@ from registry.champions import opened_registry
 from registry.gate import Contestant, judge
 from registry.verdict import Verdict
 from registry.versions import set_anchor
-from tracking import classify
-from tracking.evidence import Evidence, Facts
+from tracking.evidence import from_scores
+from tracking.evidence.from_residuals import build
+from tracking.evidence.residual_table import ResidualTable
+from tracking.evidence.resolution import Evidence, Facts
 from tracking.index.records import TEST, Selection
-from tracking.indexing import GATE, judged, keep, opened_index
-from tracking.judge import build
-from tracking.recorder import recording
-from tracking.residual_table import ResidualTable
-from tracking.residuals import Residuals
 from tracking.rule import Rule
-from tracking.scores import Criteria
+from tracking.runs.indexing import GATE, judged, keep, opened_index
+from tracking.runs.recorder import recording
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.scores import Criteria
 
 __all__ = ["CLASSES", "NASTY", "TASK", "Story", "tell"]
 
@@ -115,7 +115,7 @@ def _verdict(candidate: str, found: dict[str, Residuals]) -> Verdict:
 
 def _classified(seed: int, distance: float) -> str:
     found = scores({"cuts": 1.0, "network": distance}, 400, 100, seed=5)
-    evidence = classify.build(
+    evidence = from_scores.build(
         found, Criteria(label="$m_X$", unit="GeV", efficiencies=(0.5,)),
         facts=Facts(CLASSES, "c" * 64, "made up", 800, 4, seed), seed=1, replicas=20,
     )  # fmt: skip

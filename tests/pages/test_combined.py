@@ -20,9 +20,9 @@ from registry.server.pages.combined import (
     pulls,
 )
 from registry.server.pages.pictures import book, drawn, names, picture
-from tracking.evidence import Evidence, Facts
-from tracking.judge import build
-from tracking.residuals import Residuals
+from tracking.evidence.from_residuals import build
+from tracking.evidence.resolution import Evidence, Facts
+from tracking.statistics.residuals import Residuals
 
 Z = float(ndtri(0.975))
 

@@ -24,9 +24,9 @@ from servers import shashlik_server
 from story import CLASSES, NASTY, TASK, Story, tell
 
 from registry.server.pages.asked import PAGE
-from tracking.links import run_page
-from tracking.numbers import interval, with_error
-from tracking.rest import PREFIX
+from tracking.report.links import run_page
+from tracking.report.numbers import interval, with_error
+from tracking.runs.rest_client import PREFIX
 
 CHROMIUM = shutil.which("chromium")
 browsing = pytest.mark.skipif(

@@ -26,7 +26,7 @@ from projects import catalog, rootio
 from projects.__main__ import main
 from projects.settings import resolve
 from projects.task import Sample
-from tracking.recorder import recording
+from tracking.runs.recorder import recording
 
 TASK = "ecal_stage4"
 

@@ -40,8 +40,8 @@ from servers import shashlik_server
 from projects import golden
 from projects.__main__ import main
 from registry import versions
-from tracking.models import load
-from tracking.recall import look, nested, recall
+from tracking.runs.models import load
+from tracking.runs.reader import look, nested, recall
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning", "ignore::ResourceWarning"

@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from servers import serving
 
-from tracking.evidence import Evidence, Facts
-from tracking.figures import figures
-from tracking.judge import build
-from tracking.recorder import recording
-from tracking.residuals import Binning, Quantity, Residuals
+from tracking.evidence.from_residuals import build
+from tracking.evidence.resolution import Evidence, Facts
+from tracking.figures.resolution import figures
+from tracking.runs.recorder import recording
+from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(

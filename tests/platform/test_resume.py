@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from programs import program, until
 
 from projects.__main__ import main
-from tracking.recall import recall
+from tracking.runs.reader import recall
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from mlflow.tracking import MlflowClient
 from servers import kill, serving
 
 from projects.__main__ import main
-from tracking.evidence import Evidence
-from tracking.recorder import CannotRecord, recording
+from tracking.evidence.resolution import Evidence
+from tracking.runs.recorder import CannotRecord, recording
 
 TASK = "ecal_stage4"
 SMALL = [

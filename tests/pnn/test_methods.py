@@ -23,7 +23,7 @@ from projects.pnn.schema import FEATURES, HELD_OUT, MASSES, SCHEMA
 from projects.pnn.simulation import simulate
 from projects.pnn.task_pnn import TASK
 from projects.task import BadInput, Bench, Sample
-from tracking.ranking import auc
+from tracking.statistics.roc import auc
 
 QUICK = Cycle(epochs=6, batch=128)
 METHODS = {

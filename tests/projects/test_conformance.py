@@ -23,12 +23,12 @@ from projects.judging import gather
 from projects.run import SUBJECT, run
 from projects.settings import RunSettings, resolve
 from projects.task import Sample, Task
-from tracking import predictions
-from tracking.evidence import LIMIT, from_json
-from tracking.packing import frame
-from tracking.predictions import PredictionTable
-from tracking.recall import recall
-from tracking.scores import Scores
+from tracking.evidence import predictions
+from tracking.evidence.predictions import PredictionTable
+from tracking.evidence.resolution import LIMIT, from_json
+from tracking.runs.packing import frame
+from tracking.runs.reader import recall
+from tracking.statistics.scores import Scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
 

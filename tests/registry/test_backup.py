@@ -26,7 +26,7 @@ from servers import shashlik_server
 
 from projects import golden
 from registry import versions
-from tracking.models import load
+from tracking.runs.models import load
 from tracking.storage.databases import snapshot
 
 pytestmark = pytest.mark.filterwarnings(

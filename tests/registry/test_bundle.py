@@ -19,7 +19,7 @@ from mlflow.tracking import MlflowClient
 
 from projects import golden, onnx_graph
 from registry import bundle
-from tracking.recall import recall
+from tracking.runs.reader import recall
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning",

@@ -17,9 +17,9 @@ from mlflow.tracking import MlflowClient
 
 from projects import catalog, rootio
 from projects.__main__ import main
-from tracking.agreement import differences
-from tracking.classification import Classification
-from tracking.recall import recall
+from tracking.evidence.agreement import differences
+from tracking.evidence.classification import Classification
+from tracking.runs.reader import recall
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning", "ignore::ResourceWarning"

@@ -15,8 +15,8 @@ from made_up import pairs
 from registry.card import card, terminal
 from registry.gate import Contestant, judge
 from registry.verdict import INCONCLUSIVE, PROMOTE, REJECT, claim, decide, from_json
-from tracking.residuals import Residuals
 from tracking.rule import Check, Rule
+from tracking.statistics.residuals import Residuals
 
 RULE = Rule(primary=("x", "energy"), rivals=("fit",), replicas=200)
 FACTS = {"task": "toy", "sample_sha256": "ab" * 32, "seed": 1}

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from index_suite import IndexSuite, Place, made_up
 
 from tracking.database import opened
-from tracking.evidence import Evidence
+from tracking.evidence.resolution import Evidence
 from tracking.index.direct import DirectIndex
 from tracking.index.records import Selection
 from tracking.index.tables import EVIDENCE, PARTS

@@ -16,8 +16,8 @@ from consoles import Shell
 from mlflow.tracking import MlflowClient
 
 from projects.commands import rerun
-from tracking.agreement import Difference, differences
-from tracking.evidence import Evidence
+from tracking.evidence.agreement import Difference, differences
+from tracking.evidence.resolution import Evidence
 
 ROOT = Path(__file__).parents[2]
 

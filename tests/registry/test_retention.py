@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 
 from registry.retention import KEEP, Aged, plan
-from tracking.indexing import opened_index
+from tracking.runs.indexing import opened_index
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning", "ignore::ResourceWarning"

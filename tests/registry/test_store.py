@@ -12,10 +12,10 @@ from mlflow.tracking import MlflowClient
 
 from registry import modelfiles
 from registry.store import register
-from tracking.evidence import Evidence
-from tracking.models import log_model
-from tracking.packing import frame
-from tracking.recorder import recording
+from tracking.evidence.resolution import Evidence
+from tracking.runs.models import log_model
+from tracking.runs.packing import frame
+from tracking.runs.recorder import recording
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
 

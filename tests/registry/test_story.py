@@ -26,8 +26,8 @@ from projects import rootio
 from registry import modelfiles, versions
 from registry.champions import opened_registry
 from tracking.index.records import Selection, frozen
-from tracking.indexing import opened_index
-from tracking.models import load
+from tracking.runs.indexing import opened_index
+from tracking.runs.models import load
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning", "ignore::ResourceWarning"

@@ -13,9 +13,9 @@ import numpy as np
 from projects.formula import Formula
 from projects.settings import RunSettings, setting
 from projects.task import Column, Estimator, Predictions, Sample, Schema, Task
-from tracking.residuals import Binning
 from tracking.rule import ScoreRule
-from tracking.scores import Criteria, Scores
+from tracking.statistics.residuals import Binning
+from tracking.statistics.scores import Criteria, Scores
 
 NAMES, VALUES = ("m300", "m500", "m900"), np.array([300.0, 500.0, 900.0])
 MEASURED = tuple(f"{which}{place}" for which in "ab" for place in range(3))

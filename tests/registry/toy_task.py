@@ -12,8 +12,8 @@ import numpy as np
 from projects.formula import Formula
 from projects.settings import RunSettings, setting
 from projects.task import Column, Estimator, Predictions, Sample, Schema, Task
-from tracking.residuals import Quantity, Residuals
 from tracking.rule import Rule
+from tracking.statistics.residuals import Quantity, Residuals
 
 SCHEMA = Schema(
     "events",

@@ -7,7 +7,7 @@ import pytest
 
 from projects import catalog
 from projects.search.objective import SHARE, objective
-from tracking.residuals import Residuals
+from tracking.statistics.residuals import Residuals
 
 
 def residuals(**values: np.ndarray) -> Residuals:

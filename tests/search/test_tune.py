@@ -19,7 +19,7 @@ from programs import ROOT, program, until
 
 from projects.__main__ import main
 from projects.search import placing
-from tracking.recall import Found, look, nested
+from tracking.runs.reader import Found, look, nested
 
 SMALL = ("--preset", "smoke", "--validation_events", "1000")
 #: At rest the mass is the energy: every network finds it, most of them at once.

@@ -13,9 +13,9 @@ from mlflow.tracking import MlflowClient
 from nursery import Nursery
 from servers import kill, shashlik_server
 
-from tracking.evidence import from_json
+from tracking.evidence.resolution import from_json
 from tracking.index.records import Selection
-from tracking.indexing import opened_index
+from tracking.runs.indexing import opened_index
 
 ROOT = Path(__file__).parents[2]
 CLIENT = """

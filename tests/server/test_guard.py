@@ -20,10 +20,10 @@ from projects.__main__ import main
 from registry.remote import RemoteJournal
 from registry.server.gatedstore import GatedStore
 from registry.server.limits import MOST_BYTES
-from tracking.evidence import Evidence
+from tracking.evidence.resolution import Evidence
 from tracking.index.records import Origin, Selection
 from tracking.index.remote import RemoteIndex
-from tracking.rest import PREFIX, call
+from tracking.runs.rest_client import PREFIX, call
 
 JSON = "application/json"
 RUN = "0123456789abcdef" * 2

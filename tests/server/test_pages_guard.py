@@ -20,10 +20,10 @@ from starlette.routing import Mount
 from registry.remote import RemoteJournal
 from registry.server.pages.router import PARTS
 from registry.server.routes import OPEN, include
-from tracking.evidence import Evidence
+from tracking.evidence.resolution import Evidence
 from tracking.index.records import Origin
 from tracking.index.remote import RemoteIndex
-from tracking.rest import PREFIX, call
+from tracking.runs.rest_client import PREFIX, call
 
 
 def paths(task: str, run: str) -> list[str]:

@@ -17,13 +17,13 @@ from mlflow.tracking import MlflowClient
 from registry.mirror import RemoteMirror
 from registry.remote import RemoteJournal
 from tracking.database import Unreachable
-from tracking.evidence import Evidence
+from tracking.evidence.resolution import Evidence
 from tracking.index.protocol import Index
 from tracking.index.records import Origin, Selection
 from tracking.index.remote import RemoteIndex
-from tracking.indexing import opened_index
-from tracking.recorder import recording
-from tracking.rest import PREFIX, call
+from tracking.runs.indexing import opened_index
+from tracking.runs.recorder import recording
+from tracking.runs.rest_client import PREFIX, call
 
 #: Tries of each operation.
 EXAMPLES = (2, pytest.param(12, marks=pytest.mark.slow))
@@ -99,7 +99,7 @@ def test_a_plain_server_is_recognised(
     login: Callable[..., None], server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # mlflow's own answer to a path that it does not know.
-    monkeypatch.setattr("tracking.rest.PREFIX", "/api/nothing/here")
+    monkeypatch.setattr("tracking.runs.rest_client.PREFIX", "/api/nothing/here")
     with pytest.raises(Unreachable, match="start it with 'shashlik server'"):
         call("GET", "/journal")
 

@@ -9,7 +9,7 @@ import pytest
 
 from projects.study.comparison import Answer, Ratio, Widths, verdict
 from projects.variants import Statement
-from tracking.residuals import Residuals
+from tracking.statistics.residuals import Residuals
 
 
 def made(

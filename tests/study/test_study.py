@@ -24,7 +24,7 @@ from projects.__main__ import main
 from projects.study.settings import StudySettings, chosen, common, variant_settings
 from projects.task import BadInput
 from projects.variants import BASE, Statement, Study, Variant
-from tracking.recall import Found, look, nested
+from tracking.runs.reader import Found, look, nested
 
 Shell = Callable[..., Result]
 

@@ -15,7 +15,7 @@ import numpy as np
 from projects.settings import RunSettings, setting
 from projects.task import Bench, Column, Portable, Predictions, Sample, Schema, Task
 from projects.variants import Statement, Study, Variant
-from tracking.residuals import Binning, Quantity, Residuals
+from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 SCHEMA = Schema(
     "events",

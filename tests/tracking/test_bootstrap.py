@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tracking.bootstrap import FractionOf, WidthOf, draws, interval, replicate
+from tracking.statistics.bootstrap import FractionOf, WidthOf, draws, interval, replicate
 
 
 def test_every_draw_has_as_many_events_as_the_sample() -> None:
@@ -34,7 +34,7 @@ def test_the_same_values_have_the_same_replicas() -> None:
 def test_replicas_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(5).normal(size=(200, 1))
     whole = replicate({0: WidthOf(values)}, 200, 30, np.random.default_rng(6))[0]
-    monkeypatch.setattr("tracking.bootstrap.CHUNK", 7 * 200)
+    monkeypatch.setattr("tracking.statistics.bootstrap.CHUNK", 7 * 200)
     assert np.array_equal(whole, replicate({0: WidthOf(values)}, 200, 30, np.random.default_rng(6))[0])
 
 

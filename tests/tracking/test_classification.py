@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from scores_made_up import NAMES, scores
 
-from tracking import report
-from tracking.classification import MEAN, Classification
-from tracking.classification_figures import auc_against, figures, roc_curves
-from tracking.classify import build
-from tracking.dependence_figures import importance
-from tracking.evidence import Facts, from_json
-from tracking.residuals import Binning
-from tracking.scores import Criteria, Published, Scores
-from tracking.tables import headline, markdown, sentence, terminal
+from tracking.evidence.classification import MEAN, Classification
+from tracking.evidence.from_scores import build
+from tracking.evidence.resolution import Facts, from_json
+from tracking.figures.classification import auc_against, figures, roc_curves
+from tracking.figures.dependence import importance
+from tracking.report import run_report
+from tracking.report.rendering import headline, markdown, sentence, terminal
+from tracking.statistics.residuals import Binning
+from tracking.statistics.scores import Criteria, Published, Scores
 
 CRITERIA = Criteria(
     label="$m_X$", unit="GeV", log=True, efficiencies=(0.5, 0.8),
@@ -115,7 +115,7 @@ def test_tables_say_what_was_found(found: Classification) -> None:
     assert len(tables) == 4 + 1 + 2 + 2 + 1 + 1 + 1
     for table in tables:
         assert len({line.replace(r"\|", "").count("|") for line in table.splitlines()}) == 1
-    assert len(report.description(found, ["roc"], "0" * 32, 4000)) <= 4000
+    assert len(run_report.description(found, ["roc"], "0" * 32, 4000)) <= 4000
     assert "under 4 hypotheses" in headline(found)[-1]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, poisson
 
-from tracking.counting import fraction, ratio_interval, wilson
+from tracking.statistics.counting import fraction, ratio_interval, wilson
 
 
 @pytest.mark.parametrize("p", [0.002, 0.03, 0.5, 0.99])

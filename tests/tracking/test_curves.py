@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tracking.curves import Curves, Point
+from tracking.runs.curves import Curves, Point
 
 
 def test_points_are_sent_in_few_batches() -> None:

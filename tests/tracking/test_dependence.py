@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scores_made_up import NAMES, scores
 
-from tracking.bootstrap import replicate
-from tracking.dependence import DependenceOf, clusters, flatness, mean_response, peaks, spread
-from tracking.reliability import reliability
-from tracking.residuals import Binning
-from tracking.scores import Scores
-from tracking.sculpting import divergence, sculpting, threshold
+from tracking.statistics.bootstrap import replicate
+from tracking.statistics.dependence import DependenceOf, clusters, flatness, mean_response, peaks, spread
+from tracking.statistics.reliability import reliability
+from tracking.statistics.residuals import Binning
+from tracking.statistics.scores import Scores
+from tracking.statistics.sculpting import divergence, sculpting, threshold
 
 MASS = Binning("m_hh", "GeV", "m", tuple(range(250, 2001, 50)))
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from made_up import BINNINGS, QUANTITIES, pairs
 
-from tracking.evidence import Evidence, Facts, from_json
-from tracking.judge import build
-from tracking.residuals import Residuals
-from tracking.resolution import resolution
+from tracking.evidence.from_residuals import build
+from tracking.evidence.resolution import Evidence, Facts, from_json
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.resolution import resolution
 
 FACTS = Facts("toy", "00" * 32, "made up", 3000, 2, 1)
 

@@ -8,11 +8,11 @@ import math
 
 import pytest
 
-from tracking import resolution_tables
-from tracking.cells import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share
-from tracking.evidence import Evidence
-from tracking.exports import to_csv, to_latex
-from tracking.numbers import MISSING
+from tracking.evidence.resolution import Evidence
+from tracking.report import resolution_tables
+from tracking.report.exports import to_csv, to_latex
+from tracking.report.numbers import MISSING
+from tracking.report.table import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share
 
 COLUMNS = (Column("who"), Column("σ x", "cm", ERROR), Column("ratio", parts=LIMITS))
 NASTY = r"50 % of_{a} & $b$ #1 \input{/etc/passwd} <script> ~^"

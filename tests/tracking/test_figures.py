@@ -12,10 +12,10 @@ from made_up import BINNINGS, QUANTITIES
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from tracking.evidence import Evidence
-from tracking.figures import figures, losses_against, residual_histograms, sigma_against
-from tracking.residuals import Residuals
-from tracking.styles import styles
+from tracking.evidence.resolution import Evidence
+from tracking.figures.resolution import figures, losses_against, residual_histograms, sigma_against
+from tracking.figures.styles import styles
+from tracking.statistics.residuals import Residuals
 
 
 def drawn(figure: Figure) -> bytes:
@@ -88,7 +88,7 @@ def test_variants_share_a_colour_and_the_subject_has_its_own() -> None:
 
 
 def test_without_answers_there_still_are_figures(residuals: dict[str, Residuals], evidence: Evidence) -> None:
-    from tracking.judge import build
+    from tracking.evidence.from_residuals import build
 
     nothing = Residuals(
         {name: np.full_like(array, np.nan) for name, array in residuals["fit"].values.items()},
@@ -103,7 +103,7 @@ def test_without_answers_there_still_are_figures(residuals: dict[str, Residuals]
 
 
 def test_odd_names_are_drawn_as_they_are(residuals: dict[str, Residuals], evidence: Evidence) -> None:
-    from tracking.judge import build
+    from tracking.evidence.from_residuals import build
 
     odd = {"a_b$c^{": residuals["fit"], "network": residuals["network"]}
     found = build(

@@ -10,10 +10,10 @@ from index_suite import made_up
 from mlflow.tracking import MlflowClient
 
 from projects.__main__ import main
-from tracking.evidence import Evidence
+from tracking.evidence.resolution import Evidence
 from tracking.index.records import Head, Selection
-from tracking.indexing import opened_index
-from tracking.recorder import recording
+from tracking.runs.indexing import opened_index
+from tracking.runs.recorder import recording
 
 
 def heads() -> tuple[Head, ...]:

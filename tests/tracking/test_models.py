@@ -16,9 +16,9 @@ from mlflow.types import DataType
 from mlflow.types.schema import Array
 from nursery import Nursery
 
-from tracking.models import log_model
-from tracking.packing import frame
-from tracking.recorder import CannotRecord, recording
+from tracking.runs.models import log_model
+from tracking.runs.packing import frame
+from tracking.runs.recorder import CannotRecord, recording
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*MLflow doesn't validate the data:UserWarning")
 

@@ -9,10 +9,10 @@ import pytest
 from scipy.special import ndtr, ndtri
 from scores_made_up import area, scores
 
-from tracking.bootstrap import draws, replicate
-from tracking.ranking import AucOf, auc, influence, loss, roc
-from tracking.scores import Scores
-from tracking.significance import CutsOf, ams
+from tracking.statistics.bootstrap import draws, replicate
+from tracking.statistics.roc import AucOf, auc, influence, loss, roc
+from tracking.statistics.scores import Scores
+from tracking.statistics.significance import CutsOf, ams
 
 
 def plain(response: np.ndarray, signal: np.ndarray, weights: np.ndarray | None = None) -> Scores:

@@ -20,13 +20,13 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from nursery import Born, Nursery
 
-from tracking import predictions
-from tracking.evidence import Evidence
-from tracking.figures import losses_against
-from tracking.predictions import PredictionTable
-from tracking.processes import lives, signature
-from tracking.recall import recall, settings_of
-from tracking.recorder import CannotRecord, Recorder, recording
+from tracking.evidence import predictions
+from tracking.evidence.predictions import PredictionTable
+from tracking.evidence.resolution import Evidence
+from tracking.figures.resolution import losses_against
+from tracking.runs.processes import lives, signature
+from tracking.runs.reader import recall, settings_of
+from tracking.runs.recorder import CannotRecord, Recorder, recording
 
 ROOT = Path(__file__).parents[2]
 #: See the fixture of this name.
@@ -164,7 +164,7 @@ def test_whatever_is_raised_the_run_fails_with_the_reason(
 CHILD = """
 import sys, time
 from pathlib import Path
-from tracking.recorder import recording
+from tracking.runs.recorder import recording
 with recording("toy", seed=7, settings={"epochs": 3, "preset": "smoke"}) as recorder:
     folder = Path("scratch"); folder.mkdir()
     (folder / "weights").write_text("half way")
@@ -202,7 +202,7 @@ def test_sigterm_closes_the_run(child: Child) -> None:
 
 LOST = """
 import ctypes, time
-from tracking.recorder import recording
+from tracking.runs.recorder import recording
 with recording("toy", seed=7, settings={}) as recorder:
     print(recorder.run_id, flush=True)
     # Whatever is raised in a call from compiled code is printed and lost.
@@ -212,7 +212,9 @@ with recording("toy", seed=7, settings={}) as recorder:
 
 
 def test_a_signal_that_gets_lost_in_compiled_code_comes_again(child: Child) -> None:
-    process, run_id = child("import tracking.runs; tracking.runs.AGAIN_AFTER = 0.5\n" + LOST)
+    process, run_id = child(
+        "import tracking.runs.lifecycle; tracking.runs.lifecycle.AGAIN_AFTER = 0.5\n" + LOST
+    )
     assert process.stdout.readline() == "there\n"
     assert end(process, signal.SIGTERM) == 143
     run = MlflowClient().get_run(run_id)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracking import residual_table
-from tracking.residual_table import ResidualTable
-from tracking.residuals import Residuals
+from tracking.evidence import residual_table
+from tracking.evidence.residual_table import ResidualTable
+from tracking.statistics.residuals import Residuals
 
 
 def test_comes_back_in_shape_and_order(residuals: dict[str, Residuals], tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
-from tracking.resolution import resolution
-from tracking.widths import CENTRAL, WINDOW, widths
+from tracking.statistics.resolution import resolution
+from tracking.statistics.widths import CENTRAL, WINDOW, widths
 
 
 @pytest.fixture(scope="module")

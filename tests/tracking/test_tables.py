@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from tracking import numbers
-from tracking.evidence import Evidence
-from tracking.tables import escaped, headline, markdown, sentence, terminal
+from tracking.evidence.resolution import Evidence
+from tracking.report import numbers
+from tracking.report.rendering import escaped, headline, markdown, sentence, terminal
 
 NAN = float("nan")
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from tracking.database import reading
-from tracking.evidence import AnyEvidence
+from tracking.evidence.resolution import AnyEvidence
 from tracking.index.ranking import ordered, ranking
 from tracking.index.records import TEST, Estimator, Head, Line, Origin, Ratio, Selection, Standing, Statistic
 from tracking.index.rows import head, parts

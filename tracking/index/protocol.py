@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from tracking.evidence import AnyEvidence
+from tracking.evidence.resolution import AnyEvidence
 from tracking.index.records import Estimator, Head, Line, Origin, Ratio, Selection, Standing, Statistic
 
 __all__ = ["Index"]

@@ -59,7 +59,7 @@ class Head:
     id : int
         Names it in the index until it is rebuilt.
     kind, subject, task, source, sample_sha256, events, objects, seed
-        See `tracking.evidence.Evidence` and its facts.
+        See `tracking.evidence.resolution.Evidence` and its facts.
     sha256 : str
         Hash of the evidence.
     """
@@ -99,7 +99,7 @@ class Line:
     """Resolution, efficiency and failures of an estimator in a quantity and a bin.
 
     `bin` counts the bins of a binning from 1; overall, where `binning` is empty, it is 0. Numbers that do
-    not exist are NaN. See `tracking.resolution.Resolution` for the rest.
+    not exist are NaN. See `tracking.statistics.resolution.Resolution` for the rest.
     """
 
     evidence: int
@@ -129,7 +129,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Overall ratio of an evidence's subject to a reference, see `tracking.evidence.Comparison`."""
+    """Overall ratio of an evidence's subject to a reference, see
+    `tracking.evidence.resolution.Comparison`.
+    """
 
     evidence: int
     subject: str

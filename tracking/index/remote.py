@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from tracking.codec import decode
-from tracking.evidence import AnyEvidence
+from tracking.evidence.resolution import AnyEvidence
+from tracking.evidence.serialization import decode
 from tracking.index.records import Estimator, Head, Line, Origin, Ratio, Selection, Standing, Statistic
 
 __all__ = ["RemoteIndex", "asked"]
@@ -23,7 +23,7 @@ class RemoteIndex:
     Parameters
     ----------
     call : callable
-        `tracking.rest.call`.
+        `tracking.runs.rest_client.call`.
     """
 
     call: Callable[..., Any]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tracking.evidence import AnyEvidence, Evidence
+from tracking.evidence.resolution import AnyEvidence, Evidence
 from tracking.index.records import Estimator, Head, Line, Origin, Ratio, Statistic
 
 __all__ = ["Part", "head", "parts"]

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
-from tracking.storage.refused import Refused
+from tracking.exceptions import Refused
 
 __all__ = ["MANIFEST", "Archive", "Writer", "opened", "writing"]
 

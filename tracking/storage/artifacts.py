@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from tracking.runs import one_line
-from tracking.storage.refused import Refused
+from tracking.exceptions import Refused
+from tracking.runs.lifecycle import one_line
 
 __all__ = ["emptiness", "files", "local", "put"]
 

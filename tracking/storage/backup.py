@@ -16,13 +16,13 @@ from typing import Any
 import sqlalchemy as sa
 from tqdm import tqdm
 
+from tracking.exceptions import Refused
+from tracking.schema import Schema
 from tracking.storage import artifacts as stores
 from tracking.storage.archive import Writer, writing
 from tracking.storage.databases import hidden, revisions, snapshot
 from tracking.storage.places import COLUMNS, SERVED, Places, found
-from tracking.storage.refused import Refused
 from tracking.storage.rows import Count, columns, read, reflected
-from tracking.storage.schema import Schema
 
 __all__ = ["ARTIFACTS", "DATABASE", "State", "backup", "located", "state"]
 

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from tracking.storage.refused import Refused
+from tracking.exceptions import Refused
+from tracking.schema import Schema
 from tracking.storage.rows import Count, fill, read, reflected, set_sequences
-from tracking.storage.schema import Schema
 
 __all__ = ["Load", "hidden", "load", "new", "parsed", "revisions", "snapshot"]
 

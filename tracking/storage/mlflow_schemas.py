@@ -8,7 +8,7 @@ import mlflow
 from mlflow.store.db.base_sql_model import Base
 from mlflow.store.tracking.dbmodels.initial_models import Base as Initial
 
-from tracking.storage.schema import Schema
+from tracking.schema import Schema
 
 __all__ = ["AUTH", "TRACKING"]
 

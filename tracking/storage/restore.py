@@ -15,13 +15,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from tracking.exceptions import Refused
+from tracking.schema import Schema
 from tracking.storage import artifacts as stores
 from tracking.storage.archive import Archive, opened
 from tracking.storage.backup import ARTIFACTS, DATABASE
 from tracking.storage.databases import Load, load, new
 from tracking.storage.places import COLUMNS, SERVED, Places
-from tracking.storage.refused import Refused
-from tracking.storage.schema import Schema
 
 __all__ = ["check", "destination", "restore"]
 

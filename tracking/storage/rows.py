@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from tracking.storage.refused import Refused
+from tracking.exceptions import Refused
 
 __all__ = ["Count", "columns", "fill", "read", "reflected", "set_sequences"]
 

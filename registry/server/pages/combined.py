@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from scipy.special import ndtri
 
-from tracking.evidence import Comparison, Count, Evidence, Row
-from tracking.judge import build
-from tracking.residuals import Binning, Quantity, Residuals
+from tracking.evidence.from_residuals import build
+from tracking.evidence.resolution import Comparison, Count, Evidence, Row
+from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 __all__ = ["PAIRED", "QUADRATURE", "RECORDED", "Contestant", "Pull", "combine", "paired", "pulls"]
 

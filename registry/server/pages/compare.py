@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from registry.server.pages.combined import Pull, pulls
 from registry.server.pages.entrants import Entrant
 from registry.server.pages.look import moment
-from tracking import resolution_tables, tables
-from tracking.blocks import Content
-from tracking.cells import ERROR, Cell, Column, Table, measured
-from tracking.evidence import Evidence
-from tracking.links import address, run_page
-from tracking.numbers import MISSING
-from tracking.recall import Found
+from tracking.evidence.resolution import Evidence
+from tracking.report import rendering, resolution_tables
+from tracking.report.document import Content
+from tracking.report.links import address, run_page
+from tracking.report.numbers import MISSING
+from tracking.report.table import ERROR, Cell, Column, Table, measured
+from tracking.runs.reader import Found
 
 __all__ = [
     "alarms", "binned", "contents", "differences", "numbers", "pull_table", "warnings", "who",
@@ -136,7 +136,7 @@ def contents(found: Sequence[Entrant]) -> list[tuple[str, Content]]:
     """All that each evidence tells, once, under the name of its run."""
     each = {one.head.id: one for one in found}
     return [
-        (f"{one.head.name or one.head.run[:8]}: all of its evidence", tables.content(one.evidence))
+        (f"{one.head.name or one.head.run[:8]}: all of its evidence", rendering.content(one.evidence))
         for one in each.values()
     ]
 

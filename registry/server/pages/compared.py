@@ -15,11 +15,11 @@ from registry.server.pages.entrants import Entrant, entrants
 from registry.server.pages.look import Refused
 from registry.server.stores import index, registry
 from registry.state import State
-from tracking.evidence import Evidence
+from tracking.evidence.resolution import Evidence
 from tracking.index.records import TEST
-from tracking.recall import Found, look
-from tracking.residuals import Residuals
-from tracking.runs import CannotRecord
+from tracking.runs.lifecycle import CannotRecord
+from tracking.runs.reader import Found, look
+from tracking.statistics.residuals import Residuals
 
 __all__ = ["Compared", "Resolutions", "compared", "runs", "sample_asked", "state_of"]
 

@@ -11,7 +11,7 @@ from registry.server.pages.asked import sample_words
 from registry.server.pages.combined import Contestant
 from registry.server.pages.look import Refused
 from registry.state import State
-from tracking.evidence import AnyEvidence, Evidence
+from tracking.evidence.resolution import AnyEvidence, Evidence
 from tracking.index.direct import DirectIndex
 from tracking.index.records import TEST, Head, Selection
 

@@ -14,12 +14,12 @@ from scipy.special import ndtri
 from registry.server.pages.asked import PAGE, Asked, sample_words
 from registry.server.pages.look import moment
 from registry.state import State
-from tracking.cells import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share
-from tracking.evidence import LIMIT, AnyEvidence, Evidence
+from tracking.evidence.resolution import LIMIT, AnyEvidence, Evidence
 from tracking.index.protocol import Index
 from tracking.index.records import TEST, Line, Ratio, Selection, Standing, Statistic
-from tracking.links import address, run_page
-from tracking.numbers import MISSING, plain
+from tracking.report.links import address, run_page
+from tracking.report.numbers import MISSING, plain
+from tracking.report.table import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share
 
 __all__ = ["Board", "Scope", "board"]
 

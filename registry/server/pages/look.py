@@ -15,7 +15,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tracking.links import PAGES, address, run_page
+from tracking.report.links import PAGES, address, run_page
 
 __all__ = ["POLICY", "STATIC", "Refused", "download", "moment", "page", "refusal", "ui"]
 

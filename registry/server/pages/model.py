@@ -11,9 +11,9 @@ from registry.server.pages.look import moment
 from registry.state import Entry
 from registry.verdict import Verdict
 from registry.versions import Version
-from tracking.cells import LIMITS, Cell, Column, Table, between
-from tracking.links import address, run_page
-from tracking.numbers import MISSING
+from tracking.report.links import address, run_page
+from tracking.report.numbers import MISSING
+from tracking.report.table import LIMITS, Cell, Column, Table, between
 
 __all__ = ["Told", "claims", "lineage", "settings", "told", "versions_table"]
 

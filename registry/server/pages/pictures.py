@@ -13,11 +13,11 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from registry.server.pages.combined import pulls
-from tracking.drawing import legend, points, tidy, variable
-from tracking.evidence import Evidence
-from tracking.figures import bias_against, losses_against, residual_histograms, sigma_against
-from tracking.residuals import Binning, Residuals
-from tracking.styles import literal, styles
+from tracking.evidence.resolution import Evidence
+from tracking.figures.drawing import legend, points, tidy, variable
+from tracking.figures.resolution import bias_against, losses_against, residual_histograms, sigma_against
+from tracking.figures.styles import literal, styles
+from tracking.statistics.residuals import Binning, Residuals
 
 __all__ = ["KINDS", "book", "drawn", "names", "picture", "pulls_against"]
 

@@ -14,8 +14,8 @@ from registry.server.failures import noted
 from registry.server.pages.look import Refused, refusal
 from registry.server.pages.sources import Unshown
 from tracking.database import Unreachable
-from tracking.links import PAGES
-from tracking.runs import CannotRecord
+from tracking.report.links import PAGES
+from tracking.runs.lifecycle import CannotRecord
 
 __all__ = ["LONGEST_QUERY", "pages"]
 

@@ -8,11 +8,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tracking import pareto
-from tracking.cells import ERROR, Cell, Column, Table, measured, number
-from tracking.links import run_page
-from tracking.numbers import MISSING, plain
-from tracking.recall import Found
+from tracking.report.links import run_page
+from tracking.report.numbers import MISSING, plain
+from tracking.report.table import ERROR, Cell, Column, Table, measured, number
+from tracking.runs.reader import Found
+from tracking.statistics import pareto
 
 __all__ = ["TrialRow", "from_csv", "from_runs", "front", "short", "table", "varied"]
 

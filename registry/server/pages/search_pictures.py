@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from registry.server.pages.search import TrialRow, front, short, varied
-from tracking.drawing import tidy
-from tracking.numbers import with_error
-from tracking.styles import literal
+from tracking.figures.drawing import tidy
+from tracking.figures.styles import literal
+from tracking.report.numbers import with_error
 
 __all__ = ["FIGURES", "described", "figure", "linked"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mlflow.tracking import MlflowClient
 
 from registry.server.pages.look import moment
-from tracking.cells import ERROR, Cell, Column, Table, measured
-from tracking.links import address
-from tracking.numbers import MISSING
+from tracking.report.links import address
+from tracking.report.numbers import MISSING
+from tracking.report.table import ERROR, Cell, Column, Table, measured
 
 __all__ = ["experiment_of", "searches"]
 

@@ -19,11 +19,11 @@ from mlflow.server import handlers
 
 from registry import verdict as verdicts
 from registry.verdict import Verdict
-from tracking import residual_table
-from tracking.evidence import AnyEvidence, Evidence, from_json
+from tracking.evidence import residual_table
+from tracking.evidence.residual_table import ResidualTable
+from tracking.evidence.resolution import AnyEvidence, Evidence, from_json
 from tracking.index.records import Head
-from tracking.residual_table import ResidualTable
-from tracking.runs import one_line
+from tracking.runs.lifecycle import one_line
 
 __all__ = [
     "Damaged", "Missing", "Silent", "Unshown", "artifact", "evidence", "read", "remembered", "residuals",

@@ -18,10 +18,10 @@ from registry.server.pages.look import Refused, download, moment, page
 from registry.server.pages.pictures import KINDS, book, drawn, names, picture
 from registry.server.pages.routing import pages
 from registry.server.stores import index
-from tracking import resolution_tables
-from tracking.cells import Cell, Column, Table
-from tracking.exports import to_csv, to_latex
-from tracking.links import address, run_page
+from tracking.report import resolution_tables
+from tracking.report.exports import to_csv, to_latex
+from tracking.report.links import address, run_page
+from tracking.report.table import Cell, Column, Table
 
 __all__ = ["compare", "figure", "figures", "router", "table"]
 

@@ -16,10 +16,10 @@ from registry.server.pages.look import Refused, download, page
 from registry.server.pages.routing import pages
 from registry.server.stores import index, registry
 from registry.state import State
-from tracking.cells import Column
-from tracking.exports import to_csv, to_latex
 from tracking.index.records import TEST, Head, Selection
-from tracking.links import address
+from tracking.report.exports import to_csv, to_latex
+from tracking.report.links import address
+from tracking.report.table import Column
 
 __all__ = ["leaderboard", "router", "table"]
 

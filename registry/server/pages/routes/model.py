@@ -20,9 +20,9 @@ from registry.server.stores import index, registry
 from registry.state import Entry, State, state
 from registry.verdict import Verdict
 from registry.versions import Version
-from tracking.cells import Table
-from tracking.links import address
-from tracking.runs import CannotRecord
+from tracking.report.links import address
+from tracking.report.table import Table
+from tracking.runs.lifecycle import CannotRecord
 
 __all__ = ["model", "router", "verdict_figure", "version"]
 

@@ -18,9 +18,9 @@ from registry.server.pages.pictures import KINDS, drawn
 from registry.server.pages.routing import pages
 from registry.server.pages.search import TrialRow, from_csv, from_runs, table, varied
 from registry.server.pages.search_pictures import FIGURES, described, figure, linked
-from tracking.exports import to_csv
-from tracking.links import address, run_page
-from tracking.recall import Found, look, nested
+from tracking.report.exports import to_csv
+from tracking.report.links import address, run_page
+from tracking.runs.reader import Found, look, nested
 
 __all__ = ["all_searches", "picture", "router", "search", "trials_csv"]
 

@@ -1,0 +1,202 @@
+"""From residuals of every estimator on identical events to `Evidence`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracking.evidence.resolution import Comparison, Count, Evidence, Facts, Row
+from tracking.statistics.bootstrap import FractionOf, Statistic, WidthOf, interval, replicate
+from tracking.statistics.counting import fraction, ratio_interval
+from tracking.statistics.residuals import Binning, Quantity, Residuals
+from tracking.statistics.resolution import resolution
+
+__all__ = ["build"]
+
+LEVEL = 0.95
+#: Failures of fewer events than this are compared by an exact interval: there is too little to resample.
+FEW = 10
+
+#: One bin: name of the binning, edges, and the objects in it; the whole sample has an empty name.
+Region = tuple[str, float, float, NDArray[np.bool_]]
+
+
+def build(
+    residuals: Mapping[str, Residuals],
+    quantities: Sequence[Quantity],
+    binnings: Sequence[Binning],
+    *,
+    facts: Facts,
+    seed: int,
+    subject: str = "network",
+    ns_per_event: Mapping[str, float] | None = None,
+    extra: Mapping[str, float] | None = None,
+    replicas: int = 1000,
+    bin_replicas: int = 200,
+) -> Evidence:
+    """Judge estimators on identical events.
+
+    Parameters
+    ----------
+    residuals : mapping of str to Residuals
+        By estimator, all of one shape (events, objects) and of the same events.
+    quantities, binnings : sequence
+        What is judged and where.
+    facts : Facts
+        What the events are.
+    seed : int
+        Seed of the bootstrap.
+    subject : str
+        The estimator that is compared with every other.
+    ns_per_event, extra : mapping of str to float, optional
+        See `Evidence`.
+    replicas, bin_replicas : int
+        Bootstrap replicas for the overall ratios and for those bin by bin.
+
+    Raises
+    ------
+    ValueError
+        If the subject is missing, the shapes differ or a quantity or a variable of a binning is missing.
+    """
+    _check(residuals, quantities, binnings, subject)
+    first = next(iter(residuals.values()))
+    overall: list[Region] = [("", -np.inf, np.inf, first.present)]
+    bins = list(_bins(first, binnings))
+    rng = np.random.default_rng(seed)
+    compared = [
+        *_compare(residuals, quantities, overall, subject, replicas, rng),
+        *_compare(residuals, quantities, bins, subject, bin_replicas, rng),
+    ]
+    rows, counts = [], []
+    for binning, low, high, inside in overall + bins:
+        for name, judged in residuals.items():
+            rows += [
+                Row(name, quantity.name, binning, low, high, resolution(judged.values[quantity.name][inside]))
+                for quantity in quantities
+            ]
+            answered, failed = judged.answered, _failed(judged)
+            counts.append(
+                Count(
+                    name, binning, low, high, fraction(answered, inside), fraction(failed & answered, inside)
+                )
+            )
+    return Evidence(
+        facts=facts,
+        subject=subject,
+        quantities=tuple(quantities),
+        binnings=tuple(binnings),
+        rows=tuple(rows),
+        counts=tuple(counts),
+        comparisons=tuple(compared),
+        ns_per_event=dict(ns_per_event or {}),
+        extra=dict(extra or {}),
+    )
+
+
+def _check(
+    residuals: Mapping[str, Residuals],
+    quantities: Sequence[Quantity],
+    binnings: Sequence[Binning],
+    subject: str,
+) -> None:
+    if subject not in residuals:
+        raise ValueError(
+            f"no residuals of the subject {subject!r}; there are: {', '.join(residuals) or 'none'}"
+        )
+    shapes = {name: judged.shape for name, judged in residuals.items()}
+    if len(set(shapes.values())) != 1:
+        raise ValueError(
+            f"estimators must be judged on the same events; shapes (events, objects) are {shapes}"
+        )
+    for name, judged in residuals.items():
+        for what, wanted, there in (
+            ("quantity", [q.name for q in quantities], judged.values),
+            ("variable", [b.name for b in binnings], judged.variables),
+        ):
+            for missing in (key for key in wanted if key not in there):
+                raise ValueError(
+                    f"residuals of {name} have no {what} {missing!r}; there are: {', '.join(there)}"
+                )
+
+
+def _bins(residuals: Residuals, binnings: Sequence[Binning]) -> Iterator[Region]:
+    for binning in binnings:
+        variable = residuals.variables[binning.name]
+        for low, high in zip(binning.edges[:-1], binning.edges[1:], strict=True):
+            yield binning.name, low, high, (variable >= low) & (variable < high) & residuals.present
+
+
+def _failed(residuals: Residuals) -> NDArray[np.bool_]:
+    return np.zeros(residuals.shape, dtype=bool) if residuals.failed is None else residuals.failed
+
+
+def _compare(
+    residuals: Mapping[str, Residuals],
+    quantities: Sequence[Quantity],
+    regions: Sequence[Region],
+    subject: str,
+    replicas: int,
+    rng: np.random.Generator,
+) -> Iterator[Comparison]:
+    """Ratios of the subject to every other estimator in every region, all from one set of replicas."""
+    answered = {name: judged.answered for name, judged in residuals.items()}
+    failed = {name: _failed(judged) & answered[name] for name, judged in residuals.items()}
+    references = [name for name in residuals if name != subject]
+    # Estimators that answered the same objects share their statistics between pairs.
+    masks: dict[bytes, NDArray[np.bool_]] = {}
+    pair: dict[str, bytes] = {}
+    for name in references:
+        both = answered[subject] & answered[name]
+        pair[name] = both.tobytes()
+        masks[pair[name]] = both
+
+    statistics: dict[tuple, Statistic] = {}
+    for index, (*_, inside) in enumerate(regions):
+        for name in residuals:
+            statistics[index, name, "efficiency"] = FractionOf(answered[name], inside)
+            statistics[index, name, "failures"] = FractionOf(failed[name], inside)
+        for reference in references:
+            chosen = inside & masks[pair[reference]]
+            for name in (subject, reference):
+                for quantity in quantities:
+                    key = (index, name, quantity.name, pair[reference])
+                    if key not in statistics:
+                        values = np.where(chosen, residuals[name].values[quantity.name], np.nan)
+                        statistics[key] = WidthOf(values)
+    events = next(iter(residuals.values())).shape[0]
+    drawn = replicate(statistics, events, replicas, rng)
+    once = np.ones((1, events), dtype=np.uint8)
+    whole = {key: statistic(once)[..., 0] for key, statistic in statistics.items()}
+
+    for index, (binning, low, high, inside) in enumerate(regions):
+        where = (binning, float(low), float(high))
+        for reference in references:
+            for quantity in quantities:
+                keys = [(index, name, quantity.name, pair[reference]) for name in (subject, reference)]
+                for statistic, position in (("sigma", 1), ("q68", 2)):
+                    ratio = interval(
+                        float(_ratio(*(whole[key][position] for key in keys))),
+                        _ratio(*(drawn[key][position] for key in keys)),
+                        LEVEL,
+                    )
+                    limits = (ratio.value, ratio.low, ratio.high, LEVEL)
+                    yield Comparison(subject, reference, quantity.name, statistic, *where, *limits)
+            for statistic in ("failures", "efficiency"):
+                shares = [(index, name, statistic) for name in (subject, reference)]
+                value = float(_ratio(*(whole[key] for key in shares)))
+                ratio = interval(value, _ratio(*(drawn[key] for key in shares)), LEVEL)
+                limits = (ratio.value, ratio.low, ratio.high, LEVEL)
+                if statistic == "failures":
+                    ours, theirs = (
+                        int((failed[name] & inside).any(axis=1).sum()) for name in (subject, reference)
+                    )
+                    if min(ours, theirs) < FEW:
+                        limits = (value, *ratio_interval(ours, theirs, LEVEL), LEVEL)
+                yield Comparison(subject, reference, "", statistic, *where, *limits)
+
+
+def _ratio(above: NDArray[np.floating], below: NDArray[np.floating]) -> NDArray[np.floating]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.divide(above, below)
