@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from registry.gate import Contestant, judge
-from registry.verdict import Verdict
+from registry.gate.decision import Contestant, judge
+from registry.gate.verdict import Verdict
 from tracking.rule import Rule, ScoreRule
 from tracking.statistics.counting import wilson
 from tracking.statistics.residuals import Residuals

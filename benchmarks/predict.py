@@ -20,7 +20,7 @@ from pathlib import Path
 from projects import catalog, rootio
 from projects.settings import resolve
 from projects.task import Sample
-from registry import versions
+from registry.models import versions
 from tracking.runs.models import graph
 
 TASK, SIMULATED, BATCH = "ecal_stage4", 20_000, 2048

@@ -27,8 +27,8 @@ EXPECTED = {
     "projects.parity": "Disagrees",
     "projects.training": "Diverged",
     "tracking.database": "Unreachable",
-    "registry.journal": "Conflict",
-    "registry.webhook": "Undelivered",
+    "registry.journal.direct": "Conflict",
+    "registry.journal.webhook": "Undelivered",
     "tracking.runs.lifecycle": "CannotRecord",
     "tracking.exceptions": "Refused",
 }

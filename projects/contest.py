@@ -13,10 +13,11 @@ import numpy as np
 from projects import rootio
 from projects.judgement import Outcome
 from projects.task import Predictions, Sample, Task
-from registry import frozen, modelfiles, versions
-from registry.frozen import Frozen
-from registry.gate import Contestant
-from registry.versions import Version
+from registry.gate.decision import Contestant
+from registry.models import frozen_sample as frozen
+from registry.models import model_files, versions
+from registry.models.frozen_sample import Frozen
+from registry.models.versions import Version
 from tracking.evidence import residual_table
 from tracking.evidence.residual_table import ResidualTable
 from tracking.evidence.resolution import AnyEvidence, Facts
@@ -110,8 +111,8 @@ def enter(task: Task, version: Version, name: str, sample: Sample) -> Entrant:
         task.outcome(sample, predictions),
         {key.removeprefix(prefix): value for key, value in metrics.items()},
         speed,
-        modelfiles.megabytes(folder),
-        modelfiles.sha256(folder),
+        model_files.megabytes(folder),
+        model_files.sha256(folder),
     )
     return Entrant(version, predictions, contestant)
 

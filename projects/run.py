@@ -14,8 +14,8 @@ from projects.judging import Judged, gather, judge
 from projects.overlap import refuse
 from projects.settings import RunSettings, parse, resolve
 from projects.task import BadInput, Bench, Finding, Sample, Task
-from registry import store
-from registry.frozen import identities
+from registry.models import registration
+from registry.models.frozen_sample import identities
 from tracking.evidence import residual_table
 from tracking.evidence.predictions import PredictionTable
 from tracking.evidence.resolution import AnyEvidence, Facts
@@ -221,4 +221,4 @@ def _register(
     few = test.select(EXAMPLE)
     portable, answers = estimator.portable(folder), estimator.predict(few)
     uri = log_model(portable, few.columns, answers, metrics=metrics_of(evidence, SUBJECT))
-    return store.register(task.name, uri, recorder.run_id, evidence, SUBJECT)
+    return registration.register(task.name, uri, recorder.run_id, evidence, SUBJECT)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from registry.state import Entry, state
+from registry.journal.state import Entry, state
 
 __all__ = ["KEEP", "Aged", "Named", "Plan", "plan", "stands_on"]
 

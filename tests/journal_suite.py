@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from registry.journal import Conflict, verify
-from registry.state import Entry, State
+from registry.journal.direct import Conflict, verify
+from registry.journal.state import Entry, State
 
 __all__ = ["VERDICT", "JournalSuite", "promote"]
 

@@ -31,7 +31,8 @@ PATIENCE = 120.0
 MODULES = (
     "git", "uproot", "matplotlib.backends.backend_agg", "mlflow.cli", "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
-    "projects.__main__", "projects.commands.predict", "projects.commands.promote", "registry.champions",
+    "projects.__main__", "projects.commands.predict", "projects.commands.promote",
+    "registry.journal.champions",
     "tracking.runs.recorder",
 )  # fmt: skip
 

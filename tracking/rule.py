@@ -1,6 +1,6 @@
 """What a task demands of a model before it becomes champion; declared in the task, before anybody looks.
 
-Plain data. `registry.gate` holds models against it.
+Plain data. `registry.gate.decision` holds models against it.
 """
 
 from __future__ import annotations

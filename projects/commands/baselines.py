@@ -12,9 +12,9 @@ from projects.overlap import refuse
 from projects.run import EXAMPLE, SUBJECT, answers_of, evidence_of, metrics_of, recorded
 from projects.settings import parse, resolve
 from projects.task import BadInput, Bench, Task
-from registry import store
-from registry.champions import Registry
-from registry.frozen import identities
+from registry.journal.champions import Registry
+from registry.models import registration
+from registry.models.frozen_sample import identities
 from tracking.evidence import residual_table
 from tracking.runs.models import log_model
 from tracking.runs.recorder import recording
@@ -68,7 +68,9 @@ def register(
                     estimator.portable(scratch / estimator.name), few.columns, estimator.predict(few),
                     name=f"baseline-{estimator.name}", metrics=metrics_of(evidence, estimator.name),
                 )  # fmt: skip
-                version = store.register(name, uri, recorder.run_id, evidence, estimator.name, baseline=True)
+                version = registration.register(
+                    name, uri, recorder.run_id, evidence, estimator.name, baseline=True
+                )
                 registry.baseline(name, estimator.name, version)
                 say(f"baseline-{estimator.name} is version {version} of {name}")
                 found[estimator.name] = version

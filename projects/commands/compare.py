@@ -8,8 +8,8 @@ from pathlib import Path
 from projects.commands import freeze
 from projects.contest import called, enter, frozen_sample, ranked, residuals_of
 from projects.task import BadInput, Task
-from registry import versions
-from registry.champions import Registry
+from registry.journal.champions import Registry
+from registry.models import versions
 from tracking.evidence.resolution import AnyEvidence
 from tracking.report.run_report import RESOLUTION
 from tracking.runs.indexing import COMPARED, judged, keep
@@ -28,7 +28,7 @@ def compare(
     registry : Registry
         Takes note of the look at the sample.
     references : sequence of str
-        See `registry.versions.find`.
+        See `registry.models.versions.find`.
     folder : pathlib.Path, optional
         Where figures are written.
 

@@ -113,8 +113,8 @@ def promote(task: str, model: str | None, look: bool, seeds: int | None) -> None
     """
     from projects.commands import promote as work
     from projects.commands.session import outer_run, session
-    from registry import lineage
-    from registry.card import terminal
+    from registry.gate.card import terminal
+    from registry.models import lineage
 
     outer = outer_run()
     with session(task) as (chosen, registry):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from projects.contest import frozen_sample
 from projects.task import Task
-from registry import frozen, lineage, verdict, versions
-from registry.champions import Registry
-from registry.frozen import Frozen
-from registry.journal import verify
-from registry.versions import Version
+from registry.gate import verdict
+from registry.journal.champions import Registry
+from registry.journal.direct import verify
+from registry.models import frozen_sample as frozen
+from registry.models import lineage, versions
+from registry.models.frozen_sample import Frozen
+from registry.models.versions import Version
 from tracking.runs.lifecycle import CannotRecord, one_line
 from tracking.runs.reader import recall
 

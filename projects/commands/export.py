@@ -19,10 +19,10 @@ from projects.contest import CHUNK, frozen_sample, predict_all
 from projects.golden import Golden
 from projects.onnx_graph import Tensor
 from projects.task import BadInput, Predictions, Sample, Schema, Task
-from registry import bundle, lineage, modelfiles, versions
-from registry.champions import Registry
-from registry.frozen import Frozen
-from registry.versions import Version
+from registry.journal.champions import Registry
+from registry.models import bundle, lineage, model_files, versions
+from registry.models.frozen_sample import Frozen
+from registry.models.versions import Version
 from tracking.runs.models import graph, load
 from tracking.runs.provenance import versions as packages
 
@@ -72,7 +72,7 @@ def export(
         Knows the frozen sample on which the two are compared; one is made where there is none.
     task : Task
     reference : str
-        The version, see `registry.versions.find`.
+        The version, see `registry.models.versions.find`.
     folder : pathlib.Path
         Must not be there yet; it appears when it is complete, and not before.
     say : callable
@@ -110,7 +110,7 @@ def export(
         parity.demand(compared, "network.onnx")
         events = _golden(network, sample, inputs, found, wanted)
         golden.write(events, scratch / bundle.GOLDEN)
-        modelfiles.copy(files, scratch / bundle.MODEL)
+        model_files.copy(files, scratch / bundle.MODEL)
         verdict = _papers(version, scratch)
         facts = _facts(task, version, kept, network, compared, len(events)) | {"verdict": verdict}
         _texts(task, scratch, facts)

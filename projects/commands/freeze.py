@@ -12,9 +12,9 @@ import numpy as np
 from projects import catalog, overlap, rootio
 from projects.settings import parse, resolve
 from projects.task import BadInput, Sample, Task
-from registry import frozen
-from registry.champions import Registry
-from registry.frozen import Frozen
+from registry.journal.champions import Registry
+from registry.models import frozen_sample
+from registry.models.frozen_sample import Frozen
 
 __all__ = ["SEED", "ensure", "freeze"]
 
@@ -56,13 +56,13 @@ def freeze(
     sample = _sample(task, data, events, seed, parameters)
     now = registry.state(name)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / frozen.FILE
+        file = Path(folder) / frozen_sample.FILE
         rootio.write(sample, file)
         # What counts is what the file holds: floats of 32 bits.
         kept = replace(rootio.read(str(file), task.schema), source=sample.source)
         if now.frozen.get("sha256") == kept.sha256:
             return Frozen.of(now.frozen)
-        made = frozen.store(
+        made = frozen_sample.store(
             name,
             int(now.frozen.get("version", 0)) + 1,
             file,

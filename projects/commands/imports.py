@@ -12,10 +12,11 @@ import numpy as np
 
 from projects import golden, parity
 from projects.task import BadInput, Task
-from registry import bundle, modelfiles, store, verdict, versions
-from registry.bundle import Damaged
-from registry.champions import Registry
-from registry.store import Arrival
+from registry.gate import verdict
+from registry.journal.champions import Registry
+from registry.models import bundle, model_files, registration, versions
+from registry.models.bundle import Damaged
+from registry.models.registration import Arrival
 from tracking.evidence import resolution
 from tracking.runs.models import load
 
@@ -72,7 +73,7 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
             return version.number
     tags, model = manifest["tags"], folder / bundle.MODEL
     proof = _evidence(folder, task.name)
-    _same(folder, "model", modelfiles.sha256(model), tags["model.sha256"])
+    _same(folder, "model", model_files.sha256(model), tags["model.sha256"])
     _same(folder, "evidence", proof.sha256, tags["evidence.sha256"])
     given = manifest["verdict"]
     if given:
@@ -108,7 +109,7 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
             _description(folder, manifest, note),
             note,
         )
-        number = store.adopt(task.name, arrival)
+        number = registration.adopt(task.name, arrival)
     details = {"manifest": sha256, "store": manifest["store"], "version": manifest["version"]}
     registry.note(task.name, "import", number, details)
     return number
@@ -136,7 +137,7 @@ def _same(folder: Path, what: str, found: str, wanted: str) -> None:
 
 
 def _repeats(model: Path, events: golden.Golden) -> None:
-    predict, _ = load(modelfiles.keep(model))
+    predict, _ = load(model_files.keep(model))
     found = predict(events.columns)
     kinds = {name: str(values.dtype) for name, values in events.outputs.items()}
     wanted = {name: values.astype(np.float64) for name, values in events.outputs.items()}

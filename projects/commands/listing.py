@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from projects.commands.promote import candidates as all_candidates
 from projects.task import BadInput, Task
-from registry import lineage, versions
-from registry.champions import Registry
-from registry.journal import verify
-from registry.mirror import aliases
-from registry.state import Entry, moment, state
+from registry.journal.aliases import aliases
+from registry.journal.champions import Registry
+from registry.journal.direct import verify
+from registry.journal.state import Entry, moment, state
+from registry.models import lineage, versions
 from tracking.report.numbers import with_error
 
 __all__ = ["candidates", "champion", "history", "table", "verified"]

@@ -126,8 +126,8 @@ def retain(
 def webhook(task: str, entry: int | None) -> None:
     """Tell the webhook again of an entry in the journal of TASK, to try it or after a failure."""
     from projects.commands.session import session
-    from registry import webhook as work
-    from registry.state import state
+    from registry.journal import webhook as work
+    from registry.journal.state import state
 
     hook = work.configured()
     if hook is None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from projects import rootio
 from projects.task import BadInput, Schema, Task
-from registry import modelfiles, versions
+from registry.models import model_files, versions
 from tracking.runs.models import load
 
 __all__ = ["TREE", "predict"]
@@ -35,7 +35,7 @@ def predict(
     ----------
     task : Task
     reference : str
-        The model, see `registry.versions.find`.
+        The model, see `registry.models.versions.find`.
     files : sequence of str
         Paths, globs and URLs.
     output : pathlib.Path
@@ -89,7 +89,7 @@ def predict(
                 raise BadInput(
                     f"{', '.join(files)} hold no events; give files with events in {schema.tree!r}"
                 )
-            file["model"] = f"{task.name} version {version.number}, sha256 {modelfiles.sha256(folder)}"
+            file["model"] = f"{task.name} version {version.number}, sha256 {model_files.sha256(folder)}"
         os.replace(partial, output)
     except OSError as error:
         raise BadInput(

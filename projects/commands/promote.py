@@ -11,13 +11,14 @@ import numpy as np
 from projects.commands import baselines, freeze
 from projects.contest import SEED, WARM, Entrant, enter, frozen_sample, predict_all, ranked, residuals_of
 from projects.task import BadInput, Sample, Task
-from registry import gate, lineage, versions
-from registry.card import card, ratios, summary
-from registry.champions import Registry
-from registry.frozen import Frozen
-from registry.mirror import CHAMPION
-from registry.verdict import Spread, Verdict
-from registry.versions import LONGEST_DESCRIPTION, Version
+from registry.gate import decision
+from registry.gate.card import card, ratios, summary
+from registry.gate.verdict import Spread, Verdict
+from registry.journal.aliases import CHAMPION
+from registry.journal.champions import Registry
+from registry.models import lineage, versions
+from registry.models.frozen_sample import Frozen
+from registry.models.versions import LONGEST_DESCRIPTION, Version
 from tracking.rule import Terms
 from tracking.runs.indexing import GATE, judged, keep
 from tracking.runs.lifecycle import CannotRecord, one_line
@@ -46,7 +47,7 @@ def promote(
     task : Task
         With a rule.
     reference : str
-        The candidate, see `registry.versions.find`; empty for the newest.
+        The candidate, see `registry.models.versions.find`; empty for the newest.
     look : bool
         Only judge.
     seeds : int
@@ -119,7 +120,7 @@ def _verdict(
     }  # fmt: skip
     try:
         if trouble := _unclear(candidate, kept):
-            return gate.undecided(trouble, **facts), [], None
+            return decision.undecided(trouble, **facts), [], None
         sample = frozen_sample(task, kept)
         found: dict[str, Entrant] = {}
         wanted = {candidate.name: candidate.number}
@@ -130,7 +131,7 @@ def _verdict(
             found[name] = enter(task, versions.find(task.name, str(number)), name, sample)
             say(f"{name}: asked about {len(sample)} frozen events")
         champion = found.get("champion")
-        verdict = gate.judge(
+        verdict = decision.judge(
             rule, found[candidate.name].contestant, champion.contestant if champion else None,
             {name: found[f"baseline-{name}"].contestant for name in rivals},
             task=task.name, sample_sha256=kept.sha256, seed=SEED, looks=int(str(facts["looks"])),
@@ -139,7 +140,7 @@ def _verdict(
         )  # fmt: skip
         return verdict, list(found.values()), sample
     except Exception as error:
-        return gate.undecided(f"it could not be judged: {one_line(error)}", **facts), [], None
+        return decision.undecided(f"it could not be judged: {one_line(error)}", **facts), [], None
 
 
 def _spreads(

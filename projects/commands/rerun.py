@@ -14,7 +14,7 @@ from pathlib import Path
 
 from projects.commands.listing import table
 from projects.task import BadInput, Task
-from registry import lineage, versions
+from registry.models import lineage, versions
 from tracking.evidence.agreement import MOST, Difference, differences
 from tracking.evidence.resolution import AnyEvidence, from_json
 from tracking.report.numbers import with_error
@@ -85,7 +85,7 @@ def rerun(
     ----------
     task : Task
     reference : str
-        See `registry.versions.find`.
+        See `registry.models.versions.find`.
     here : bool
         Run the present code instead of that of the recorded commit.
     say : callable

@@ -10,8 +10,8 @@ from projects.commands import storage
 from projects.commands.listing import table
 from projects.run import SUBJECT
 from projects.task import BadInput, Task
-from registry import collection
-from registry.champions import Registry
+from registry import purge
+from registry.journal.champions import Registry
 from registry.retention import Plan, plan, stands_on
 from tracking.database import opened
 from tracking.index.direct import DirectIndex
@@ -59,30 +59,30 @@ def retain(
         parsed(database)
     if broken := registry.problems(task.name):
         raise BadInput(f"{broken[0]}: nothing is deleted before 'shashlik doctor {task.name} --repair'")
-    versions = collection.registered()
+    versions = purge.registered()
     needed = stands_on(task.name, registry.journal.entries(task.name), versions)
     primary = task.rule.primary if task.rule else tuple(quantity.name for quantity in task.quantities)
     metrics = [f"{SUBJECT}/{name}/sigma" for name in primary]
     now = time.time()
-    found = plan(collection.runs_of(task.name), needed, now, days, best, metrics)
+    found = plan(purge.runs_of(task.name), needed, now, days, best, metrics)
     if found.goes:
         rows = [(run.run_id, run.name, run.status, f"{(now - run.ended) / 86400:.1f}") for run in found.goes]
         say(table(("run", "name", "status", "days ago"), rows))
     for reason, number in Counter(reason.partition(":")[0] for reason in found.stays.values()).most_common():
         say(f"{number} stay: {reason}")
     if delete:
-        collection.delete([run.run_id for run in found.goes])
+        purge.delete([run.run_id for run in found.goes])
         say(f"{len(found.goes)} runs are deleted; 'mlflow runs restore --run-id' brings one back")
     else:
         say(f"{len(found.goes)} runs would be deleted by --delete")
-    gone = plan(collection.deleted_runs(task.name), needed, now, days).goes
+    gone = plan(purge.deleted_runs(task.name), needed, now, days).goes
     if not collect:
         if gone:
             say(f"{len(gone)} deleted runs would be removed for good by --collect")
         return found
     ids = {run.run_id for run in gone}
     lost = [version for version in versions if version.run_id in ids]
-    collection.collect(database, sorted(ids), lost, lambda location: located(location, artifacts))
+    purge.collect(database, sorted(ids), lost, lambda location: located(location, artifacts))
     with opened(storage.journal(database) or database) as engine:
         DirectIndex(engine).drop(ids)
     say(f"{len(ids)} deleted runs and {len(lost)} versions without a verdict are removed for good")

@@ -30,7 +30,7 @@ def tune(task: str, parameters: tuple[str, ...]) -> None:
     from projects.commands.session import session
     from projects.search.tune import tune as search
     from projects.settings import parse
-    from registry.card import terminal
+    from registry.gate.card import terminal
 
     candidate = search(task, parameters, click.echo)
     if parse(parameters).get("then") == "promote":

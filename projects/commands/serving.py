@@ -62,7 +62,7 @@ def server(auth: bool, **given: str | int | None) -> None:
 def override(task: str, alias: str | None, version: int | None, why: str | None) -> None:
     """Set champion or a baseline of TASK against the gate; on a server for administrators."""
     from projects.commands.session import session
-    from registry import versions
+    from registry.models import versions
 
     with session(task) as (_, registry):
         if version is not None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from projects import catalog
 from projects.task import BadInput, Task
-from registry.champions import Registry, opened_registry
+from registry.journal.champions import Registry, opened_registry
 
 __all__ = ["outer_run", "session", "sole_task"]
 

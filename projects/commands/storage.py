@@ -8,7 +8,7 @@ import socket
 from datetime import UTC, datetime
 from typing import Any
 
-from registry.versions import store as tracking_store
+from registry.models.versions import store as tracking_store
 from tracking.database import SCHEMA, VARIABLE
 from tracking.runs.provenance import versions
 from tracking.storage.databases import hidden, parsed

@@ -21,7 +21,7 @@ def create_app() -> Any:
 
     from registry.server.access import AUTH
     from registry.server.gate import SCHEME
-    from registry.server.metrics import Counted
+    from registry.server.middleware.metrics import Counted
     from registry.server.routes import include
 
     address = os.environ[BACKEND_STORE_URI_ENV_VAR]

@@ -30,6 +30,6 @@ def passage() -> Iterator[None]:
 
 def gated_store(store_uri: str) -> Any:
     """The store for an address ``shashlik:...``; called by mlflow, which loads this module at every start."""
-    from registry.server.gatedstore import GatedStore
+    from registry.server.gated_store import GatedStore
 
     return GatedStore(store_uri.removeprefix(SCHEME), shut=lambda: not _OPEN.get())

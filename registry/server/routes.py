@@ -13,11 +13,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from mlflow.exceptions import MlflowException
 from starlette.routing import Mount
 
-from registry.server import rest_evidence, rest_journal
 from registry.server.access import Caller, caller
-from registry.server.failures import Watched, noted
-from registry.server.limits import Limited
-from registry.server.metrics import exposition
+from registry.server.middleware.failures import Watched, noted
+from registry.server.middleware.limits import Limited
+from registry.server.middleware.metrics import exposition
+from registry.server.rest import evidence as rest_evidence
+from registry.server.rest import journal as rest_journal
 from registry.server.stores import engine
 from tracking.database import Unreachable, reading
 from tracking.runs.rest_client import PREFIX

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from sqlalchemy import Engine
 
-from registry.champions import Registry, direct
-from registry.journal import Journal
-from registry.versions import store
+from registry.journal.champions import Registry, direct
+from registry.journal.direct import Journal
+from registry.models.versions import store
 from tracking.database import connect
 from tracking.index.direct import DirectIndex
 

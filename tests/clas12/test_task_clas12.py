@@ -20,8 +20,8 @@ from projects.judging import only
 from projects.search.settings import SearchSettings, fixed, space_of, trial_settings
 from projects.settings import resolve
 from projects.task import BadInput, Bench, Predictions, Sample
-from registry.gate import Contestant, judge
-from registry.verdict import Claim
+from registry.gate.decision import Contestant, judge
+from registry.gate.verdict import Claim
 from tracking.rule import Rule
 
 TASK = catalog.load("clas12_proton")

@@ -13,7 +13,7 @@ from projects.facile.simulation import simulate
 from projects.judging import only
 from projects.settings import resolve
 from projects.task import Predictions, Sample
-from registry.gate import Contestant, judge
+from registry.gate.decision import Contestant, judge
 from tracking.rule import Rule
 
 TASK = catalog.load("facile")

@@ -18,11 +18,11 @@ from made_up import QUANTITIES, pairs
 from mlflow.tracking import MlflowClient
 from scores_made_up import scores
 
-from registry import lineage
-from registry.champions import opened_registry
-from registry.gate import Contestant, judge
-from registry.verdict import Verdict
-from registry.versions import set_anchor
+from registry.gate.decision import Contestant, judge
+from registry.gate.verdict import Verdict
+from registry.journal.champions import opened_registry
+from registry.models import lineage
+from registry.models.versions import set_anchor
 from tracking.evidence import from_scores
 from tracking.evidence.from_residuals import build
 from tracking.evidence.residual_table import ResidualTable

@@ -10,7 +10,8 @@ import pytest
 from made_up import BINNINGS, QUANTITIES, pairs
 from scipy.special import ndtri
 
-from registry.server.pages.combined import (
+from registry.server.pages.compare.figures import book, drawn, names, picture
+from registry.server.pages.compare.side_by_side import (
     PAIRED,
     QUADRATURE,
     RECORDED,
@@ -19,7 +20,6 @@ from registry.server.pages.combined import (
     paired,
     pulls,
 )
-from registry.server.pages.pictures import book, drawn, names, picture
 from tracking.evidence.from_residuals import build
 from tracking.evidence.resolution import Evidence, Facts
 from tracking.statistics.residuals import Residuals

@@ -23,7 +23,7 @@ from playwright.sync_api import BrowserContext, expect, sync_playwright
 from servers import shashlik_server
 from story import CLASSES, NASTY, TASK, Story, tell
 
-from registry.server.pages.asked import PAGE
+from registry.server.pages.query import PAGE
 from tracking.report.links import run_page
 from tracking.report.numbers import interval, with_error
 from tracking.runs.rest_client import PREFIX

@@ -39,7 +39,7 @@ from servers import shashlik_server
 
 from projects import golden
 from projects.__main__ import main
-from registry import versions
+from registry.models import versions
 from tracking.runs.models import load
 from tracking.runs.reader import look, nested, recall
 

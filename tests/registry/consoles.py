@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from projects import catalog
 from projects.__main__ import main
-from registry.champions import opened_registry
+from registry.journal.champions import opened_registry
 
 __all__ = ["Shell", "as_at_first", "at", "champion", "console", "run_of", "train"]
 

@@ -12,9 +12,9 @@ import sys
 
 os.environ["MLFLOW_TRACKING_URI"] = sys.argv[1]
 
-from registry.champions import direct
-from registry.journal import Conflict, Journal
-from registry.verdict import PROMOTE, Verdict
+from registry.gate.verdict import PROMOTE, Verdict
+from registry.journal.champions import direct
+from registry.journal.direct import Conflict, Journal
 from tracking.database import opened
 
 

@@ -25,7 +25,7 @@ from postgresql import fresh
 from servers import shashlik_server
 
 from projects import golden
-from registry import versions
+from registry.models import versions
 from tracking.runs.models import load
 from tracking.storage.databases import snapshot
 

@@ -18,7 +18,7 @@ from consoles import Shell, at, champion, train
 from mlflow.tracking import MlflowClient
 
 from projects import golden, onnx_graph
-from registry import bundle
+from registry.models import bundle
 from tracking.runs.reader import recall
 
 pytestmark = pytest.mark.filterwarnings(

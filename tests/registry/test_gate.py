@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from made_up import pairs
 
-from registry.card import card, terminal
-from registry.gate import Contestant, judge
-from registry.verdict import INCONCLUSIVE, PROMOTE, REJECT, claim, decide, from_json
+from registry.gate.card import card, terminal
+from registry.gate.decision import Contestant, judge
+from registry.gate.verdict import INCONCLUSIVE, PROMOTE, REJECT, claim, decide, from_json
 from tracking.rule import Check, Rule
 from tracking.statistics.residuals import Residuals
 

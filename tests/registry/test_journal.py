@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from journal_suite import VERDICT, JournalSuite
 from nursery import Nursery
 
-from registry import modelfiles, versions
-from registry.champions import direct
-from registry.journal import Journal, digest, verify
-from registry.mirror import aliases
-from registry.state import Entry, moment, state
+from registry.journal.aliases import aliases
+from registry.journal.champions import direct
+from registry.journal.direct import Journal, digest, verify
+from registry.journal.state import Entry, moment, state
+from registry.models import model_files, versions
 from tracking.database import VARIABLE, Unreachable, locate, opened
 
 RACER = Path(__file__).with_name("racer.py")
@@ -126,7 +126,7 @@ def race(database: str, folder: Path, monkeypatch: pytest.MonkeyPatch, versions:
     (model / "MLmodel").write_text("flavors: {}\n")
     client = MlflowClient()
     client.create_registered_model("race")
-    tags = {"model.sha256": modelfiles.sha256(model)}
+    tags = {"model.sha256": model_files.sha256(model)}
     for _ in range(versions):
         client.create_model_version("race", str(model), tags=tags, await_creation_for=None)
 
@@ -171,7 +171,7 @@ def test_of_two_racing_processes_one_wins(
 def test_notes_of_racing_processes_are_all_kept(database: str, nursery: Nursery) -> None:
     """Notes expect nothing: who finds the number taken takes the next one."""
     code = (
-        "import sys; from tracking.database import opened; from registry.journal import Journal\n"
+        "import sys; from tracking.database import opened; from registry.journal.direct import Journal\n"
         "with opened(sys.argv[1]) as engine:\n"
         "    for _ in range(20): Journal(engine).note('toy', 'look', 1, {})"
     )

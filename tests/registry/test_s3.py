@@ -13,7 +13,7 @@ from consoles import Shell, at, train
 from mlflow.tracking import MlflowClient
 from objects import KEY, SECRET, objects
 
-from registry import versions
+from registry.models import versions
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*MLflow doesn't validate the data:UserWarning",

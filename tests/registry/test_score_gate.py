@@ -13,9 +13,9 @@ import pytest
 from made_up import pairs
 from scores_made_up import NAMES, scores
 
-from registry.card import card, ratios, summary, terminal
-from registry.gate import Contestant, judge
-from registry.verdict import INCONCLUSIVE, PROMOTE, REJECT, Verdict, from_json
+from registry.gate.card import card, ratios, summary, terminal
+from registry.gate.decision import Contestant, judge
+from registry.gate.verdict import INCONCLUSIVE, PROMOTE, REJECT, Verdict, from_json
 from tracking.rule import Check, Rule, ScoreRule
 
 RULE = ScoreRule(primary=("auc", "ams"), rivals=("cuts",), margin=0.01, ams=0.1, replicas=200)

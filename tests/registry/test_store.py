@@ -10,8 +10,8 @@ import pytest
 from made_up import EXAMPLE, SUMS, portable
 from mlflow.tracking import MlflowClient
 
-from registry import modelfiles
-from registry.store import register
+from registry.models import model_files
+from registry.models.registration import register
 from tracking.evidence.resolution import Evidence
 from tracking.runs.models import log_model
 from tracking.runs.packing import frame
@@ -30,7 +30,7 @@ def test_a_version_says_what_it_was_judged_by(store: str, tmp_path: Path, eviden
     assert found.description.startswith("**network: σ(x)")
     files = mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path / "files"))
     assert found.tags == {
-        "model.sha256": modelfiles.sha256(Path(files)),
+        "model.sha256": model_files.sha256(Path(files)),
         "task": "toy",
         "estimator": "network",
         "data.sha256": evidence.facts.sha256,

@@ -23,8 +23,8 @@ from nursery import Nursery
 from postgresql import fresh
 
 from projects import rootio
-from registry import modelfiles, versions
-from registry.champions import opened_registry
+from registry.journal.champions import opened_registry
+from registry.models import model_files, versions
 from tracking.index.records import Selection, frozen
 from tracking.runs.indexing import opened_index
 from tracking.runs.models import load
@@ -293,9 +293,9 @@ import toy_task
 from projects import catalog
 catalog.load = lambda name: toy_task.TASK
 from projects.__main__ import main
-from registry import versions
-from registry.journal import Journal
-from registry.mirror import DirectMirror
+from registry.models import versions
+from registry.journal.direct import Journal
+from registry.journal.aliases import DirectMirror
 
 def killing(function, after=False):
     def replaced(*arguments, **named):
@@ -475,11 +475,11 @@ def test_an_unfinished_prediction_has_no_name(promoted: Shell, tmp_path: Path) -
 def test_models_with_one_code_share_what_was_compiled(promoted: Shell) -> None:
     """Copies are made by content; a copy that was changed is made anew."""
     uri = Path(mlflow.artifacts.download_artifacts("models:/toy/3"))
-    kept = modelfiles.keep(uri)
-    assert modelfiles.keep(uri) == kept
+    kept = model_files.keep(uri)
+    assert model_files.keep(uri) == kept
     source = next(path for path in kept.rglob("*.py") if "__pycache__" not in path.parts)
     source.write_text("changed")
-    assert modelfiles.sha256(modelfiles.keep(uri)) == kept.name
+    assert model_files.sha256(model_files.keep(uri)) == kept.name
     assert "changed" not in source.read_text()
 
 

@@ -16,8 +16,8 @@ import pytest
 from consoles import Shell, train
 from nursery import Nursery
 
-from registry import webhook
-from registry.journal import Journal
+from registry.journal import webhook
+from registry.journal.direct import Journal
 from tracking.database import opened
 
 SECRET = "a secret of both sides"
@@ -233,7 +233,7 @@ def test_proxies_and_passwords_of_the_environment_are_not_used(
 def test_a_process_waits_for_its_last_message(receiver: Receiver, nursery: Nursery, tmp_path: Path) -> None:
     receiver.slow = 0.3
     code = (
-        "from registry.journal import Journal\n"
+        "from registry.journal.direct import Journal\n"
         "from tracking.database import opened\n"
         f"with opened('sqlite:///{tmp_path}/own.db') as engine:\n"
         "    Journal(engine).note('toy', 'look', 3, {'decision': 'REJECT', 'reasons': ['wider']}, 'ab' * 32)"

@@ -17,7 +17,7 @@ from logins import NOBODY, READER, Server
 from mlflow.tracking import MlflowClient
 from starlette.routing import Mount
 
-from registry.remote import RemoteJournal
+from registry.journal.remote import RemoteJournal
 from registry.server.pages.router import PARTS
 from registry.server.routes import OPEN, include
 from tracking.evidence.resolution import Evidence

@@ -14,8 +14,8 @@ from journal_suite import JournalSuite, promote
 from logins import ADMIN, Server
 from mlflow.tracking import MlflowClient
 
-from registry.mirror import RemoteMirror
-from registry.remote import RemoteJournal
+from registry.journal.aliases import RemoteMirror
+from registry.journal.remote import RemoteJournal
 from tracking.database import Unreachable
 from tracking.evidence.resolution import Evidence
 from tracking.index.protocol import Index

@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import Depends
 
 from registry.server.access import Caller, caller
-from registry.server.pages import overview
-from registry.server.pages.look import Refused
+from registry.server.pages import index_queries
+from registry.server.pages.rendering import Refused
 from registry.server.stores import index, registry
 from tracking.index.records import Selection
 
@@ -30,7 +30,7 @@ class Reader:
         """Experiments with evidence of a task that may be read; None for all."""
         if not self.who.name or self.who.admin:
             return None
-        return self.who.readable(overview.experiments(index(), Selection(task=task)))
+        return self.who.readable(index_queries.experiments(index(), Selection(task=task)))
 
     def journal(self, task: str) -> bool:
         """Whether the journal and the versions of a task may be read."""
@@ -49,7 +49,7 @@ def reader(who: Annotated[Caller, Depends(caller)]) -> Reader:
 Reads = Annotated[Reader, Depends(reader)]
 
 
-def samples_of(reads: Reader, task: str) -> tuple[overview.Sampled, ...]:
+def samples_of(reads: Reader, task: str) -> tuple[index_queries.Sampled, ...]:
     """Samples of the evidence of a task that may be read.
 
     Raises
@@ -57,7 +57,7 @@ def samples_of(reads: Reader, task: str) -> tuple[overview.Sampled, ...]:
     Refused
         If nothing of the task may be seen, in the words for a task that is not there.
     """
-    found = overview.samples(index(), reads.selection(task))
+    found = index_queries.samples(index(), reads.selection(task))
     if not found and not (task in registry().journal.tasks() and reads.journal(task)):
         raise Refused(404, f"there is no task {task!r} on this server, or not for you: see all tasks")
     return found

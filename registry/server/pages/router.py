@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from registry.server.pages.look import Refused
-from registry.server.pages.routes import compare, home, leaderboard, model, search
-from registry.server.pages.routing import pages
+from registry.server.pages import home
+from registry.server.pages.compare import routes as compare_routes
+from registry.server.pages.leaderboard import routes as leaderboard_routes
+from registry.server.pages.model import routes as model_routes
+from registry.server.pages.page_route import pages
+from registry.server.pages.rendering import Refused
+from registry.server.pages.search import routes as search_routes
 
 __all__ = ["PARTS", "router"]
 
@@ -19,7 +23,14 @@ def _nowhere(path: str) -> None:
 
 
 #: Routers by page; the last says that there is no such page.
-PARTS = (home.router, leaderboard.router, compare.router, model.router, search.router, _last)
+PARTS = (
+    home.router,
+    leaderboard_routes.router,
+    compare_routes.router,
+    model_routes.router,
+    search_routes.router,
+    _last,
+)
 
 router = APIRouter()
 for _one in PARTS:

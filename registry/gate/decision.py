@@ -1,0 +1,168 @@
+"""The gate: does a candidate become champion? Statistics only; nothing is read, written or promoted here.
+
+A candidate is compared with every reference (the champion and the baselines of the rule) on identical
+events by a paired bootstrap: one draw of events for all, everything recomputed in each replica. Of the
+primary quantities one must be better; their intervals are simultaneous (max-T, R. Westfall and S. Young,
+*Resampling-Based Multiple Testing*, 1993). All other claims must hold together, so that each can be tested
+at the full level (an intersection-union test, R. Berger, Technometrics 24 (1982) 295).
+
+What is claimed depends on the kind of the rule, `registry.gate.resolution_claims` or
+`registry.gate.score_claims`; what follows from the claims does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from registry.gate import resolution_claims, score_claims
+from registry.gate.verdict import INCONCLUSIVE, Claim, Spread, Verdict, claim, decide
+from tracking.rule import Rule, ScoreRule, Terms
+from tracking.statistics.residuals import Residuals
+from tracking.statistics.scores import Scores
+
+__all__ = ["Contestant", "judge", "undecided"]
+
+
+#: Who makes the claims of each kind of rule, from outcomes of this class.
+_CLAIMS: Mapping[type, tuple[type, Any]] = {
+    Rule: (Residuals, resolution_claims),
+    ScoreRule: (Scores, score_claims),
+}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One model in front of the gate.
+
+    Parameters
+    ----------
+    name : str
+        How reasons call it, e.g. ``version 7`` or ``baseline-coral``.
+    outcome : Residuals or Scores
+        On all events of the frozen sample.
+    metrics : mapping of str to float
+        The task's own numbers, without the estimator's name.
+    ns_per_event, megabytes : float
+        Time and size.
+    sha256 : str
+        Hash of the model's files.
+    """
+
+    name: str
+    outcome: Residuals | Scores
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    ns_per_event: float = 0.0
+    megabytes: float = 0.0
+    sha256: str = ""
+
+
+def undecided(reason: str, **facts: Any) -> Verdict:
+    """The verdict where something keeps the gate from judging; `facts` as in `judge`."""
+    blank: dict[str, Any] = {
+        "task": "", "candidate": "", "champion": "", "sample_sha256": "", "rule_sha256": "", "events": 0,
+    }  # fmt: skip
+    return Verdict(INCONCLUSIVE, (reason,), (), **blank | facts)
+
+
+def judge(
+    rule: Terms,
+    candidate: Contestant,
+    champion: Contestant | None,
+    baselines: Mapping[str, Contestant],
+    *,
+    task: str,
+    sample_sha256: str,
+    seed: int,
+    looks: int = 1,
+    trials: int = 0,
+    spreads: Sequence[Spread] = (),
+) -> Verdict:
+    """Hold a candidate against the rule; what goes wrong raises nothing and promotes nobody.
+
+    Parameters
+    ----------
+    rule : Rule or ScoreRule
+        The task's.
+    candidate, champion : Contestant
+        Without a champion only the baselines are references.
+    baselines : mapping of str to Contestant
+        By name; all of the rule's rivals must be there.
+    task, sample_sha256 : str
+        What was judged on which frozen sample.
+    seed : int
+        Of the bootstrap.
+    looks : int
+        Looks at this sample, this one included.
+    trials : int
+        Trials of a search that the candidate is the best of, on other events; 0 if it was not searched for.
+    spreads : sequence of Spread
+        Reported beside the decision.
+    """
+    references = [baselines[name] for name in rule.rivals if name in baselines]
+    if champion is not None:
+        references.insert(0, champion)
+    facts: dict[str, Any] = {
+        "task": task,
+        "candidate": candidate.name,
+        "champion": champion.name if champion else "",
+        "sample_sha256": sample_sha256,
+        "rule_sha256": rule.sha256,
+        "events": candidate.outcome.shape[0],
+        "looks": looks,
+        "trials": trials,
+        "spreads": tuple(spreads),
+        "seed": seed,
+        "hashes": {one.name: one.sha256 for one in (candidate, *references)},
+    }
+    if trouble := _trouble(rule, candidate, references, baselines):
+        return undecided(trouble, **facts)
+    try:
+        outcomes = {one.name: one.outcome for one in references}
+        _, of = _CLAIMS[type(rule)]
+        claims = [*of.claims(rule, candidate.outcome, outcomes, seed), *_absolute(rule, candidate)]
+        decision, reasons, needed = decide(claims)
+    except Exception as error:
+        # A gate that fails must stay shut, whatever the failure is.
+        return undecided(f"the gate itself failed: {type(error).__name__}: {error}", **facts)
+    return replace(Verdict(decision, reasons, tuple(claims), **facts), events_needed=needed)
+
+
+def _trouble(
+    rule: Terms, candidate: Contestant, references: Sequence[Contestant], baselines: Mapping[str, Contestant]
+) -> str:
+    missing = [name for name in rule.rivals if name not in baselines]
+    if missing:
+        return f"no baseline {', '.join(missing)} to compare with: register it first"
+    if not references and not rule.limits:
+        return "there is neither a champion nor a baseline to compare with, nor a limit to keep"
+    kind, of = _CLAIMS[type(rule)]
+    if not isinstance(candidate.outcome, kind):
+        return f"a {type(rule).__name__} judges {kind.__name__}, which the task does not make"
+    if text := of.trouble(rule, candidate.outcome):
+        return str(text)
+    for other in references:
+        if type(other.outcome) is not kind or other.outcome.shape != candidate.outcome.shape:
+            return (
+                f"{other.name} was judged on other events: shape {other.outcome.shape}, "
+                f"not {candidate.outcome.shape}"
+            )
+    return ""
+
+
+def _absolute(rule: Terms, candidate: Contestant) -> Iterator[Claim]:
+    """Claims about the candidate alone. What is not limited is not claimed."""
+    for kind, what, value, most in (
+        ("speed", "ns an event", candidate.ns_per_event, rule.ns_per_event),
+        ("size", "size in MB", candidate.megabytes, rule.megabytes),
+    ):
+        if math.isfinite(most):
+            yield claim(kind, what, "", (value, value, value), (-math.inf, most))
+    for check in rule.checks:
+        value = candidate.metrics.get(check.metric, math.nan)
+        half = 2 * candidate.metrics.get(f"{check.metric}_err", 0.0)
+        events = candidate.outcome.shape[0] if half > 0 else 0
+        yield claim("check", check.meaning or check.metric, "", (value, value - half, value + half),
+                    (check.least, check.most), events=events, z=2.0)  # fmt: skip

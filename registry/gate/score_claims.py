@@ -1,0 +1,118 @@
+"""What a rule for classifications claims of a candidate: areas, significances, dependence, efficiency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.gate.intervals import Sampled
+from registry.gate.verdict import Claim, claim
+from tracking.rule import ScoreRule
+from tracking.statistics.bootstrap import FractionOf, Statistic, interval, replicate
+from tracking.statistics.dependence import DependenceOf, flatness, peaks, spread
+from tracking.statistics.roc import AucOf
+from tracking.statistics.scores import Scores
+from tracking.statistics.significance import CutsOf
+
+__all__ = ["claims", "trouble"]
+
+#: A value with its replicas.
+Series = tuple[float, NDArray[np.floating]]
+
+
+def trouble(rule: ScoreRule, ours: Scores) -> str:
+    """What keeps scores from being held against the rule; empty for nothing."""
+    unknown = [name for name in rule.hypotheses if name not in ours.hypotheses]
+    if unknown:
+        return f"the rule names the hypothesis {unknown[0]!r}; there are: {', '.join(ours.hypotheses)}"
+    return ""
+
+
+def claims(rule: ScoreRule, ours: Scores, references: Mapping[str, Scores], seed: int) -> Iterator[Claim]:
+    """Claims that compare, and those on the dependence on the hypothesis: all from one set of replicas."""
+    for name, theirs in references.items():
+        if theirs.hypotheses != ours.hypotheses or not np.array_equal(theirs.asked, ours.asked):
+            raise ValueError(f"{name} was asked about other events or hypotheses")
+    dependent = any(math.isfinite(limit) for limit in (rule.flatness, rule.spread, rule.peak))
+    significant = rule.ams < 1 or "ams" in rule.primary
+    statistics: dict[tuple, Statistic] = {}
+    for who, judged in enumerate((ours, *references.values())):
+        statistics[who, "auc"] = AucOf(judged)
+        statistics[who, "efficiency"] = FractionOf(judged.answered, judged.asked)
+        if significant:
+            statistics[who, "cuts"] = CutsOf(judged)
+    if dependent:
+        statistics[0, "response"] = DependenceOf(ours)
+    events = ours.shape[0]
+    whole = {key: of(np.ones((1, events), dtype=np.uint8)) for key, of in statistics.items()}
+    drawn = replicate(statistics, events, rule.replicas, np.random.default_rng(seed))
+    sampled = Sampled(whole, drawn, events, rule.level)
+    for who, name in enumerate(references, 1):
+        yield from _against(rule, sampled, whole, drawn, ours.hypotheses, who, name)
+    if dependent:
+        both = np.concatenate([whole[0, "response"], drawn[0, "response"]], axis=-1)
+        yield from _dependence(rule, sampled, ours.hypotheses, both)
+
+
+def _against(
+    rule: ScoreRule, sampled: Sampled, whole: Mapping, drawn: Mapping, hypotheses: tuple[str, ...],
+    who: int, name: str,
+) -> Iterator[Claim]:  # fmt: skip
+    events, z = sampled.events, sampled.z
+    chosen = [place for place, one in enumerate(hypotheses) if one in rule.hypotheses or not rule.hypotheses]
+    areas, replicas = (found[0, "auc"] - found[who, "auc"] for found in (whole, drawn))
+    primary: dict[str, Series] = {}
+    series: dict[str, Series] = {"auc": (float(areas[chosen, 0].mean()), replicas[chosen].mean(axis=0))}
+    if (0, "cuts") in whole:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            one, many = (np.log(found[0, "cuts"][0] / found[who, "cuts"][0]) for found in (whole, drawn))
+            series["ams"] = float(one[chosen, 0].mean()), many[chosen].mean(axis=0)
+    primary = {key: series[key] for key in rule.primary}
+    common = sampled.simultaneous(list(primary.values()))
+    for key, found in primary.items():
+        logarithmic = key == "ams"
+        what, least = (
+            ("ratio of AMS", 1 + rule.improvement) if logarithmic else ("gain in mean AUC", rule.improvement)
+        )
+        numbers = sampled.around(*found, common, logarithmic=logarithmic)
+        yield claim("better", what, name, numbers, (least, math.inf), events=events, z=common,
+                    logarithmic=logarithmic)  # fmt: skip
+    for place, hypothesis in enumerate(hypotheses):
+        numbers = sampled.around(float(areas[place, 0]), replicas[place], z)
+        what = f"gain in AUC of {hypothesis}" if hypothesis else "gain in AUC"
+        yield claim("auc", what, name, numbers, (-rule.margin, math.inf), events=events, z=z)
+    if rule.ams < 1:
+        numbers = sampled.around(*series["ams"], z, logarithmic=True)
+        yield claim("ams", "ratio of AMS", name, numbers, (1 - rule.ams, math.inf), events=events, z=z,
+                    logarithmic=True)  # fmt: skip
+    numbers = sampled.difference((0, "efficiency"), (who, "efficiency"))
+    yield claim("efficiency", "efficiency", name, numbers, (-rule.efficiency, math.inf), events=events, z=z)
+
+
+def _dependence(
+    rule: ScoreRule, sampled: Sampled, hypotheses: tuple[str, ...], responses: NDArray[np.floating]
+) -> Iterator[Claim]:
+    """Claims about the candidate alone; `responses` holds the sample first, then its replicas."""
+    events, z = sampled.events, sampled.z
+    if math.isfinite(rule.flatness):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.log(flatness(responses[0]))
+        numbers = sampled.around(float(ratio[0]), ratio[1:], z, logarithmic=True)
+        yield claim("flatness", "largest over smallest background response", "", numbers,
+                    (-math.inf, rule.flatness), events=events, z=z, logarithmic=True)  # fmt: skip
+    if math.isfinite(rule.spread):
+        apart = spread(responses[0])
+        numbers = sampled.around(float(apart[0]), apart[1:], z)
+        yield claim("flatness", "largest less smallest background response", "", numbers,
+                    (-math.inf, rule.spread), events=events, z=z)  # fmt: skip
+    if math.isfinite(rule.peak):
+        level = math.erf(z / math.sqrt(2))
+        for hypothesis, steps in zip(hypotheses, np.abs(peaks(responses[1:])), strict=True):
+            found = interval(float(steps[0]), steps[1:], level)
+            numbers = (found.value, found.low, found.high)
+            # Steps are whole numbers: the limit lies between two of them.
+            yield claim("peak", f"steps from {hypothesis} at which its signal response peaks", "", numbers,
+                        (-math.inf, rule.peak + 0.5))  # fmt: skip

@@ -1,0 +1,136 @@
+"""Figures of the pages: those that every run has, of several runs, and pulls; drawn as SVG, PDF or PNG."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+
+from registry.server.pages.compare.side_by_side import pulls
+from tracking.evidence.resolution import Evidence
+from tracking.figures.drawing import legend, points, tidy, variable
+from tracking.figures.resolution import bias_against, losses_against, residual_histograms, sigma_against
+from tracking.figures.styles import literal, styles
+from tracking.statistics.residuals import Binning, Residuals
+
+__all__ = ["KINDS", "book", "drawn", "names", "picture", "pulls_against"]
+
+#: Formats of figures with their media types.
+KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
+#: Dots an inch of a PNG.
+RESOLUTION = 130
+_AGAINST = {"sigma": "σ against", "bias": "μ against", "losses": "failures and missing answers against",
+            "pulls": "pulls against"}  # fmt: skip
+#: matplotlib's readers of fonts and mathematics are shared by all figures of a process.
+_ONE_AT_A_TIME = threading.Lock()
+
+Drawn = TypeVar("Drawn")
+
+
+def names(evidence: Evidence, kept: bool) -> dict[str, str]:
+    """Figures that can be drawn, with what they show, the most important first.
+
+    Parameters
+    ----------
+    kept : bool
+        Whether there are residuals.
+    """
+    found = {f"sigma_{binning.name}": f"{_AGAINST['sigma']} {binning.name}" for binning in evidence.binnings}
+    if kept:
+        found |= {f"residuals_{q.name}": f"residuals of {q.name}" for q in evidence.quantities}
+    for kind, words in _AGAINST.items():
+        for binning in evidence.binnings:
+            if kind != "pulls" or len(evidence.estimators) > 1:
+                found[f"{kind}_{binning.name}"] = f"{words} {binning.name}"
+    return found
+
+
+def picture(name: str, evidence: Evidence, residuals: Mapping[str, Residuals]) -> Figure:
+    """One of the figures of `names`.
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name.
+    """
+    kind, _, of = name.partition("_")
+    if kind == "residuals":
+        quantity = {q.name: q for q in evidence.quantities}[of]
+        known = {label: residuals[label] for label in evidence.estimators if label in residuals}
+        return residual_histograms(_only(evidence, set(known)), known, quantity)
+    draw: dict[str, Callable[[Evidence, Binning], Figure]] = {
+        "sigma": sigma_against, "bias": bias_against, "losses": losses_against, "pulls": pulls_against,
+    }  # fmt: skip
+    return draw[kind](evidence, {binning.name: binning for binning in evidence.binnings}[of])
+
+
+def _only(evidence: Evidence, names: set[str]) -> Evidence:
+    """The evidence of some of its estimators."""
+    return Evidence(
+        evidence.facts, evidence.subject, evidence.quantities, evidence.binnings,
+        tuple(row for row in evidence.rows if row.estimator in names),
+        tuple(count for count in evidence.counts if count.estimator in names), (),
+    )  # fmt: skip
+
+
+def pulls_against(evidence: Evidence, binning: Binning) -> Figure:
+    """Pulls of σ and μ to the subject, bin by bin; the bands are one and two standard deviations."""
+    look = styles(evidence.estimators, evidence.subject)
+    number = len(evidence.quantities)
+    figure = Figure(figsize=(max(4.6 * number, 6.5), 5.2), layout="constrained")
+    grid = figure.subplots(2, number, sharex=True, squeeze=False)
+    found = pulls(evidence)
+    for quantity, column in zip(evidence.quantities, grid.T, strict=True):
+        for axes, what, sign in zip(column, ("sigma", "mu"), (r"\sigma", r"\mu"), strict=True):
+            for reach, shade in ((2, "0.95"), (1, "0.88")):
+                axes.axhspan(-reach, reach, color=shade, zorder=0)
+            for label in evidence.estimators:
+                values = np.array([
+                    getattr(pull, what) for pull in found
+                    if (pull.label, pull.quantity, pull.binning) == (label, quantity.name, binning.name)
+                ])  # fmt: skip
+                if len(values):
+                    points(axes, binning, values, None, look[label], literal(label))
+            axes.set_ylabel(f"pull of ${sign}$({literal(quantity.name)})")
+            tidy(axes)
+        variable(column[-1], binning)
+    legend(figure, grid[0, 0])
+    figure.supxlabel(f"relative to {literal(evidence.subject)}", fontsize=9, x=0.99, ha="right")
+    return figure
+
+
+def drawn(make: Callable[[], Figure], kind: str) -> bytes:
+    """A figure in one of `KINDS`, the same bytes for the same figure."""
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
+
+    def saved() -> bytes:
+        out = io.BytesIO()
+        make().savefig(out, format=kind, dpi=RESOLUTION, metadata=metadata)
+        return out.getvalue()
+
+    with _ONE_AT_A_TIME, matplotlib.rc_context({"svg.hashsalt": "shashlik"}):
+        return _literally(saved)
+
+
+def book(makes: Sequence[Callable[[], Figure]]) -> bytes:
+    """Several figures as one PDF, a page each."""
+    out = io.BytesIO()
+    with _ONE_AT_A_TIME, PdfPages(out, metadata={"CreationDate": None}) as pages:
+        for make in makes:
+            _literally(lambda make=make: pages.savefig(make()))  # type: ignore[misc]
+    return out.getvalue()
+
+
+def _literally(draw: Callable[[], Drawn]) -> Drawn:
+    """What is drawn; labels that are no mathematics, in the evidence of whoever sent it, as they stand."""
+    try:
+        return draw()
+    except ValueError:
+        with matplotlib.rc_context({"text.parse_math": False}):
+            return draw()

@@ -1,0 +1,251 @@
+"""The leaderboard of a task: estimators and versions on one sample, best first, some at a time.
+
+One query of the index finds the places, three more what belongs to them; no artifact is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.special import ndtri
+
+from registry.journal.state import State
+from registry.server.pages.query import PAGE, Asked, sample_words
+from registry.server.pages.rendering import moment
+from tracking.evidence.resolution import LIMIT, AnyEvidence, Evidence
+from tracking.index.protocol import Index
+from tracking.index.records import TEST, Line, Ratio, Selection, Standing, Statistic
+from tracking.report.links import address, run_page
+from tracking.report.numbers import MISSING, plain
+from tracking.report.table import ERROR, LIMITS, Cell, Column, Table, between, measured, number, share
+
+__all__ = ["Board", "Scope", "board"]
+
+Z95 = float(ndtri(0.975))
+#: Statistics of other evidence than resolutions that have a column; averages come first.
+MOST = 10
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What can be ranked: names and units of quantities, or names of other statistics.
+
+    Parameters
+    ----------
+    quantities : mapping of str to str
+        Unit by name, the primary one first; empty for evidence that knows none.
+    statistics : tuple of str
+        ``<quantity>/<statistic>`` of evidence of other kinds than resolution.
+    """
+
+    quantities: Mapping[str, str]
+    statistics: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(evidence: AnyEvidence, statistics: Sequence[Statistic]) -> Scope:
+        """From one evidence, and what the index has of it beside its resolution."""
+        if isinstance(evidence, Evidence):
+            return Scope({q.name: q.unit for q in evidence.quantities})
+        return Scope({}, Scope.names(statistics))
+
+    @staticmethod
+    def names(statistics: Sequence[Statistic]) -> tuple[str, ...]:
+        """Names of the numbers of single estimators."""
+        found = dict.fromkeys(
+            f"{one.quantity}/{one.statistic}".lstrip("/") for one in statistics if one.estimator
+        )
+        order = sorted(found, key=lambda name: ("/" in name, not name.startswith("auc")))
+        return tuple(order[:MOST])
+
+
+@dataclass(frozen=True)
+class Board:
+    """One page of a leaderboard: its table, how each row is called in an address, and whether more follow."""
+
+    table: Table
+    references: tuple[str, ...]
+    champion: tuple[bool, ...]
+    more: bool
+    contents: int
+
+
+def board(index: Index, selection: Selection, ask: Asked, scope: Scope, state: State) -> Board:
+    """One page of a leaderboard."""
+    quantity, statistic = _sorted_by(ask, scope)
+    # Registered versions stand once on a frozen sample; on test events every run is a place of its own.
+    once = ask.sample != TEST
+    places = index.leaderboard(
+        selection, quantity, statistic, descending=ask.order == "desc", once=once,
+        subjects=not once and ask.who != "all", limit=PAGE + 1, offset=ask.offset,
+    )  # fmt: skip
+    shown = places[:PAGE]
+    ids = {place.head.id for place in shown}
+    roles = _roles(state)
+    build = _Resolutions(index, ids, ask, scope) if scope.quantities else _Statistics(index, ids, scope)
+    rows = [
+        (*_who(place, roles), *build.cells(place), *_when(place))
+        for place in shown
+    ]  # fmt: skip
+    columns = (
+        Column("estimator"), Column("run"), Column("is"), *build.columns, Column("user"),
+        Column("made", "UTC"), Column("data"),
+    )  # fmt: skip
+    table = Table(f"{selection.task} on {sample_words(ask.sample)}", columns, tuple(rows))
+    return Board(
+        table, tuple(_reference(place) for place in shown),
+        tuple(place.version is not None and place.version == state.champion for place in shown),
+        len(places) > PAGE, len({place.head.sample_sha256 for place in shown}),
+    )  # fmt: skip
+
+
+def _sorted_by(ask: Asked, scope: Scope) -> tuple[str, str]:
+    if ask.sort:
+        quantity, _, statistic = ask.sort.rpartition("/")
+        return quantity, statistic
+    if scope.quantities:
+        return ask.quantity or next(iter(scope.quantities)), "sigma"
+    return tuple(scope.statistics[0].rpartition("/")[::2]) if scope.statistics else ("", "")  # type: ignore[return-value]
+
+
+def _roles(state: State) -> dict[int, str]:
+    roles = {number: name for name, number in state.baselines.items()}
+    return {number: f"baseline-{name}" for number, name in roles.items()} | (
+        {state.champion: "champion"} if state.champion is not None else {}
+    )
+
+
+def _reference(place: Standing) -> str:
+    """How an address names it."""
+    if place.version is not None:
+        return f"v{place.version}"
+    if place.estimator == place.head.subject:
+        return place.head.run
+    return f"{place.head.run}:{place.estimator}"
+
+
+def _who(place: Standing, roles: Mapping[int, str]) -> tuple[Cell, ...]:
+    head = place.head
+    name = place.estimator
+    if place.version is not None:
+        # On a frozen sample evidence calls a version "v7-network" itself.
+        text = name if name.startswith(f"v{place.version}-") else f"v{place.version}-{name}"
+        who = Cell(text, href=address("model", head.task, place.version))
+    else:
+        who = Cell(name)
+    # A version that was somebody else's rival stands in that one's run.
+    own = head.sample == TEST or name == head.subject
+    run = Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)) if own else Cell(MISSING)
+    return who, run, Cell(roles.get(place.version or -1, ""), mark="badge")
+
+
+def _when(place: Standing) -> tuple[Cell, ...]:
+    head = place.head
+    return Cell(head.user or MISSING), Cell(moment(head.time)), Cell(head.sample_sha256[:8])
+
+
+class _Resolutions:
+    """Cells of evidence of resolutions: one quantity in full, of the others the width."""
+
+    def __init__(self, index: Index, ids: Collection[int], ask: Asked, scope: Scope) -> None:
+        self._quantity = ask.quantity or next(iter(scope.quantities))
+        self._others = [name for name in scope.quantities if name != self._quantity]
+        self._lines: dict[tuple[int, str, str], Line] = {
+            (line.evidence, line.estimator, line.quantity): line for line in index.lines(ids, binning="")
+        }
+        self._ratios: dict[tuple[int, str, str], Ratio] = {
+            (ratio.evidence, ratio.subject, ratio.reference): ratio
+            for ratio in index.ratios(ids)
+            if ratio.quantity == self._quantity and ratio.statistic == "sigma"
+        }
+        self._speeds = {
+            (one.evidence, one.estimator): one.value
+            for one in index.statistics(ids)
+            if one.statistic == "ns_per_event"
+        }
+        q, unit = self._quantity, scope.quantities[self._quantity]
+        self.columns = (
+            Column(f"σ {q}", unit, ERROR, f"{q}/sigma", "width of the Gaussian core"),
+            Column("σ / best baseline", parts=LIMITS, meaning="best of the same sample, 95 % interval"),
+            Column(f"q68 {q}", unit, ERROR, f"{q}/q68", "half of the central 68.3 %"),
+            Column(f"μ {q}", unit, ERROR, f"{q}/mu", "centre of the Gaussian core"),
+            *(Column(f"σ {name}", scope.quantities[name], ERROR, f"{name}/sigma") for name in self._others),
+            Column("failures", parts=LIMITS, sort=f"{q}/failures"),
+            Column("found", parts=LIMITS, sort=f"{q}/efficiency", meaning="objects with an answer"),
+            Column("time", "µs/event", ("",), "ns_per_event"),
+        )
+
+    def cells(self, place: Standing) -> tuple[Cell, ...]:
+        """Those of one row."""
+        line = self._lines.get((place.head.id, place.estimator, self._quantity))
+        if line is None:
+            return tuple(Cell(MISSING) for _ in self.columns)
+        return (
+            measured(line.sigma, line.sigma_err), self._ratio(place, line),
+            measured(line.q68, line.q68_err), measured(line.mu, line.mu_err),
+            *(self._width(place, name) for name in self._others),
+            share(line.failures, line.failures_low, line.failures_high),
+            share(line.efficiency, line.efficiency_low, line.efficiency_high),
+            self._speed(place),
+        )  # fmt: skip
+
+    def _width(self, place: Standing, quantity: str) -> Cell:
+        line = self._lines.get((place.head.id, place.estimator, quantity))
+        return Cell(MISSING) if line is None else measured(line.sigma, line.sigma_err)
+
+    def _speed(self, place: Standing) -> Cell:
+        return number(self._speeds.get((place.head.id, place.estimator), math.nan) / 1000)
+
+    def _ratio(self, place: Standing, own: Line) -> Cell:
+        """To the best that is neither the subject of the evidence nor the information limit."""
+        rivals = [
+            line for (evidence, name, quantity), line in self._lines.items()
+            if (evidence, quantity) == (place.head.id, self._quantity) and line.sigma > 0
+            and name not in (place.head.subject, LIMIT)
+        ]  # fmt: skip
+        best = min(rivals, key=lambda line: line.sigma, default=None)
+        if best is None or not own.sigma > 0:
+            return Cell(MISSING)
+        if best.estimator == place.estimator:
+            return Cell("best baseline", (1.0, 1.0, 1.0))
+        if found := self._ratios.get((place.head.id, place.estimator, best.estimator)):
+            return _told(between(found.ratio, found.ratio_low, found.ratio_high), "p")
+        ratio = own.sigma / best.sigma
+        half = Z95 * ratio * math.hypot(own.sigma_err / own.sigma, best.sigma_err / best.sigma)
+        return _told(between(ratio, ratio - half, ratio + half), "q")
+
+
+def _told(cell: Cell, how: str) -> Cell:
+    """Green where the interval lies below 1, red where above."""
+    _, low, high = cell.values
+    mark = "good" if high < 1 else "bad" if low > 1 else ""
+    return Cell(f"{cell.text} {how}", cell.values, mark=mark)
+
+
+class _Statistics:
+    """Cells of evidence of other kinds: its statistics by their names."""
+
+    def __init__(self, index: Index, ids: Collection[int], scope: Scope) -> None:
+        self._names = scope.statistics
+        self._found = {
+            (one.evidence, one.estimator, f"{one.quantity}/{one.statistic}".lstrip("/")): one
+            for one in index.statistics(ids)
+        }
+        self.columns = tuple(Column(name, parts=(*LIMITS, "_err"), sort=name) for name in self._names)
+
+    def cells(self, place: Standing) -> tuple[Cell, ...]:
+        """Those of one row."""
+        return tuple(
+            _statistic(self._found.get((place.head.id, place.estimator, name))) for name in self._names
+        )
+
+
+def _statistic(one: Statistic | None) -> Cell:
+    if one is None:
+        return Cell(MISSING)
+    values = (one.value, one.low, one.high, one.err)
+    if math.isfinite(one.low) and math.isfinite(one.high):
+        return Cell(between(one.value, one.low, one.high).text, values)
+    text = measured(one.value, one.err).text if math.isfinite(one.err) else plain(one.value)
+    return Cell(text, values)
