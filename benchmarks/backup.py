@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from projects.commands.storage import SCHEMAS, facts
+from shashlik.commands.storage import SCHEMAS, facts
 from tracking.database import opened
 from tracking.storage.backup import backup, state
 from tracking.storage.databases import load, new

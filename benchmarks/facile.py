@@ -16,7 +16,7 @@ from projects.facile.baselines import CLASSICAL
 from projects.facile.networks import COLUMNS, Architecture, build
 from projects.facile.simulation import simulate
 from projects.facile.speed import measured
-from projects.regression import columns
+from shashlik.estimators.regression import columns
 
 
 def main() -> None:

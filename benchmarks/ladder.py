@@ -18,14 +18,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from projects import catalog
 from projects.ecal.baselines import cell_arrays, truth_array
 from projects.ecal.single_task import WINDOW
 from projects.ecal.windows import windows
-from projects.judging import gather, judge, only
-from projects.run import SUBJECT, evidence_of
-from projects.settings import resolve
-from projects.task import Bench, Sample
+from shashlik.evaluation.evaluate import gather, judge, only
+from shashlik.evaluation.run import SUBJECT, evidence_of
+from shashlik.task import catalog
+from shashlik.task.definition import Bench, Sample
+from shashlik.task.settings import resolve
 from tracking.evidence.resolution import LIMIT, Evidence, from_json
 from tracking.report.numbers import percent, with_error
 from tracking.runs.reader import recall

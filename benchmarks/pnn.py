@@ -27,7 +27,7 @@ from projects.pnn.schema import HELD_OUT, MASSES, SIGNAL, is_signal, label
 from projects.pnn.simulation import simulate
 from projects.pnn.tail import tabulated, tail_probability
 from projects.pnn.together import train
-from projects.task import Bench, Sample
+from shashlik.task.definition import Bench, Sample
 from tracking.statistics.roc import influence
 from tracking.statistics.scores import Scores
 

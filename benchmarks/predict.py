@@ -17,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from projects import catalog, rootio
-from projects.settings import resolve
-from projects.task import Sample
 from registry.models import versions
+from shashlik.task import catalog, rootio
+from shashlik.task.definition import Sample
+from shashlik.task.settings import resolve
 from tracking.runs.models import graph
 
 TASK, SIMULATED, BATCH = "ecal_stage4", 20_000, 2048

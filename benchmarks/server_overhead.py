@@ -50,8 +50,9 @@ class Unrecorded:
 
 def unrecorded(name: str, preset: str) -> None:
     """The run without tracking."""
-    from projects import catalog, run
-    from projects.settings import resolve
+    from shashlik.evaluation import run
+    from shashlik.task import catalog
+    from shashlik.task.settings import resolve
     from tracking.runs.packing import pack
 
     task = catalog.load(name)

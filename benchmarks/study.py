@@ -12,8 +12,8 @@ from pathlib import Path
 
 import mlflow
 
-from projects.study.summary import CAPTION
-from projects.study.training import SECONDS
+from shashlik.ablation.summary import CAPTION
+from shashlik.ablation.training import SECONDS
 from tracking.runs.reader import look
 
 

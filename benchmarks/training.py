@@ -17,8 +17,8 @@ import numpy as np
 
 from projects.ecal import seed_networks
 from projects.ecal.estimator import NetworkSettings
-from projects.task import Bench
-from projects.training import Plan, prepare, train
+from shashlik.estimators.training import Plan, prepare, train
+from shashlik.task.definition import Bench
 
 
 def events_of(number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from projects.commands import declared, operating, searching, serving, studying
-from projects.task import BadInput
+from shashlik.cli import ablation, registry, search, server, store
+from shashlik.task.definition import BadInput
 
 __all__ = ["main"]
 
@@ -24,8 +24,8 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 #: What fails beside input, by the modules that raise it; they are loaded by then, for the light commands must
 #: not wait for mlflow or TensorFlow.
 EXPECTED = {
-    "projects.parity": "Disagrees",
-    "projects.training": "Diverged",
+    "shashlik.export.parity": "Disagrees",
+    "shashlik.estimators.training": "Diverged",
     "tracking.database": "Unreachable",
     "registry.journal.direct": "Conflict",
     "registry.journal.webhook": "Undelivered",
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 for command in (
-    *searching.COMMANDS, *studying.COMMANDS, *declared.COMMANDS, *serving.COMMANDS, *operating.COMMANDS,
+    *search.COMMANDS, *ablation.COMMANDS, *registry.COMMANDS, *server.COMMANDS, *store.COMMANDS,
 ):  # fmt: skip
     main.add_command(command)
 
@@ -98,8 +98,8 @@ for command in (
 @click.argument("name", required=False)
 def tasks(name: str | None) -> None:
     """List the tasks, or describe the one called NAME with its parameters and presets."""
-    from projects import catalog
-    from projects.settings import describe
+    from shashlik.task import catalog
+    from shashlik.task.settings import describe
 
     if name is None:
         for known in catalog.names():
@@ -120,7 +120,7 @@ def run(task: str, parameters: tuple[str, ...]) -> None:
     if {"-h", "--help"} & {task, *parameters}:
         click.echo(click.get_current_context().get_help())
         return
-    from projects.run import run as run_task
+    from shashlik.evaluation.run import run as run_task
 
     run_task(task, parameters)
 
@@ -136,8 +136,8 @@ def simulate(task: str, raw: str, events: int, parameters: tuple[str, ...]) -> N
     Where FILE is a folder (or ends with a slash), a task that keeps its processes apart writes one file
     for each.
     """
-    from projects import catalog, rootio
-    from projects.settings import parse, resolve
+    from shashlik.task import catalog, rootio
+    from shashlik.task.settings import parse, resolve
 
     file = Path(raw)
     if events < 1:
@@ -185,7 +185,7 @@ def setup() -> None:
 )
 def mlproject(check: bool, image: str) -> None:
     """Write the file MLproject from the tasks in the catalog."""
-    from projects.mlproject import render
+    from shashlik.cli.mlproject import render
 
     file = Path("docker/kubernetes/MLproject") if image else Path("MLproject")
     if not file.parent.is_dir():

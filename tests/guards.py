@@ -28,7 +28,7 @@ from janitor import Janitor
 
 #: Bytes that one process, or one that it starts, may allocate: three times what the largest test needs.
 MEMORY = 8 * 2**30
-PACKAGES = ("benchmarks", "projects", "registry", "tracking")
+PACKAGES = ("benchmarks", "projects", "registry", "shashlik", "tracking")
 
 _JANITOR = pytest.StashKey[Janitor]()
 _FAILED = pytest.StashKey[bool]()

@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from projects import portable
 from projects.clas12 import corrections, events, kinematics, trees
 from projects.clas12.corrections import COLUMNS, terms
 from projects.clas12.kinematics import FEATURES, polar
-from projects.task import BadInput, Bench, Finding, Portable, Predictions, Sample
+from shashlik.estimators import portable
+from shashlik.task.definition import BadInput, Bench, Finding, Portable, Predictions, Sample
 
 __all__ = ["SEED_IMPORTANCES", "Classical", "Forest", "examples"]
 

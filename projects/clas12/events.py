@@ -16,7 +16,7 @@ from projects.clas12.kinematics import (
     shift_of_missing_mass_squared,
 )
 from projects.clas12.simulation import ETA_CODE, PI0_CODE
-from projects.task import BadInput, Sample
+from shashlik.task.definition import BadInput, Sample
 
 __all__ = ["Events", "of"]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from projects.clas12.corrections import COLUMNS
 from projects.clas12.kinematics import BEAM, CENTRAL, ELECTRON, PROTON
-from projects.task import Bench
-from projects.training import Plan, predict, train
+from shashlik.estimators.training import Plan, predict, train
+from shashlik.task.definition import Bench
 
 __all__ = ["Architecture", "build", "train_network"]
 
@@ -37,7 +37,7 @@ class Architecture:
     mm2_weight : float
         Weight of the standardised error of dMM2 in the loss, where that of dlogp has 1.
     epochs, batch, patience : int
-        As in `projects.training.Plan`; patience 0 is none.
+        As in `shashlik.estimators.training.Plan`; patience 0 is none.
     rate : float
         Peak learning rate.
     """

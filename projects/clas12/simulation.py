@@ -11,7 +11,7 @@ from projects.clas12 import detector
 from projects.clas12.efficiency import probability
 from projects.clas12.generator import Generated, propose
 from projects.clas12.kinematics import CENTRAL, ETA, PI0, missing_mass_squared, polar
-from projects.task import Column, Sample, Schema
+from shashlik.task.definition import Column, Sample, Schema
 
 __all__ = ["ETA_CODE", "PI0_CODE", "SCHEMA", "Detected", "detect", "simulate"]
 

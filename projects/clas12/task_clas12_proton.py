@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from projects.clas12 import simulation
 from projects.clas12.corrections import COLUMNS
 from projects.clas12.judged import BINNINGS, QUANTITIES, metrics, residuals
-from projects.settings import RunSettings, setting
-from projects.space import Choice, Range, Space
-from projects.task import Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.definition import Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Check, Rule
 
 __all__ = ["TASK", "Settings"]
@@ -69,7 +69,7 @@ def _simulate(settings: Settings, events: int, seed: int) -> Sample:
 def _estimators(settings: Settings) -> Sequence[Estimator]:
     from projects.clas12.baselines import Classical, Forest, examples
     from projects.clas12.networks import Architecture, train_network
-    from projects.regression import Regression
+    from shashlik.estimators.regression import Regression
 
     own = _OWN[settings.network]
     chosen: dict[str, Any] = {

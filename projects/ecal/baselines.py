@@ -19,7 +19,6 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from projects import portable
 from projects.ecal import (
     clusters,
     compiled_profile,
@@ -33,7 +32,8 @@ from projects.ecal import (
 from projects.ecal.detector import PITCH, X0, Z_TARGET
 from projects.ecal.photons import of_number, true_photons
 from projects.ecal.profile import PROFILES
-from projects.task import BadInput, Bench, Estimator, Portable, Predictions, Sample
+from shashlik.estimators import portable
+from shashlik.task.definition import BadInput, Bench, Estimator, Portable, Predictions, Sample
 
 __all__ = ["CentreOfGravity", "ProfileFit", "baselines", "cell_arrays", "shipped", "truth_array"]
 

@@ -21,7 +21,7 @@ from projects.ecal.photons import true_photons
 from projects.ecal.shower_parts import Parts, parts
 from projects.ecal.showers import ShowerModel, geant4_model
 from projects.ecal.simulation import Scene
-from projects.task import BadInput, Predictions, Sample
+from shashlik.task.definition import BadInput, Predictions, Sample
 
 __all__ = ["bound", "covariances", "moments_of"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from projects.ecal.detector import SCHEMA
 from projects.ecal.photons import BINNINGS, residuals
-from projects.task import BadInput, Sample
+from shashlik.task.definition import BadInput, Sample
 from tracking.evidence import predictions
 from tracking.evidence.resolution import LIMIT, Evidence, from_json
 from tracking.report.numbers import with_error

@@ -27,7 +27,7 @@ from projects.ecal.deposits import deposit
 from projects.ecal.photons import true_photons
 from projects.ecal.showers import draw, geant4_model
 from projects.ecal.simulation import Scene, simulate
-from projects.task import BadInput
+from shashlik.task.definition import BadInput
 from tracking.figures.drawing import points
 from tracking.figures.styles import styles
 from tracking.statistics.resolution import resolution

@@ -31,7 +31,7 @@ from projects.ecal.lateral import moments
 from projects.ecal.library import Library
 from projects.ecal.rings import RingMoments
 from projects.ecal.showers import ShowerModel, draw
-from projects.task import BadInput
+from shashlik.task.definition import BadInput
 
 __all__ = ["BANDS", "calibrate", "chi_square", "main", "reference"]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from projects.ecal.networks import correction_loss, correction_network
 from projects.ecal.windowed import Windowed
-from projects.task import Bench
-from projects.training import Plan, train
+from shashlik.estimators.training import Plan, train
+from shashlik.task.definition import Bench
 
 __all__ = ["taught"]
 
@@ -42,7 +42,7 @@ def taught(
         Simulated events.
     own, watching : Windowed
         The training sample, and the part of it that watches over the training. Measured events (see
-        `projects.task.Bench`) adapt the network afterwards.
+        `shashlik.task.definition.Bench`) adapt the network afterwards.
     plan : Plan
     bench : Bench
     **network

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from projects.ecal.photons import BINNINGS, residuals
 from projects.ecal.simulation import Scene, simulate
-from projects.task import Estimator, Finding, Predictions
+from shashlik.task.definition import Estimator, Finding, Predictions
 from tracking.figures.drawing import legend, points, tidy, variable
 from tracking.figures.styles import literal, styles
 from tracking.report.numbers import MISSING, percent

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from projects.task import BadInput, Column, Schema
+from shashlik.task.definition import BadInput, Column, Schema
 
 __all__ = [
     "COLUMNS",

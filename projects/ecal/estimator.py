@@ -14,7 +14,7 @@ from projects.ecal.baselines import ProfileFit, cell_arrays, shipped, truth_arra
 from projects.ecal.detector import PITCH
 from projects.ecal.switches import Switches
 from projects.ecal.windowed import Windowed, simulated, windowed
-from projects.task import BadInput, Bench, Portable, Predictions, Sample
+from shashlik.task.definition import BadInput, Bench, Portable, Predictions, Sample
 
 __all__ = ["PRESETS", "NetworkEstimator", "NetworkSettings"]
 
@@ -140,10 +140,10 @@ class NetworkEstimator:
         ------
         BadInput
             Without a simulation and with fewer than 1000 training events.
-        projects.training.Diverged
+        shashlik.estimators.training.Diverged
             When a loss is no longer a number.
         """
-        from projects.training import prepare
+        from shashlik.estimators.training import prepare
 
         prepare(bench.seed)
         place = self.settings.placing
@@ -179,8 +179,8 @@ class NetworkEstimator:
         """A network of the study, trained as there."""
         from projects.ecal import seed_networks
         from projects.ecal.pair_graph import seed_graph
-        from projects.training import Plan
-        from projects.training import train as run
+        from shashlik.estimators.training import Plan
+        from shashlik.estimators.training import train as run
 
         settings, switches = self.settings, self.settings.switches
         plan = Plan(settings.epochs, settings.batch, settings.rate, constant=switches.schedule == "constant",
@@ -211,8 +211,8 @@ class NetworkEstimator:
         from projects.ecal.correction import taught
         from projects.ecal.refinement import Readout
         from projects.ecal.tuning import tuned_profile
-        from projects.training import Plan, predict
-        from projects.training import train as run
+        from shashlik.estimators.training import Plan, predict
+        from shashlik.estimators.training import train as run
 
         settings, watching = self.settings, own.cut(0, _WATCHING)
         incidence = settings.incidence if settings.position else "normal"

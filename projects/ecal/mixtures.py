@@ -9,7 +9,7 @@ import numpy as np
 
 from projects.ecal.bound import bound
 from projects.ecal.simulation import Scene, simulate
-from projects.task import Predictions, Sample
+from shashlik.task.definition import Predictions, Sample
 
 __all__ = ["mixture", "mixture_limit"]
 

@@ -6,9 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from projects import portable
 from projects.ecal import corrections, served_network, whole_image, windows
-from projects.task import Portable
+from shashlik.estimators import portable
+from shashlik.task.definition import Portable
 
 __all__ = ["packed"]
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from projects.ecal.baselines import baselines
 from projects.ecal.photons import residuals, true_photons
 from projects.ecal.simulation import Scene, simulate
-from projects.task import BadInput, Bench, Sample
+from shashlik.task.definition import BadInput, Bench, Sample
 from tracking.statistics.residuals import Residuals
 from tracking.statistics.resolution import Resolution, resolution
 

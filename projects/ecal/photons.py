@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.ecal.detector import PITCH
-from projects.task import BadInput, Predictions, Sample
+from shashlik.task.definition import BadInput, Predictions, Sample
 from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 __all__ = [

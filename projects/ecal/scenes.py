@@ -7,7 +7,7 @@ from typing import Any
 
 from projects.ecal.bound import bound
 from projects.ecal.simulation import Scene, simulate
-from projects.task import Predictions, Sample
+from shashlik.task.definition import Predictions, Sample
 
 __all__ = ["limit", "simulator"]
 

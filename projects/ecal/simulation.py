@@ -23,7 +23,7 @@ from projects.ecal.detector import (
 )
 from projects.ecal.profile import PROFILES
 from projects.ecal.showers import draw, geant4_model, smooth
-from projects.task import BadInput, Sample
+from shashlik.task.definition import BadInput, Sample
 
 __all__ = ["Scene", "simulate"]
 

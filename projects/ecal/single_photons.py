@@ -14,7 +14,7 @@ from projects.ecal.detector import PITCH
 from projects.ecal.lateral import half_width, moments, simulated_cells
 from projects.ecal.library import Library
 from projects.ecal.showers import ShowerModel
-from projects.task import BadInput, Sample
+from shashlik.task.definition import BadInput, Sample
 
 __all__ = ["ENOUGH", "Photons", "bands", "simulated"]
 

@@ -13,9 +13,9 @@ from projects.ecal import photons
 from projects.ecal.baselines import baselines
 from projects.ecal.estimator import NetworkEstimator, NetworkSettings
 from projects.ecal.switches import HELP, switched
-from projects.settings import RunSettings, setting
-from projects.space import Choice, Range, Space
-from projects.task import Estimator, Predictions, Sample
+from shashlik.task.definition import Estimator, Predictions, Sample
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Rule
 from tracking.statistics.residuals import Residuals
 

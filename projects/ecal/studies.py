@@ -6,7 +6,7 @@ an hour: larger batches and one cycle of a high rate, where the study had a smal
 
 from __future__ import annotations
 
-from projects.variants import Statement, Study, Variant
+from shashlik.task.variants import Statement, Study, Variant
 
 __all__ = ["PAIRS", "STAGE1", "STAGE2", "STAGE3"]
 

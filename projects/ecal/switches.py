@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from projects.settings import resolve, setting
-from projects.task import BadInput
+from shashlik.task.definition import BadInput
+from shashlik.task.settings import resolve, setting
 
 __all__ = ["HELP", "Switches", "switched"]
 

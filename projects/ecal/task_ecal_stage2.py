@@ -11,8 +11,8 @@ from projects.ecal.photons import QUANTITIES
 from projects.ecal.scenes import limit, simulator
 from projects.ecal.simulation import Scene
 from projects.ecal.studies import STAGE2
-from projects.settings import setting
-from projects.task import Estimator, Task
+from shashlik.task.definition import Estimator, Task
+from shashlik.task.settings import setting
 
 __all__ = ["TASK", "Settings"]
 

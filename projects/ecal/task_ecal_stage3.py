@@ -14,8 +14,8 @@ from projects.ecal.photons import QUANTITIES
 from projects.ecal.scenes import limit, simulator
 from projects.ecal.simulation import Scene
 from projects.ecal.studies import STAGE3
-from projects.settings import setting
-from projects.task import BadInput, Estimator, Predictions, Sample, Task
+from shashlik.task.definition import BadInput, Estimator, Predictions, Sample, Task
+from shashlik.task.settings import setting
 from tracking.statistics.residuals import Residuals
 
 __all__ = ["TASK", "Settings"]

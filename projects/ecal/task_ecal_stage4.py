@@ -16,9 +16,9 @@ from projects.ecal.scenes import limit, simulator
 from projects.ecal.simulation import Scene
 from projects.ecal.studies import PAIRS
 from projects.ecal.switches import HELP, switched
-from projects.settings import RunSettings, setting
-from projects.space import Choice, Range, Space
-from projects.task import Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.definition import Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Check, Rule
 from tracking.statistics.residuals import Residuals
 

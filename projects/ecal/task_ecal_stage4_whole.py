@@ -15,9 +15,9 @@ from projects.ecal.energy_pictures import energy_figure, energy_numbers
 from projects.ecal.mixtures import mixture, mixture_limit
 from projects.ecal.simulation import Scene
 from projects.ecal.whole_estimator import WholeEstimator, WholeSettings
-from projects.settings import RunSettings, setting
-from projects.space import Choice, Range, Space
-from projects.task import BadInput, Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.definition import BadInput, Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Rule
 from tracking.statistics.residuals import Binning, Residuals
 

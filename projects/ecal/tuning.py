@@ -23,7 +23,7 @@ from projects.ecal.gravity import Gravity, curve_terms
 from projects.ecal.lednev import lednev_cells
 from projects.ecal.reconstruction import Found, Reconstruction, threaded
 from projects.ecal.shower_fit import shares_at
-from projects.task import BadInput
+from shashlik.task.definition import BadInput
 
 __all__ = ["tuned_gravity", "tuned_profile", "tuned_response"]
 

@@ -21,7 +21,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from projects import rootio
 from projects.ecal.calibration import BANDS, calibrate
 from projects.ecal.detector import SCHEMA
 from projects.ecal.library import Library
@@ -29,7 +28,8 @@ from projects.ecal.pair_check import pair_figure, pair_resolutions, pair_table
 from projects.ecal.shower_figures import figures
 from projects.ecal.showers import ShowerModel, geant4_model
 from projects.ecal.single_photons import ENOUGH, Photons, bands, simulated
-from projects.task import BadInput
+from shashlik.task import rootio
+from shashlik.task.definition import BadInput
 
 __all__ = ["compare", "main", "table"]
 

@@ -14,7 +14,7 @@ from projects.ecal.detector import PITCH
 from projects.ecal.photons import of_number
 from projects.ecal.whole_image import IMAGE_SHAPE
 from projects.ecal.windowed import Windowed, simulated, windowed
-from projects.task import BadInput, Bench, Portable, Predictions, Sample
+from shashlik.task.definition import BadInput, Bench, Portable, Predictions, Sample
 
 __all__ = ["WholeEstimator", "WholeSettings"]
 
@@ -87,15 +87,15 @@ class WholeEstimator:
         ------
         BadInput
             Without a simulation.
-        projects.training.Diverged
+        shashlik.estimators.training.Diverged
             When a loss is no longer a number.
         """
         from projects.ecal import finder, whole_graph
         from projects.ecal.correction import taught
         from projects.ecal.refinement import Readout
         from projects.ecal.tuning import tuned_profile
-        from projects.training import Plan, prepare
-        from projects.training import train as run
+        from shashlik.estimators.training import Plan, prepare
+        from shashlik.estimators.training import train as run
 
         if bench.simulate is None:
             raise BadInput(

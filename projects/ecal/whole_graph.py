@@ -18,7 +18,7 @@ from projects.ecal.finder import peaks
 from projects.ecal.pair_graph import corrected_photons, correction_targets, named_answers, view_graph
 from projects.ecal.refinement import Readout, gauss_newton_step, photon_cells
 from projects.ecal.windowed import Windowed
-from projects.training import predict
+from shashlik.estimators.training import predict
 
 __all__ = ["assemble_whole", "lessons", "located"]
 

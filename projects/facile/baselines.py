@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from projects import portable
 from projects.facile import mahi, noise, pulse
-from projects.task import Bench, Portable, Predictions, Sample
+from shashlik.estimators import portable
+from shashlik.task.definition import Bench, Portable, Predictions, Sample
 
 __all__ = ["CLASSICAL", "Classical"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from projects.task import BadInput, Sample
+from shashlik.task.definition import BadInput, Sample
 
 __all__ = ["positive"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from projects.facile.generator import LAST_BARREL
 from projects.facile.simulation import simulate
-from projects.task import Sample
+from shashlik.task.definition import Sample
 
 __all__ = ["REAL", "main", "moments", "table"]
 

@@ -18,9 +18,9 @@ from projects.facile.mahi import CONTAINED, WINDOW
 from projects.facile.noise import PER_ELECTRON
 from projects.facile.pulse import SLICES
 from projects.facile.readout import SAMPLING
-from projects.regression import columns
-from projects.task import Bench, Sample
-from projects.training import Plan, predict, train
+from shashlik.estimators.regression import columns
+from shashlik.estimators.training import Plan, predict, train
+from shashlik.task.definition import Bench, Sample
 
 __all__ = ["COLUMNS", "Architecture", "build", "examples", "train_network"]
 
@@ -48,7 +48,7 @@ class Architecture:
     activation : str
         Of the hidden layers.
     epochs, batch, patience : int
-        As in `projects.training.Plan`; patience 0 is none.
+        As in `shashlik.estimators.training.Plan`; patience 0 is none.
     rate : float
         Peak learning rate; the original study's network is trained at a constant one.
     """

@@ -12,7 +12,7 @@ from projects.facile.generator import hits, pile_up
 from projects.facile.noise import photo_noise
 from projects.facile.pulse import SLICES
 from projects.facile.readout import digitised
-from projects.task import Column, Sample, Schema
+from shashlik.task.definition import Column, Sample, Schema
 
 __all__ = ["SCHEMA", "simulate"]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from projects.facile.networks import COLUMNS
 from projects.facile.simulation import simulate
-from projects.onnx_graph import convert
-from projects.regression import columns
-from projects.task import BadInput, Finding
+from shashlik.estimators.regression import columns
+from shashlik.export.onnx_graph import convert
+from shashlik.task.definition import BadInput, Finding
 from tracking.figures.drawing import tidy
 from tracking.figures.styles import MARKERS, OTHERS
 

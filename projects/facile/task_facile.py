@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from projects.facile import simulation
 from projects.facile.judged import BINNINGS, QUANTITIES, carried, metrics, residuals
 from projects.facile.readout import floor
-from projects.settings import RunSettings, setting
-from projects.space import Choice, Range, Space
-from projects.task import Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.definition import Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Check, Rule
 
 __all__ = ["TASK", "Settings"]
@@ -55,7 +55,7 @@ def _simulate(settings: Settings, events: int, seed: int) -> Sample:
 def _estimators(settings: Settings) -> Sequence[Estimator]:
     from projects.facile.baselines import CLASSICAL
     from projects.facile.networks import COLUMNS, Architecture, examples, train_network
-    from projects.regression import Regression
+    from shashlik.estimators.regression import Regression
 
     chosen: dict[str, Any] = {
         item.name: getattr(settings, item.name) for item in fields(Architecture) if item.name != "kind"

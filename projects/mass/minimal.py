@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from projects.keras_predictor import answers
 from projects.mass.networks import Architecture
-from projects.regression import Regression, columns, training_events
-from projects.task import Bench, Finding, Portable, Predictions, Sample
-from projects.training import prepare
+from shashlik.estimators.keras_predictor import answers
+from shashlik.estimators.regression import Regression, columns, training_events
+from shashlik.estimators.training import prepare
+from shashlik.task.definition import Bench, Finding, Portable, Predictions, Sample
 
 __all__ = ["Search", "Trial", "front"]
 

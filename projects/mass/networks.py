@@ -16,9 +16,9 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from projects.levenberg_marquardt import train_tiny
-from projects.task import Bench
-from projects.training import Plan, train
+from shashlik.estimators.levenberg_marquardt import train_tiny
+from shashlik.estimators.training import Plan, train
+from shashlik.task.definition import Bench
 
 __all__ = ["Architecture", "family", "train_seed"]
 

@@ -9,8 +9,8 @@ import keras
 
 from projects.mass.minimal import Search
 from projects.mass.networks import family
-from projects.regression import Regression
-from projects.task import Estimator
+from shashlik.estimators.regression import Regression
+from shashlik.task.definition import Estimator
 
 __all__ = ["competitor"]
 

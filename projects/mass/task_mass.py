@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from projects.formula import Formula
 from projects.mass.pictures import draw
-from projects.settings import RunSettings, setting
-from projects.space import Choice, Range, Space
-from projects.task import BadInput, Column, Estimator, Finding, Predictions, Sample, Schema, Task
+from shashlik.estimators.formula import Formula
+from shashlik.task.definition import BadInput, Column, Estimator, Finding, Predictions, Sample, Schema, Task
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Check, Rule
 from tracking.statistics.counting import fraction
 from tracking.statistics.residuals import Binning, Quantity, Residuals
@@ -152,9 +152,9 @@ def network(basis: str, products: int) -> Any:
 
 def estimators(settings: Settings) -> Sequence[Estimator]:
     """The closed form in double and single precision, and the network."""
-    from projects.levenberg_marquardt import train_tiny
     from projects.mass.study import competitor
-    from projects.regression import Regression
+    from shashlik.estimators.levenberg_marquardt import train_tiny
+    from shashlik.estimators.regression import Regression
 
     inputs = BASES[settings.basis]
     closed: Callable[..., Predictions] = cartesian_mass if settings.basis == "cartesian" else polar_mass

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from projects import training
 from projects.pnn.cycle import Cycle, Suggestion
 from projects.pnn.halves import Half, folds, scales
 from projects.pnn.importance import importance
@@ -21,7 +20,8 @@ from projects.pnn.networks import served
 from projects.pnn.predictor import matrix, network_responses
 from projects.pnn.schema import FEATURES, MASSES
 from projects.pnn.together import Trained, find_rates, train
-from projects.task import Bench, Nested
+from shashlik.estimators import training
+from shashlik.task.definition import Bench, Nested
 
 __all__ = ["Committee", "Ensemble", "Singles"]
 

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from projects import portable
 from projects.pnn import foldfile, predictor, selection, tail
 from projects.pnn.halves import Half, halves, selected
 from projects.pnn.schema import FEATURES, MASSES, SCHEMA, is_signal
 from projects.pnn.selection import PRESELECTION
-from projects.task import BadInput, Bench, Nested, Portable, Predictions, Sample
+from shashlik.estimators import portable
+from shashlik.task.definition import BadInput, Bench, Nested, Portable, Predictions, Sample
 
 __all__ = ["Crossed", "Learned", "Method"]
 

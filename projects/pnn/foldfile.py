@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from projects.pnn.halves import Half, folds, scales
 from projects.pnn.machine import Events, Member
 from projects.pnn.schema import FEATURES
-from projects.task import BadInput
+from shashlik.task.definition import BadInput
 
 __all__ = ["EXTRA", "FOLDS", "FoldFile", "export", "of_half", "read", "training", "write"]
 

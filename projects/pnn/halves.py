@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from projects.pnn.schema import FEATURES, is_signal
 from projects.pnn.selection import preselected
-from projects.task import BadInput, Sample
+from shashlik.task.definition import BadInput, Sample
 
 __all__ = ["Half", "balanced", "features", "folds", "halves", "scales", "selected"]
 

@@ -19,7 +19,7 @@ from projects.pnn.candidates import FEWEST_JETS, candidates
 from projects.pnn.detector import ETA, JET_PT, LEPTON_PT, RADIUS, Jets, Leptons
 from projects.pnn.kinematics import angles, distance, from_angles
 from projects.pnn.schema import SCHEMA
-from projects.task import BadInput, Sample
+from shashlik.task.definition import BadInput, Sample
 
 __all__ = ["BACON", "NANOAOD", "Layout", "convert"]
 

@@ -19,7 +19,7 @@ from projects.pnn.detector import BOTTOM, CHARM, LIGHT, RADIUS
 from projects.pnn.schema import SIGNAL
 from projects.pnn.signal import HIGGS_MASS
 from projects.pnn.simulation import assembled, measured
-from projects.task import BadInput, Sample
+from shashlik.task.definition import BadInput, Sample
 
 __all__ = ["simulate"]
 

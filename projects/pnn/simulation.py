@@ -15,7 +15,7 @@ from projects.pnn.kinematics import Vectors
 from projects.pnn.schema import MASSES, SCHEMA, SIGNAL
 from projects.pnn.selection import preselected
 from projects.pnn.signal import EXPECTED, signal
-from projects.task import Sample
+from shashlik.task.definition import Sample
 
 __all__ = ["EVENTS", "assembled", "counts", "measured", "simulate"]
 

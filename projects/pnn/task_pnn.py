@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from projects.pnn import flatness, simulation
 from projects.pnn.halves import selected
 from projects.pnn.schema import BACKGROUNDS, HELD_OUT, MASSES, SCHEMA, is_signal, label
-from projects.settings import RunSettings, setting
-from projects.space import Choice, Range, Space
-from projects.task import BadInput, Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.definition import BadInput, Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import ScoreRule
 from tracking.statistics.residuals import Binning
 from tracking.statistics.scores import Criteria, Published, Scores

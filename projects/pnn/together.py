@@ -22,8 +22,8 @@ from tqdm.auto import tqdm
 from projects.pnn.cycle import Cycle, Suggestion, one_cycle, suggested, sweep
 from projects.pnn.machine import Events, Machine, Member
 from projects.pnn.networks import Stack, drawn
-from projects.task import Bench
-from projects.training import CHECKPOINT_EVERY, Diverged
+from shashlik.estimators.training import CHECKPOINT_EVERY, Diverged
+from shashlik.task.definition import Bench
 
 __all__ = ["Trained", "find_rates", "train"]
 

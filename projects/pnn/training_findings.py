@@ -10,7 +10,7 @@ import numpy as np
 from projects.pnn.cycle import cycle_figure, finder_figure
 from projects.pnn.predictor import PARITIES
 from projects.pnn.schema import FEATURES
-from projects.task import Finding
+from shashlik.task.definition import Finding
 from tracking.figures.dependence import importance
 
 __all__ = ["findings"]

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projects import keras_predictor, onnx_graph
 from projects.clas12 import events, networks
 from projects.clas12.corrections import COLUMNS
 from projects.clas12.kinematics import missing_mass_squared
 from projects.clas12.networks import Architecture, build
 from projects.clas12.simulation import simulate
-from projects.regression import Regression
+from shashlik.estimators import keras_predictor
+from shashlik.estimators.regression import Regression
+from shashlik.export import onnx_graph
 
 
 def architecture(kind: str, **changed: object) -> Architecture:

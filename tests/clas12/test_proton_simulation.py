@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projects import catalog, overlap, rootio
 from projects.clas12 import detector, efficiency, events, moments
 from projects.clas12.generator import propose
 from projects.clas12.kinematics import CENTRAL, PI0, PROTON, polar, vector
 from projects.clas12.simulation import ETA_CODE, simulate
-from projects.settings import resolve
-from projects.task import BadInput, Sample
+from shashlik.evaluation import leakage
+from shashlik.task import catalog, rootio
+from shashlik.task.definition import BadInput, Sample
+from shashlik.task.settings import resolve
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +133,8 @@ def test_a_run_number_alone_names_no_event(sample: Sample) -> None:
     """Two files of one run without event numbers share no event because of it."""
     few = sample.select(slice(0, 20))
     columns = {name: few[name] for name in few.columns if name != "event"}
-    assert len(overlap.identify(few)["ids"]) == 20
-    assert len(overlap.identify(replace(few, columns=columns))["ids"]) == 0
+    assert len(leakage.identify(few)["ids"]) == 20
+    assert len(leakage.identify(replace(few, columns=columns))["ids"]) == 0
 
 
 @pytest.mark.parametrize(

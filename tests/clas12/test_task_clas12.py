@@ -10,18 +10,18 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
-from projects import catalog
 from projects.clas12 import corrections, events, trees
 from projects.clas12.baselines import Classical, Forest
 from projects.clas12.judged import metrics, residuals
 from projects.clas12.kinematics import shift_of_missing_mass_squared
 from projects.clas12.simulation import simulate
-from projects.judging import only
-from projects.search.settings import SearchSettings, fixed, space_of, trial_settings
-from projects.settings import resolve
-from projects.task import BadInput, Bench, Predictions, Sample
 from registry.gate.decision import Contestant, judge
 from registry.gate.verdict import Claim
+from shashlik.evaluation.evaluate import only
+from shashlik.search.settings import SearchSettings, fixed, space_of, trial_settings
+from shashlik.task import catalog
+from shashlik.task.definition import BadInput, Bench, Predictions, Sample
+from shashlik.task.settings import resolve
 from tracking.rule import Rule
 
 TASK = catalog.load("clas12_proton")

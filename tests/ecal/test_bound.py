@@ -17,9 +17,9 @@ from projects.ecal.profile import PROFILES
 from projects.ecal.showers import draw, geant4_model
 from projects.ecal.simulation import Scene, simulate
 from projects.ecal.task_ecal_stage4 import TASK
-from projects.judging import Events, judge
-from projects.settings import resolve
-from projects.task import BadInput, Bench
+from shashlik.evaluation.evaluate import Events, judge
+from shashlik.task.definition import BadInput, Bench
+from shashlik.task.settings import resolve
 from tracking.evidence.resolution import LIMIT
 
 ONE = Scene(photons=1)

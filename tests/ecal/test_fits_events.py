@@ -15,7 +15,7 @@ from toy_showers import TOY, flat, mean_cells, pairs, sample, singles
 from projects.ecal.baselines import baselines
 from projects.ecal.detector import PITCH, X0, Z_TARGET
 from projects.ecal.reconstruction import Reconstruction
-from projects.task import BadInput, Bench
+from shashlik.task.definition import BadInput, Bench
 
 RULES = ("coral", "lednev")
 

@@ -9,7 +9,7 @@ from toy_showers import TOY, flat, mean_cells, pairs, sample, singles
 from projects.ecal.baselines import baselines
 from projects.ecal.detector import PITCH
 from projects.ecal.profile import Profile
-from projects.task import BadInput, Bench
+from shashlik.task.definition import BadInput, Bench
 
 EDGES = np.linspace(0, 8, 33)
 

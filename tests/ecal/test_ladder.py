@@ -104,8 +104,8 @@ def test_other_words_get_the_usage(
 
 
 def test_every_step_is_a_setting_of_its_task(ladder: ModuleType) -> None:
-    from projects import catalog
-    from projects.settings import resolve
+    from shashlik.task import catalog
+    from shashlik.task.settings import resolve
 
     for step in ladder.STEPS.values():
         task = catalog.load(step.task)

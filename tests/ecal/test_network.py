@@ -15,7 +15,7 @@ from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
 from projects.ecal.pair_graph import seed_graph
 from projects.ecal.photons import residuals
 from projects.ecal.simulation import Scene, simulate
-from projects.task import BadInput, Bench, Predictions, Sample
+from shashlik.task.definition import BadInput, Bench, Predictions, Sample
 
 SMALL = NetworkSettings(network_events=2000, epochs=3, batch=256)
 SCENE = Scene(photons=2, energy=(10, 100), distance=(6, 12))

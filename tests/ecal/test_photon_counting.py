@@ -10,7 +10,7 @@ import pytest
 
 from projects.ecal import counting, photons
 from projects.ecal.simulation import Scene
-from projects.task import Predictions, Sample
+from shashlik.task.definition import Predictions, Sample
 
 SCENE = Scene(photons=2)
 

@@ -9,7 +9,7 @@ import pytest
 from projects.ecal.photons import assign, carried, residuals, true_photons
 from projects.ecal.pictures import PI0_MASS_MEV, pi0_masses
 from projects.ecal.simulation import Scene, simulate
-from projects.task import BadInput, Predictions, Sample
+from shashlik.task.definition import BadInput, Predictions, Sample
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from scipy.integrate import dblquad
 
 from projects.ecal.detector import PITCH
 from projects.ecal.profile import PROFILES, REACH, Profile
-from projects.task import BadInput
+from shashlik.task.definition import BadInput
 
 
 def density(profile, x, y):

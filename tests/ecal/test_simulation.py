@@ -10,7 +10,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from projects import rootio
 from projects.ecal import calibration, validation
 from projects.ecal.calibration import calibrate, chi_square
 from projects.ecal.deposits import WINDOW, deposit, grained
@@ -20,7 +19,8 @@ from projects.ecal.library import Library
 from projects.ecal.profile import PROFILES, Profile
 from projects.ecal.showers import ShowerModel, draw, geant4_model, smooth
 from projects.ecal.simulation import Scene, simulate
-from projects.task import BadInput, Sample
+from shashlik.task import rootio
+from shashlik.task.definition import BadInput, Sample
 
 REFERENCE = json.loads(Path(__file__).with_name("geant4_reference.json").read_text(encoding="utf-8"))["bands"]
 

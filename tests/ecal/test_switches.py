@@ -9,16 +9,16 @@ import keras
 import numpy as np
 import pytest
 
-from projects import catalog
 from projects.ecal import seed_networks
 from projects.ecal.baselines import ProfileFit, cell_arrays, shipped, truth_array
 from projects.ecal.estimator import NetworkEstimator, NetworkSettings
 from projects.ecal.simulation import Scene, simulate
 from projects.ecal.switches import Switches, switched
 from projects.ecal.windows import CELL, windows
-from projects.settings import resolve
-from projects.task import BadInput, Bench
-from projects.training import Plan, train
+from shashlik.estimators.training import Plan, train
+from shashlik.task import catalog
+from shashlik.task.definition import BadInput, Bench
+from shashlik.task.settings import resolve
 
 RNG = np.random.default_rng(1)
 CELLS = RNG.exponential(4.0, (200, 9, 9)).astype(np.float32)

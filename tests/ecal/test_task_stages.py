@@ -10,15 +10,15 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from projects import catalog
 from projects.ecal.detector import MAX_ANGLE
 from projects.ecal.estimator import NetworkEstimator, NetworkSettings
 from projects.ecal.pair_graph import gravity_start
 from projects.ecal.photons import residuals
 from projects.ecal.refinement import Readout
 from projects.ecal.simulation import Scene, simulate
-from projects.settings import resolve
-from projects.task import BadInput, Bench, Sample, Task
+from shashlik.task import catalog
+from shashlik.task.definition import BadInput, Bench, Sample, Task
+from shashlik.task.settings import resolve
 
 STAGES = ("ecal_stage1", "ecal_stage2", "ecal_stage3")
 #: What a search may set, beside what it trains on.

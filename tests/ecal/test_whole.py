@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 
-from projects import catalog
 from projects.ecal import finder, photons
 from projects.ecal.baselines import ProfileFit, baselines, cell_arrays
 from projects.ecal.detector import PITCH
@@ -22,8 +21,9 @@ from projects.ecal.simulation import Scene, simulate
 from projects.ecal.whole_estimator import WholeEstimator, WholeSettings
 from projects.ecal.whole_graph import assemble_whole, located
 from projects.ecal.whole_image import IMAGE_SHAPE, image
-from projects.settings import resolve
-from projects.task import BadInput, Sample
+from shashlik.task import catalog
+from shashlik.task.definition import BadInput, Sample
+from shashlik.task.settings import resolve
 from tracking.evidence.from_residuals import build
 from tracking.evidence.resolution import Facts
 
@@ -313,7 +313,7 @@ def test_settings_reach_the_network_and_the_events() -> None:
 
 def test_fits_are_tuned_on_the_events_with_most_photons(mixed: Sample) -> None:
     fit = baselines(2, "target", mixed=True)[1]
-    from projects.task import Bench
+    from shashlik.task.definition import Bench
 
     pairs = photons.of_number(mixed, 2)
     tuned = [fit.fit(sample, Bench(1, Path())).method for sample in (mixed, pairs)]  # type: ignore[attr-defined]

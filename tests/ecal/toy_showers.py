@@ -7,7 +7,7 @@ import numpy as np
 
 from projects.ecal.detector import PITCH, SCHEMA
 from projects.ecal.profile import Profile
-from projects.task import Sample
+from shashlik.task.definition import Sample
 
 TOY = Profile((0.4, 0.62, -0.02), (0.16, 0.8, 9.0))
 

@@ -8,12 +8,13 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from projects import keras_predictor, onnx_graph
 from projects.facile import mahi, networks
 from projects.facile.networks import COLUMNS, Architecture, build
 from projects.facile.simulation import simulate
-from projects.regression import Regression
-from projects.task import BadInput, Sample
+from shashlik.estimators import keras_predictor
+from shashlik.estimators.regression import Regression
+from shashlik.export import onnx_graph
+from shashlik.task.definition import BadInput, Sample
 
 
 def architecture(kind: str) -> Architecture:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import uproot
 
-from projects import rootio
 from projects.facile import generator, moments, noise, readout
 from projects.facile.simulation import SCHEMA, simulate
-from projects.task import BadInput, Sample
+from shashlik.task import rootio
+from shashlik.task.definition import BadInput, Sample
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from projects import catalog
 from projects.facile import judged, speed
 from projects.facile.baselines import CLASSICAL
 from projects.facile.pictures import draw
 from projects.facile.simulation import simulate
-from projects.judging import only
-from projects.settings import resolve
-from projects.task import Predictions, Sample
 from registry.gate.decision import Contestant, judge
+from shashlik.evaluation.evaluate import only
+from shashlik.task import catalog
+from shashlik.task.definition import Predictions, Sample
+from shashlik.task.settings import resolve
 from tracking.rule import Rule
 
 TASK = catalog.load("facile")

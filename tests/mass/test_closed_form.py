@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projects import catalog
-from projects.formula import Formula
-from projects.settings import resolve
-from projects.task import BadInput, Bench, Predictions
+from shashlik.estimators.formula import Formula
+from shashlik.task import catalog
+from shashlik.task.definition import BadInput, Bench, Predictions
+from shashlik.task.settings import resolve
 
 TASK = catalog.load("mass")
 OUTSIDE = 3.0
@@ -78,7 +78,7 @@ def test_travels_without_this_repository(tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(found.module.parent)!r})\n"
         f"import estimator; predict = estimator.load({files})\n"
         "out = predict({'mass': [3.0], 'px': [4.0], 'more': [1.0]})['e']; print(out[0], out.dtype)\n"
-        "assert not any(name.split('.')[0] in ('projects', 'tracking') for name in sys.modules)"
+        "assert not any(name.split('.')[0] in ('projects', 'shashlik', 'tracking') for name in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.split() == ["5.0", "float32"], done.stderr

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from projects import catalog
-from projects.settings import resolve
-from projects.task import BadInput, Sample
+from shashlik.task import catalog
+from shashlik.task.definition import BadInput, Sample
+from shashlik.task.settings import resolve
 
 TASK = catalog.load("mass")
 

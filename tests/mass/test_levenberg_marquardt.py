@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from projects.levenberg_marquardt import LeastSquares, train_tiny
-from projects.task import Bench
-from projects.training import prepare
+from shashlik.estimators.levenberg_marquardt import LeastSquares, train_tiny
+from shashlik.estimators.training import prepare
+from shashlik.task.definition import Bench
 
 
 def net(activation: str | None = None, units: int = 3) -> keras.Model:

@@ -10,10 +10,10 @@ import pytest
 import uproot
 from skhep_testdata import data_path
 
-from projects import catalog, rootio
-from projects.judging import gather
-from projects.settings import resolve
-from projects.task import BadInput, Bench, Sample
+from shashlik.evaluation.evaluate import gather
+from shashlik.task import catalog, rootio
+from shashlik.task.definition import BadInput, Bench, Sample
+from shashlik.task.settings import resolve
 
 TASK = catalog.load("mass")
 MUON = 0.1056583755

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projects import catalog, levenberg_marquardt
 from projects.mass import networks
 from projects.mass.minimal import Search, front
 from projects.mass.networks import Architecture
-from projects.settings import resolve
-from projects.task import Bench, Sample
-from projects.training import prepare
+from shashlik.estimators import levenberg_marquardt
+from shashlik.estimators.training import prepare
+from shashlik.task import catalog
+from shashlik.task.definition import Bench, Sample
+from shashlik.task.settings import resolve
 
 TASK = catalog.load("mass")
 BASES = {"cartesian": ("e", "px", "py", "pz"), "polar": ("e", "pt", "eta", "phi")}

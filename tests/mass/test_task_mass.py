@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 from skhep_testdata import data_path
 
-from projects import catalog, levenberg_marquardt
 from projects.__main__ import main
 from projects.mass import study
 from projects.mass.networks import family
-from projects.settings import resolve
+from shashlik.estimators import levenberg_marquardt
+from shashlik.task import catalog
+from shashlik.task.settings import resolve
 from tracking.evidence.resolution import Evidence, from_json
 
 TASK = catalog.load("mass")

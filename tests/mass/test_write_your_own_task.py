@@ -18,8 +18,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 import projects.mass
-from projects import catalog, mlproject
 from projects.__main__ import main
+from shashlik.cli import mlproject
+from shashlik.task import catalog
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "write-your-own-task.md").read_text()
@@ -45,7 +46,7 @@ def changes() -> list[tuple[str, str]]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository's code with the new task in it, made as the page says."""
     folder = tmp_path_factory.mktemp("project")
-    for package in ("projects", "registry", "tracking"):
+    for package in ("projects", "registry", "shashlik", "tracking"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("MLproject", "python_env.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)

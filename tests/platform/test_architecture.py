@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("projects", "registry", "tracking")
+PACKAGES = ("projects", "registry", "shashlik", "tracking")
 
 #: The only modules that may import mlflow: the sides of tracking and registry that face it.
 FACING_MLFLOW = {
@@ -44,8 +44,9 @@ FACING_MLFLOW = {
 DOORS = {"projects.__main__", "registry.__main__"}
 #: Together with the doors the only modules of projects that see tracking's mlflow side and the registry.
 COMPOSERS = DOORS | {
-    "projects.contest", "projects.mlproject", "projects.run", "projects.search.outcome",
-    "projects.search.trial", "projects.search.tune", "projects.study.conduct", "projects.study.training",
+    "shashlik.evaluation.frozen_evaluation", "shashlik.cli.mlproject", "shashlik.evaluation.run",
+    "shashlik.search.outcome",
+    "shashlik.search.trial", "shashlik.search.tune", "shashlik.ablation.run", "shashlik.ablation.training",
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def module_name(path: Path) -> str:
 
 
 #: So does every command of the registry.
-COMMANDS = "projects.commands."
+COMMANDS = "shashlik.commands."
 SOURCES = {module_name(path): path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))}
 COMPOSERS |= {name for name in SOURCES if name.startswith(COMMANDS)}
 MODULES = sorted(name for name in SOURCES if SOURCES[name].stat().st_size > 0)
@@ -172,7 +173,7 @@ def loaded_by(module: str) -> set[str]:
 
 
 def test_catalog_is_light() -> None:
-    assert not loaded_by("projects.catalog") & {"tensorflow", "keras", "mlflow"}
+    assert not loaded_by("shashlik.task.catalog") & {"tensorflow", "keras", "mlflow"}
 
 
 def test_top_level_is_documented() -> None:

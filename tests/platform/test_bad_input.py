@@ -22,10 +22,10 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from programs import PATIENCE, program, until
 
-from projects import catalog, rootio
 from projects.__main__ import main
-from projects.settings import resolve
-from projects.task import Sample
+from shashlik.task import catalog, rootio
+from shashlik.task.definition import Sample
+from shashlik.task.settings import resolve
 from tracking.runs.recorder import recording
 
 TASK = "ecal_stage4"

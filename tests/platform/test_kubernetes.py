@@ -13,8 +13,8 @@ from mlflow.projects import _parse_kubernetes_config
 from mlflow.projects.docker import validate_docker_env
 from mlflow.projects.utils import get_entry_point_command, get_run_env_vars, load_project
 
-from projects import catalog
 from projects.__main__ import main
+from shashlik.task import catalog
 
 kubernetes = pytest.importorskip("kubernetes")
 

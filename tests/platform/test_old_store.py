@@ -37,9 +37,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from servers import shashlik_server
 
-from projects import golden
 from projects.__main__ import main
 from registry.models import versions
+from shashlik.export import golden_vectors
 from tracking.runs.models import load
 from tracking.runs.reader import look, nested, recall
 
@@ -233,7 +233,7 @@ def test_the_champion_predicts_what_it_predicted(shell: Shell, tmp_path: Path) -
 
 def test_every_version_still_answers(shell: Shell, tmp_path: Path) -> None:
     """Networks and closed forms, whose files hold the code that they were registered with."""
-    vectors = golden.read(unpack("bundle", tmp_path) / "golden")
+    vectors = golden_vectors.read(unpack("bundle", tmp_path) / "golden")
     wanted = vectors.outputs["mass"]
     for number in (APPROXIMATION, CHAMPION, SEED, BASELINE, BASELINE_32, FOUND):
         predict, inputs = load(versions.fetch("mass", str(number)))
@@ -486,7 +486,7 @@ def test_its_bundle_is_imported_elsewhere(
     assert version.tags["imported.version"] == str(CHAMPION)
     assert look(version.run_id).settings["preset"] == "smoke"
     predict, inputs = load(versions.fetch("mass", str(version.number)))
-    vectors = golden.read(bundle / "golden")
+    vectors = golden_vectors.read(bundle / "golden")
     found = predict({name: vectors.columns[name] for name in inputs})["mass"]
     np.testing.assert_allclose(found, vectors.outputs["mass"], rtol=1e-6)
 

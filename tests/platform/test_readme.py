@@ -15,9 +15,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from projects import catalog, mlproject
 from projects.__main__ import main
-from projects.settings import parse, resolve
+from shashlik.cli import mlproject
+from shashlik.task import catalog
+from shashlik.task.settings import parse, resolve
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

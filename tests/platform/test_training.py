@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from projects.task import Bench
-from projects.training import Diverged, OneCycle, Plan, predict, prepare, train
+from shashlik.estimators.training import Diverged, OneCycle, Plan, predict, prepare, train
+from shashlik.task.definition import Bench
 
 PLAN = Plan(epochs=6, batch=64, rate=3e-2, group=4)
 
@@ -82,7 +82,7 @@ def test_resumes_after_a_kill_with_the_same_result(
             if '"epoch": 3' in str(file["facts"]):
                 raise Kill
 
-    monkeypatch.setattr("projects.training.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("shashlik.estimators.training.CHECKPOINT_EVERY", 0.0)
     with pytest.raises(Kill):
         run(tmp_path, checkpointed=killer)
     epochs: list[int] = []

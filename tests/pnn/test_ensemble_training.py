@@ -14,8 +14,8 @@ from projects.pnn.importance import importance
 from projects.pnn.machine import Events, Machine, Member
 from projects.pnn.networks import behind_pipeline, drawn, forward, served
 from projects.pnn.together import find_rates, train
-from projects.task import Bench
-from projects.training import Diverged
+from shashlik.estimators.training import Diverged
+from shashlik.task.definition import Bench
 
 RNG = np.random.default_rng(1)
 INPUTS = RNG.normal(size=(900, 4)).astype(np.float32)

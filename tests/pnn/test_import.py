@@ -17,7 +17,6 @@ import pytest
 import uproot
 from skhep_testdata import data_path
 
-from projects import rootio
 from projects.pnn import foldfile
 from projects.pnn.cycle import Cycle
 from projects.pnn.halves import balanced, folds, halves, scales, selected
@@ -26,7 +25,8 @@ from projects.pnn.schema import FEATURES, HELD_OUT, MASSES, SCHEMA, named
 from projects.pnn.simulation import simulate
 from projects.pnn.task_pnn import TASK, files, scores
 from projects.pnn.together import train
-from projects.task import BadInput, Bench, Sample
+from shashlik.task import rootio
+from shashlik.task.definition import BadInput, Bench, Sample
 
 
 @pytest.fixture(scope="module")

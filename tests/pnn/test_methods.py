@@ -11,7 +11,6 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from projects import onnx_graph
 from projects.pnn import baselines, predictor
 from projects.pnn.baselines import Trees, Windows
 from projects.pnn.committee import Ensemble, Singles
@@ -22,7 +21,8 @@ from projects.pnn.predictor import tree_responses
 from projects.pnn.schema import FEATURES, HELD_OUT, MASSES, SCHEMA
 from projects.pnn.simulation import simulate
 from projects.pnn.task_pnn import TASK
-from projects.task import BadInput, Bench, Sample
+from shashlik.export import onnx_graph
+from shashlik.task.definition import BadInput, Bench, Sample
 from tracking.statistics.roc import auc
 
 QUICK = Cycle(epochs=6, batch=128)

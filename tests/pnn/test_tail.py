@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-from projects import onnx_graph
 from projects.pnn.baselines import Windows
 from projects.pnn.crossed import Crossed
 from projects.pnn.flatness import measured, metrics
@@ -16,7 +15,8 @@ from projects.pnn.predictor import _tail_in_graph
 from projects.pnn.schema import HELD_OUT, MASSES, SCHEMA
 from projects.pnn.simulation import simulate
 from projects.pnn.tail import tabulated, tail_probability
-from projects.task import BadInput, Bench, Sample
+from shashlik.export import onnx_graph
+from shashlik.task.definition import BadInput, Bench, Sample
 
 RNG = np.random.default_rng(5)
 #: Responses under three masses whose shapes have nothing in common; the last ones are few different values.

@@ -18,11 +18,11 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from projects import catalog, rootio
-from projects.judging import gather
-from projects.run import SUBJECT, run
-from projects.settings import RunSettings, resolve
-from projects.task import Sample, Task
+from shashlik.evaluation.evaluate import gather
+from shashlik.evaluation.run import SUBJECT, run
+from shashlik.task import catalog, rootio
+from shashlik.task.definition import Sample, Task
+from shashlik.task.settings import RunSettings, resolve
 from tracking.evidence import predictions
 from tracking.evidence.predictions import PredictionTable
 from tracking.evidence.resolution import LIMIT, from_json
@@ -197,7 +197,7 @@ def test_answers_do_not_see_the_truth(done: Done) -> None:
 
 ELSEWHERE = """
 import sys, traceback
-sys.modules.update(dict.fromkeys(("projects", "registry", "tracking")))
+sys.modules.update(dict.fromkeys(("projects", "registry", "shashlik", "tracking")))
 import mlflow.pyfunc, pandas as pd
 for line in sys.stdin:
     model, events, answers = line.rstrip("\\n").split("\\t")

@@ -13,9 +13,9 @@ from keras import ops
 from projects.ecal import networks, pair_graph
 from projects.ecal.refinement import Readout, photon_cells
 from projects.mass.task_mass import network
-from projects.onnx_graph import answers, convert
-from projects.parity import AGREEING, Disagrees, Parity, compare, demand, within
-from projects.task import BadInput
+from shashlik.export.onnx_graph import answers, convert
+from shashlik.export.parity import AGREEING, Disagrees, Parity, compare, demand, within
+from shashlik.task.definition import BadInput
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::PendingDeprecationWarning"

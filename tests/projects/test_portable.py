@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from projects.portable import join
+from shashlik.estimators.portable import join
 
 
 def module(folder: Path, name: str, source: str) -> ModuleType:

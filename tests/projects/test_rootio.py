@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import uproot
 
-from projects import rootio
-from projects.task import BadInput, Column, Sample, Schema
+from shashlik.task import rootio
+from shashlik.task.definition import BadInput, Column, Sample, Schema
 
 SCHEMA = Schema(
     "events",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from projects.settings import RunSettings, parse, resolve, setting
-from projects.task import BadInput
+from shashlik.task.definition import BadInput
+from shashlik.task.settings import RunSettings, parse, resolve, setting
 
 
 @dataclass(frozen=True)

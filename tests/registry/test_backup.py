@@ -24,8 +24,8 @@ from nursery import Nursery
 from postgresql import fresh
 from servers import shashlik_server
 
-from projects import golden
 from registry.models import versions
+from shashlik.export import golden_vectors
 from tracking.runs.models import load
 from tracking.storage.databases import snapshot
 
@@ -58,19 +58,19 @@ def backed_up(shell: Shell, task: str, kept: Path) -> None:
 
 def keep_golden(task: str, folder: Path) -> None:
     """What the champion says of some events, in the form of a bundle."""
-    from projects import catalog
-    from projects.settings import resolve
+    from shashlik.task import catalog
+    from shashlik.task.settings import resolve
 
     of = catalog.load(task)
     sample = of.simulate(resolve(of.settings, of.presets, {}), 200, 77)
     predict, inputs = load(versions.fetch(task, "@champion"))
     columns = {name: sample[name] for name in inputs}
-    golden.write(golden.Golden(columns, {}, np.ones(200, bool), predict(columns)), folder)
+    golden_vectors.write(golden_vectors.Golden(columns, {}, np.ones(200, bool), predict(columns)), folder)
 
 
 def repeats_golden(folder: Path, task: str = "toy") -> None:
     """The champion of the present store says the same, to the last bit."""
-    events = golden.read(folder)
+    events = golden_vectors.read(folder)
     predict, _ = load(versions.fetch(task, "@champion"))
     found = predict(events.columns)
     assert found.keys() == events.outputs.keys()

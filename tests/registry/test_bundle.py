@@ -17,8 +17,8 @@ import pytest
 from consoles import Shell, at, champion, train
 from mlflow.tracking import MlflowClient
 
-from projects import golden, onnx_graph
 from registry.models import bundle
+from shashlik.export import golden_vectors, onnx_graph
 from tracking.runs.reader import recall
 
 pytestmark = pytest.mark.filterwarnings(
@@ -77,7 +77,7 @@ def test_a_bundle_says_what_it_is(there: Shell, origin: tuple[Path, Path]) -> No
 
 
 def test_golden_vectors_are_the_events_on_their_way(origin: tuple[Path, Path]) -> None:
-    found = golden.read(origin[1] / "golden")
+    found = golden_vectors.read(origin[1] / "golden")
     assert len(found) == 256
     assert found.usable.all()
     a, b = found.columns["a"], found.columns["b"]
@@ -89,12 +89,12 @@ def test_jagged_columns_come_back(tmp_path: Path) -> None:
     import awkward as ak
 
     cells = ak.Array([[1.0, 2.0], [], [3.0]])
-    made = golden.Golden(
+    made = golden_vectors.Golden(
         {"cell_e": cells, "n": np.arange(3)}, {"w": np.zeros((3, 2, 2), np.float32)},
         np.array([True, False, True]), {"x": np.array([1, np.nan, 2], dtype=np.float32)},
     )  # fmt: skip
-    golden.write(made, tmp_path / "golden")
-    found = golden.read(tmp_path / "golden")
+    golden_vectors.write(made, tmp_path / "golden")
+    found = golden_vectors.read(tmp_path / "golden")
     assert ak.to_list(found.columns["cell_e"]) == ak.to_list(cells)
     assert found.usable.tolist() == [True, False, True]
     assert found.inputs["w"].shape == (3, 2, 2)
@@ -104,7 +104,7 @@ def test_jagged_columns_come_back(tmp_path: Path) -> None:
 #: The program of the bundle where nothing of what made the network can be imported.
 ALONE = """
 import runpy, sys
-for name in ("tensorflow", "keras", "mlflow", "awkward", "projects", "registry", "tracking"):
+for name in ("tensorflow", "keras", "mlflow", "awkward", "projects", "registry", "shashlik", "tracking"):
     sys.modules[name] = None
 runpy.run_path(sys.argv[1], run_name="__main__")
 """

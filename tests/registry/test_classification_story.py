@@ -15,8 +15,8 @@ import uproot
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 
-from projects import catalog, rootio
 from projects.__main__ import main
+from shashlik.task import catalog, rootio
 from tracking.evidence.agreement import differences
 from tracking.evidence.classification import Classification
 from tracking.runs.reader import recall

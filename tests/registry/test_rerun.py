@@ -15,7 +15,7 @@ import pytest
 from consoles import Shell
 from mlflow.tracking import MlflowClient
 
-from projects.commands import rerun
+from shashlik.commands import rerun
 from tracking.evidence.agreement import Difference, differences
 from tracking.evidence.resolution import Evidence
 
@@ -66,7 +66,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """This repository as it is now, with the toy task, as a repository of one commit; beside it a store."""
     place = tmp_path_factory.mktemp("rerun")
     listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "projects", "registry", "tracking"],
+        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "projects", "registry", "shashlik",
+            "tracking"],
         capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     made = place / "clone"

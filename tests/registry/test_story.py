@@ -22,9 +22,9 @@ from mlflow.tracking import MlflowClient
 from nursery import Nursery
 from postgresql import fresh
 
-from projects import rootio
 from registry.journal.champions import opened_registry
 from registry.models import model_files, versions
+from shashlik.task import rootio
 from tracking.index.records import Selection, frozen
 from tracking.runs.indexing import opened_index
 from tracking.runs.models import load
@@ -290,7 +290,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 import toy_task
-from projects import catalog
+from shashlik.task import catalog
 catalog.load = lambda name: toy_task.TASK
 from projects.__main__ import main
 from registry.models import versions
@@ -434,10 +434,10 @@ PREDICTING = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 import toy_task
-from projects import catalog, rootio
+from shashlik.task import catalog, rootio
 catalog.load = lambda name: toy_task.TASK
 from projects.__main__ import main
-from projects.commands import predict
+from shashlik.commands import predict
 read = rootio.chunks
 
 def some(*arguments, events, given):

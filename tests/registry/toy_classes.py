@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from projects.formula import Formula
-from projects.settings import RunSettings, setting
-from projects.task import Column, Estimator, Predictions, Sample, Schema, Task
+from shashlik.estimators.formula import Formula
+from shashlik.task.definition import Column, Estimator, Predictions, Sample, Schema, Task
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import ScoreRule
 from tracking.statistics.residuals import Binning
 from tracking.statistics.scores import Criteria, Scores

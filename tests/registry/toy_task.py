@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from projects.formula import Formula
-from projects.settings import RunSettings, setting
-from projects.task import Column, Estimator, Predictions, Sample, Schema, Task
+from shashlik.estimators.formula import Formula
+from shashlik.task.definition import Column, Estimator, Predictions, Sample, Schema, Task
+from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Rule
 from tracking.statistics.residuals import Quantity, Residuals
 
@@ -91,7 +91,7 @@ def linear(inputs, truth, bench):
 
 def candidate(settings: Settings) -> Estimator:
     if settings.network == "linear":
-        from projects.regression import Regression
+        from shashlik.estimators.regression import Regression
 
         return Regression(("a", "b"), ("t",), linear)
     if settings.network == "wobbly":

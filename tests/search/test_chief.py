@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from projects.search import chief as chiefs
-from projects.search import worker as workers
-from projects.search.chief import Chief, split_address
-from projects.search.oracle import OBJECTIVE, oracle
-from projects.search.settings import SearchSettings
-from projects.search.worker import Worker, search_of
-from projects.settings import RunSettings
-from projects.space import Range, Space
-from projects.task import BadInput
+from shashlik.search import chief as chiefs
+from shashlik.search import worker as workers
+from shashlik.search.chief import Chief, split_address
+from shashlik.search.oracle import OBJECTIVE, oracle
+from shashlik.search.settings import SearchSettings
+from shashlik.search.worker import Worker, search_of
+from shashlik.task.definition import BadInput
+from shashlik.task.search_space import Range, Space
+from shashlik.task.settings import RunSettings
 
 SPACE = Space({"rate": Range(1e-4, 1e-1, log=True)})
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from projects import catalog
-from projects.search.objective import SHARE, objective
+from shashlik.task import catalog
+from shashlik.task.objective import SHARE, objective
 from tracking.statistics.residuals import Residuals
 
 

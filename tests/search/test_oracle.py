@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from projects.search.oracle import FINAL, OBJECTIVE, RETRIES, SEARCH, SEED, oracle
-from projects.search.settings import EPOCHS, SearchSettings
-from projects.settings import RunSettings
-from projects.space import Choice, Range, Space
+from shashlik.search.oracle import FINAL, OBJECTIVE, RETRIES, SEARCH, SEED, oracle
+from shashlik.search.settings import EPOCHS, SearchSettings
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings
 
 SPACE = Space({"rate": Range(1e-4, 1e-1, log=True), "kind": Choice(("a", "b", "c"))}, epochs="epochs")
 

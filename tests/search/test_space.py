@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from projects import catalog
-from projects.search.oracle import hyperparameters
-from projects.search.settings import (
+from shashlik.search.oracle import hyperparameters
+from shashlik.search.settings import (
     PLACING,
     SearchSettings,
     fixed,
@@ -19,9 +18,10 @@ from projects.search.settings import (
     space_of,
     trial_settings,
 )
-from projects.settings import RunSettings, resolve, setting
-from projects.space import Choice, Range, Space
-from projects.task import BadInput
+from shashlik.task import catalog
+from shashlik.task.definition import BadInput
+from shashlik.task.search_space import Choice, Range, Space
+from shashlik.task.settings import RunSettings, resolve, setting
 
 SPACES = [(name, space) for name in catalog.names() for space in catalog.load(name).spaces]
 

@@ -9,8 +9,8 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from projects.search.pictures import figures
-from projects.search.summary import (
+from shashlik.search.figures import figures
+from shashlik.search.summary import (
     FEWEST,
     Trial,
     coordinates,
@@ -21,7 +21,7 @@ from projects.search.summary import (
     ranked,
     weighed,
 )
-from projects.space import Choice, Range, Space
+from shashlik.task.search_space import Choice, Range, Space
 
 SPACE = Space({"rate": Range(1e-4, 1e-1, log=True), "depth": Range(1, 5), "kind": Choice(("relu", "elu"))})
 

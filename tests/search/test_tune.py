@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 from programs import ROOT, program, until
 
 from projects.__main__ import main
-from projects.search import placing
+from shashlik.search import placement
 from tracking.runs.reader import Found, look, nested
 
 SMALL = ("--preset", "smoke", "--validation_events", "1000")
@@ -270,7 +270,7 @@ def test_dask_places_the_workers(store: str, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_bad_input(store: str, words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing, "ANSWER", 1.0)
+    monkeypatch.setattr(placement, "ANSWER", 1.0)
     done = CliRunner().invoke(main, ["tune", "mass", *SMALL, *words])
     assert done.exit_code in (1, 2)
     last = done.stderr.strip().splitlines()[-1]

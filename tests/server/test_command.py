@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from projects.__main__ import main
-from projects.commands.logins import Options, logins
-from projects.commands.serve import _ended
+from shashlik.commands.logins import Options, logins
+from shashlik.commands.serve import _ended
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@ def shell(*words: str) -> Any:
 def test_an_administrator_overrules_with_a_reason(
     held: str, monkeypatch: pytest.MonkeyPatch, login: Any
 ) -> None:
-    monkeypatch.setattr("projects.catalog.load", lambda name: None)
+    monkeypatch.setattr("shashlik.task.catalog.load", lambda name: None)
     assert "needs its reason" in shell("override", held, "--version", "6", "--why", "  ").output
     assert "by an override" in shell("override", held, "--version", "6", "--why", "the beam was off").output
     client = MlflowClient()

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from projects.study.comparison import Answer, Ratio, Widths, verdict
-from projects.variants import Statement
+from shashlik.ablation.comparison import Answer, Ratio, Widths, verdict
+from shashlik.task.variants import Statement
 from tracking.statistics.residuals import Residuals
 
 

@@ -19,11 +19,11 @@ from mlflow.tracking import MlflowClient
 from programs import ROOT, until
 
 from benchmarks.study import write
-from projects import catalog
 from projects.__main__ import main
-from projects.study.settings import StudySettings, chosen, common, variant_settings
-from projects.task import BadInput
-from projects.variants import BASE, Statement, Study, Variant
+from shashlik.ablation.settings import StudySettings, chosen, common, variant_settings
+from shashlik.task import catalog
+from shashlik.task.definition import BadInput
+from shashlik.task.variants import BASE, Statement, Study, Variant
 from tracking.runs.reader import Found, look, nested
 
 Shell = Callable[..., Result]
@@ -169,7 +169,7 @@ KILLED = """
 import sys
 sys.path.insert(0, {tests!r})
 import toy_study
-from projects import catalog
+from shashlik.task import catalog
 catalog.load = lambda name: toy_study.TASK
 from projects.__main__ import main
 main(["study", "toy", "--variants", "{variants}", "--seeds", "{seeds}", "--pause", "1"])

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from projects.settings import RunSettings, setting
-from projects.task import Bench, Column, Portable, Predictions, Sample, Schema, Task
-from projects.variants import Statement, Study, Variant
+from shashlik.task.definition import Bench, Column, Portable, Predictions, Sample, Schema, Task
+from shashlik.task.settings import RunSettings, setting
+from shashlik.task.variants import Statement, Study, Variant
 from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 SCHEMA = Schema(

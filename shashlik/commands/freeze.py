@@ -1,0 +1,91 @@
+"""``shashlik freeze``: make the sample that a task's candidates are judged on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from registry.journal.champions import Registry
+from registry.models import frozen_sample
+from registry.models.frozen_sample import Frozen
+from shashlik.evaluation import leakage
+from shashlik.task import catalog, rootio
+from shashlik.task.definition import BadInput, Sample, Task
+from shashlik.task.settings import parse, resolve
+
+__all__ = ["SEED", "ensure", "freeze"]
+
+SEED = 1
+#: Keeps the seeds of frozen samples apart from those derived for runs.
+STREAM = 0xF60
+
+
+def freeze(
+    registry: Registry, name: str, data: str = "", events: int | None = None, seed: int = SEED,
+    parameters: Sequence[str] = (),
+) -> Frozen:  # fmt: skip
+    """Keep a sample, simulated or from the user's files, as the next version of the task's frozen sample.
+
+    Parameters
+    ----------
+    registry : Registry
+        Where it is noted.
+    name : str
+        The task.
+    data : str
+        ROOT files, see `shashlik.task.rootio.expand`; empty for the simulation.
+    events : int, optional
+        How many events; of files the first so many. Left out, as many as the task's rule needs.
+    seed : int
+        Of the simulation.
+    parameters : sequence of str
+        Settings of the task as ``--name value``.
+
+    Raises
+    ------
+    BadInput
+        For files or parameters that cannot be used.
+    """
+    task = catalog.load(name)
+    events = task.frozen_events if events is None else events
+    if events < 200:
+        raise BadInput(f"events={events} is out of range; it must be at least 200 to judge anything")
+    sample = _sample(task, data, events, seed, parameters)
+    now = registry.state(name)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / frozen_sample.FILE
+        rootio.write(sample, file)
+        # What counts is what the file holds: floats of 32 bits.
+        kept = replace(rootio.read(str(file), task.schema), source=sample.source)
+        if now.frozen.get("sha256") == kept.sha256:
+            return Frozen.of(now.frozen)
+        made = frozen_sample.store(
+            name,
+            int(now.frozen.get("version", 0)) + 1,
+            file,
+            sha256=kept.sha256,
+            events=len(kept),
+            source=kept.source,
+            simulated=not data,
+            known=leakage.identify(kept),
+        )
+    registry.note(name, "freeze", None, asdict(made))
+    return made
+
+
+def _sample(task: Task, data: str, events: int, seed: int, parameters: Sequence[str]) -> Sample:
+    settings = resolve(task.settings, task.presets, parse(parameters))
+    if not data:
+        derived = int(np.random.SeedSequence((seed, STREAM)).generate_state(1)[0])
+        return task.simulate(settings, events, derived)
+    return rootio.read(data, task.schema, progress=True).select(slice(0, events))
+
+
+def ensure(registry: Registry, name: str) -> Frozen:
+    """The present frozen sample; the default one is made where there is none."""
+    now = registry.state(name)
+    return Frozen.of(now.frozen) if now.frozen else freeze(registry, name)

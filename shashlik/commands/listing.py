@@ -1,0 +1,124 @@
+"""``shashlik candidates``, ``champion`` and ``history``: what there is, and how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from registry.journal.aliases import aliases
+from registry.journal.champions import Registry
+from registry.journal.direct import verify
+from registry.journal.state import Entry, moment, state
+from registry.models import lineage, versions
+from shashlik.commands.promote import candidates as all_candidates
+from shashlik.task.definition import BadInput, Task
+from tracking.report.numbers import with_error
+
+__all__ = ["candidates", "champion", "history", "table", "verified"]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned text."""
+    sizes = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    lines = (head, ["-" * size for size in sizes], *rows)
+    return "\n".join(
+        "  ".join(cell.ljust(n) for cell, n in zip(line, sizes, strict=True)).rstrip() for line in lines
+    )
+
+
+def candidates(registry: Registry, task: Task, everything: bool = False) -> str:
+    """Versions of a task with their results on their own test events, and what they are.
+
+    Parameters
+    ----------
+    everything : bool
+        Baselines too.
+    """
+    found = versions.listed(task.name) if everything else all_candidates(task.name)
+    if not found:
+        return f"{task.name} has no candidate yet: make one with 'mlflow run . -e {task.name}'"
+    names: dict[int | None, list[str]] = {}
+    for name, number in aliases(registry.state(task.name)).items():
+        names.setdefault(number, []).append(name)
+    rows, columns = [], task.judgement.columns
+    for version in found:
+        metrics = lineage.run_metrics(version.run_id)
+        results = []
+        for column in columns:
+            keys = (f"{version.estimator}/{column.metric}{end}" for end in ("", "_err"))
+            results.append(with_error(*(metrics.get(key, float("nan")) for key in keys)))
+        made = f"{datetime.fromtimestamp(version.created, UTC):%Y-%m-%d %H:%M}"
+        role = ", ".join(names.get(version.number, []))
+        rows.append(
+            (str(version.number), version.estimator, made, version.run_id, *results,
+             version.tags.get("verdict", ""), role)
+        )  # fmt: skip
+    head = ["version", "estimator", "made (UTC)", "run"]
+    head += [column.head for column in columns]
+    return table((*head, "verdict", "is"), rows)
+
+
+def champion(registry: Registry, task: Task, at: str | None = None) -> str:
+    """The champion, now or at a moment, and since when."""
+    entries = registry.journal.entries(task.name)
+    when = _moment(at)
+    number = state(entries, when).champion
+    if number is None:
+        return f"{task.name} has no champion" + (f" at {when.isoformat()}" if when else "")
+    changes = [
+        e for e in entries if e.version == number and e.event in ("promote", "rollback", "withdraw")
+        and (when is None or datetime.fromisoformat(e.time) <= when)
+    ]  # fmt: skip
+    since = changes[-1]
+    version = versions.find(task.name, str(number))
+    verdict = f", verdict {since.verdict[:12]}" if since.verdict else ""
+    return (
+        f"{task.name}: version {number} ({version.estimator}, run {version.run_id}), "
+        f"champion since {since.time} by {since.actor} ({since.event}{verdict})"
+    )
+
+
+def history(registry: Registry, task: Task, at: str | None = None) -> str:
+    """Entries of the journal, or what was true at a moment."""
+    entries = registry.journal.entries(task.name)
+    when = _moment(at)
+    if when is not None:
+        entries = tuple(entry for entry in entries if datetime.fromisoformat(entry.time) <= when)
+    rows = [
+        (str(e.number), e.time[:19], e.actor, e.event, "" if e.version is None else str(e.version),
+         "" if e.previous is None else str(e.previous), e.verdict[:12], "; ".join(_words(e)))
+        for e in entries
+    ]  # fmt: skip
+    if not rows:
+        return f"nothing has happened to {task.name}" + (f" before {when.isoformat()}" if when else "")
+    text = table(("number", "time (UTC)", "who", "what", "version", "before", "verdict", "more"), rows)
+    return f"{champion(registry, task, at)}\n\n{text}" if when else text
+
+
+def verified(registry: Registry, task: Task) -> list[str]:
+    """What is wrong with the journal of a task."""
+    return verify(registry.journal.entries(task.name), versions.anchor(task.name))
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return moment(text) if text else None
+    except ValueError:
+        raise BadInput(
+            f"at={text!r} is no date; give one like 2026-01-31 or 2026-01-31T12:00+01:00"
+        ) from None
+
+
+def _words(entry: Entry) -> Iterator[str]:
+    more = entry.more
+    match entry.event:
+        case "look":
+            yield more["decision"]
+        case "freeze":
+            yield f"sample {more['version']}, {more['events']} events of {more['source']}"
+        case "baseline":
+            yield more["name"]
+        case "import":
+            yield f"version {more['version']} of {more['store']}, bundle {more['manifest'][:12]}"
+        case "rollback" | "withdraw":
+            yield more.get("why", "")

@@ -1,0 +1,210 @@
+"""``shashlik promote``: hold a candidate against champion and baselines, and promote it if it is better."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from registry.gate import decision
+from registry.gate.card import card, ratios, summary
+from registry.gate.verdict import Spread, Verdict
+from registry.journal.aliases import CHAMPION
+from registry.journal.champions import Registry
+from registry.models import lineage, versions
+from registry.models.frozen_sample import Frozen
+from registry.models.versions import LONGEST_DESCRIPTION, Version
+from shashlik.commands import baselines, freeze
+from shashlik.evaluation.frozen_evaluation import (
+    SEED,
+    WARM,
+    Entrant,
+    enter,
+    frozen_sample,
+    predict_all,
+    ranked,
+    residuals_of,
+)
+from shashlik.task.definition import BadInput, Sample, Task
+from tracking.rule import Terms
+from tracking.runs.indexing import GATE, judged, keep
+from tracking.runs.lifecycle import CannotRecord, one_line
+from tracking.runs.models import load
+
+__all__ = ["candidates", "promote"]
+
+#: Trainings with other seeds that are looked for, to show beside the interval what the seed alone does.
+SEEDS = 3
+
+
+def candidates(task: str) -> list[Version]:
+    """Versions that are no baselines, the oldest first."""
+    return [version for version in versions.listed(task) if "baseline" not in version.tags]
+
+
+def promote(
+    registry: Registry, task: Task, reference: str = "", look: bool = False, seeds: int = SEEDS,
+    say: Callable[[str], object] = print,
+) -> Verdict:  # fmt: skip
+    """Judge a candidate and make it champion if the verdict is PROMOTE.
+
+    Parameters
+    ----------
+    registry : Registry
+    task : Task
+        With a rule.
+    reference : str
+        The candidate, see `registry.models.versions.find`; empty for the newest.
+    look : bool
+        Only judge.
+    seeds : int
+        Versions with the same settings and other seeds that are asked about the frozen sample too, at most;
+        how their results scatter is part of the verdict and decides nothing.
+    say : callable
+        Told what happens.
+
+    Raises
+    ------
+    BadInput
+        If there is no candidate, or the task has no rule.
+    Conflict
+        If somebody else promoted in the meantime; nothing was.
+    """
+    if task.rule is None:
+        raise BadInput(f"{task.name} declares no rule, so nothing can be promoted: give its Task one")
+    if broken := registry.problems(task.name):
+        raise BadInput(f"{broken[0]}: nothing is promoted before 'shashlik doctor {task.name} --repair'")
+    candidate = _candidate(task.name, reference)
+    expected = registry.state(task.name).champion
+    if candidate.number == expected:
+        raise BadInput(f"{candidate.name} is the champion of {task.name} already")
+    kept = freeze.ensure(registry, task.name)
+    rivals = baselines.ensure(registry, task)
+    verdict, entrants, sample = _verdict(
+        registry, task, task.rule, candidate, expected, rivals, kept, seeds, say
+    )
+    details = {
+        "decision": verdict.decision,
+        "sample": verdict.sample_sha256,
+        "reasons": list(verdict.reasons),
+    }
+    registry.note(task.name, "look", candidate.number, details, verdict.sha256)
+    where = _keep(candidate, verdict)
+    if sample is not None:
+        say(f"the places of {len(entrants)} versions on the frozen sample are counted")
+        evidence = ranked(task, kept, sample, entrants)
+        keep(candidate.run_id, evidence, judged(kept.version, GATE), residuals_of(kept, entrants))
+    if verdict.promoted and not look:
+        registry.promote(verdict, candidate.number, expected, _same(entrants[0], sample))
+    picture = f"/get-artifact?path={where}/ratios.png&run_uuid={candidate.run_id}" if verdict.claims else ""
+    text = summary(verdict, picture, LONGEST_DESCRIPTION)
+    tags = {"verdict": verdict.decision, "verdict.sha256": verdict.sha256}
+    versions.write(task.name, candidate.number, tags, text)
+    return verdict
+
+
+def _candidate(task: str, reference: str) -> Version:
+    if reference:
+        return versions.find(task, reference)
+    found = candidates(task)
+    if not found:
+        raise BadInput(f"{task} has no candidate yet: make one with 'mlflow run . -e {task}'")
+    return found[-1]
+
+
+def _verdict(
+    registry: Registry, task: Task, rule: Terms, candidate: Version, expected: int | None,
+    rivals: dict[str, int], kept: Frozen, seeds: int, say: Callable[[str], object],
+) -> tuple[Verdict, list[Entrant], Sample | None]:  # fmt: skip
+    """The verdict, never an exception: what goes wrong must not promote, and must be on record.
+
+    With it come those that were judged, the candidate first, and on what; both empty where nothing was.
+    """
+    facts = {
+        "task": task.name, "candidate": candidate.name, "sample_sha256": kept.sha256, "events": kept.events,
+        "champion": "" if expected is None else f"version {expected}", "rule_sha256": rule.sha256,
+        "looks": registry.state(task.name).looks + 1, "seed": SEED,
+    }  # fmt: skip
+    try:
+        if trouble := _unclear(candidate, kept):
+            return decision.undecided(trouble, **facts), [], None
+        sample = frozen_sample(task, kept)
+        found: dict[str, Entrant] = {}
+        wanted = {candidate.name: candidate.number}
+        if expected is not None:
+            wanted["champion"] = expected
+        wanted |= {f"baseline-{name}": number for name, number in rivals.items()}
+        for name, number in wanted.items():
+            found[name] = enter(task, versions.find(task.name, str(number)), name, sample)
+            say(f"{name}: asked about {len(sample)} frozen events")
+        champion = found.get("champion")
+        verdict = decision.judge(
+            rule, found[candidate.name].contestant, champion.contestant if champion else None,
+            {name: found[f"baseline-{name}"].contestant for name in rivals},
+            task=task.name, sample_sha256=kept.sha256, seed=SEED, looks=int(str(facts["looks"])),
+            trials=int(lineage.run_tags(candidate.run_id).get("search.trials", 0)),
+            spreads=_spreads(task, candidate, found[candidate.name], sample, seeds, say),
+        )  # fmt: skip
+        return verdict, list(found.values()), sample
+    except Exception as error:
+        return decision.undecided(f"it could not be judged: {one_line(error)}", **facts), [], None
+
+
+def _spreads(
+    task: Task, candidate: Version, own: Entrant, sample: Sample, seeds: int, say: Callable[[str], object]
+) -> list[Spread]:
+    """How results scatter over trainings that differ in the seed alone, all on the frozen events."""
+    entrants = [own]
+    for version in lineage.siblings(candidate, candidates(task.name), seeds):
+        try:
+            entrants.append(enter(task, version, version.name, sample))
+            say(f"{version.name}, of another seed: asked about {len(sample)} frozen events")
+        except CannotRecord as error:
+            say(f"{version.name}, of another seed, is left out: {error}")
+    if len(entrants) < 2:
+        return []
+    cores = [task.judgement.core(entrant.outcome) for entrant in entrants]
+    return [
+        Spread(name, len(cores), float(np.std(values, ddof=1) / np.mean(values)))
+        for name, values in ((name, [core[name] for core in cores]) for name in cores[0])
+    ]
+
+
+def _unclear(candidate: Version, kept: Frozen) -> str:
+    """Whether the candidate may have been trained on events of the frozen sample."""
+    if kept.simulated or lineage.run_tags(candidate.run_id).get("frozen.unseen") == str(kept.version):
+        return ""
+    return (
+        f"{candidate.name} was trained before frozen sample {kept.version} was made, perhaps on its events: "
+        "train it again"
+    )
+
+
+def _keep(candidate: Version, verdict: Verdict) -> str:
+    """Verdict, card and figure as artifacts of the candidate's run."""
+    where = f"verdicts/{verdict.sha256[:12]}"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "verdict.json").write_text(verdict.to_json())
+        (folder / "card.md").write_text(card(verdict, "ratios.png" if verdict.claims else ""))
+        if verdict.claims:
+            ratios(verdict).savefig(folder / "ratios.png", dpi=90)
+        lineage.log_files(candidate.run_id, folder, where)
+    return where
+
+
+def _same(entrant: Entrant, sample: Sample | None) -> Callable[[Path], None]:
+    """A check that files predict the first events as the candidate did."""
+
+    def check(folder: Path) -> None:
+        assert sample is not None
+        predict, inputs = load(folder)
+        few = predict_all(predict, inputs, sample.select(slice(0, WARM)))
+        for name, values in few.items():
+            wanted = entrant.predictions[name][:WARM]
+            if not np.allclose(values, wanted, rtol=1e-4, atol=1e-6, equal_nan=True):
+                raise CannotRecord(f"loaded through the alias {CHAMPION!r} it gives other values of {name!r}")
+
+    return check

@@ -1,0 +1,169 @@
+"""``shashlik server``: mlflow's server with Shashlik on it, safe as it comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from shashlik.commands.logins import Options, logins
+from shashlik.task.definition import BadInput
+
+__all__ = ["serve"]
+
+#: Seconds until the server must answer, that requests may take to end, and that it may take to end.
+START, REQUESTS, END = 180, 20, 30
+
+
+def serve(options: Options, say: Callable[[str], object] = print) -> int:
+    """Run the server until it is told to end; returns its exit code.
+
+    Parameters
+    ----------
+    options : Options
+    say : callable
+        Told where to open it, once it answers.
+
+    Raises
+    ------
+    BadInput
+        If the options cannot be used, or it does not come up.
+    """
+    address, parent = _spelled(options.backend_store_uri), os.getppid()
+    _free(options.host, options.port)
+    with tempfile.TemporaryDirectory(prefix="shashlik-server-") as scratch, _signals() as told:
+        environment = os.environ | _quiet(options, Path(scratch)) | {"MLFLOW_BACKEND_STORE_URI": address}
+        if options.auth:
+            environment |= logins(options, address, Path(scratch), say)
+        elif options.host not in ("127.0.0.1", "localhost", "::1"):
+            say(
+                f"everybody who reaches {options.host}:{options.port} may change everything: "
+                "--auth asks for logins"
+            )
+        command = [
+            *(sys.executable, "-m", "mlflow", "server", "--app-name", "shashlik"),
+            *("--host", options.host, "--port", str(options.port), "--workers", str(options.workers)),
+            *("--artifacts-destination", options.artifacts_destination),
+            *("--uvicorn-opts", f"--timeout-graceful-shutdown {REQUESTS}"),
+        ]
+        for name in ("allowed_hosts", "cors_allowed_origins"):
+            if value := getattr(options, name):
+                command += [f"--{name.replace('_', '-')}", value]
+        process = subprocess.Popen(command, env=environment, stdout=sys.stderr)
+        told.append(process)
+        try:
+            shown = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
+            _await(process, f"http://{shown}:{options.port}")
+            how = " with a login" if options.auth else ""
+            say(f"open http://{shown}:{options.port}/shashlik{how}; runs go there with "
+                f"MLFLOW_TRACKING_URI=http://{shown}:{options.port}")  # fmt: skip
+            return _ended(process, parent)
+        finally:
+            _end(process)
+
+
+def _spelled(address: str) -> str:
+    """The address with its driver spelled out: what none means depends on the version of SQLAlchemy."""
+    scheme, found, rest = address.partition("://")
+    if not found or scheme.partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
+        raise BadInput(
+            f"--backend-store-uri {address!r} is neither sqlite:///<file> nor "
+            "postgresql://<user>:<password>@<host>/<database>"
+        )
+    return f"postgresql+psycopg://{rest}" if scheme in ("postgresql", "postgres") else address
+
+
+def _free(host: str, port: int) -> None:
+    """Refuse a port that somebody else listens on: it would be his server that answers."""
+    if not 0 <= port <= 65_535:
+        raise BadInput(f"--port {port} is out of range; it must be between 1 and 65535")
+    try:
+        where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(where[0], where[1]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where[4])
+    except OSError as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(
+            f"cannot listen at {host}:{port} ({reason}): choose another --port or --host"
+        ) from error
+
+
+def _quiet(options: Options, scratch: Path) -> dict[str, str]:
+    """What mlflow's server is told by its environment."""
+    found = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # The client's variables are not for the server.
+        "MLFLOW_TRACKING_URI": "",
+        "SHASHLIK_AUTH": "",
+    }
+    if options.workers > 1:
+        counts = scratch / "metrics"
+        counts.mkdir()
+        found["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
+    return found
+
+
+@contextmanager
+def _signals() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """SIGTERM and Ctrl-C are passed on to the server, which ends its requests first."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if not processes:
+            raise KeyboardInterrupt
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield processes
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _await(process: subprocess.Popen[bytes], address: str) -> None:
+    """Wait until the server answers, on the one path that it answers under any name of a host."""
+    for _ in range(START * 2):
+        if process.poll() is not None:
+            raise BadInput(
+                f"the server did not come up (exit code {process.returncode}): its last lines say why"
+            )
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=5).close()
+            return
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise BadInput(f"the server did not answer within {START} s at {address}")
+
+
+def _ended(process: subprocess.Popen[bytes], parent: int) -> int:
+    """The exit code; the server ends with the ``mlflow run`` that began it, which passes no SIGTERM on."""
+    while "MLFLOW_RUN_ID" in os.environ and os.getppid() == parent:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(1)
+    if "MLFLOW_RUN_ID" in os.environ:
+        process.terminate()
+    return process.wait()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

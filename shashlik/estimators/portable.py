@@ -1,0 +1,87 @@
+"""Writes estimators so that they predict without this repository: several modules joined into one file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+__all__ = ["join"]
+
+_HEAD = '''\
+"""An estimator of Shashlik, joined from its modules; it needs only its listed requirements."""
+
+from __future__ import annotations'''
+
+
+def _stands(node: ast.stmt) -> bool:
+    """Whether a statement is kept: imports of this repository's own modules are not, nor ``__future__``."""
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").split(".")[0] not in {
+            "projects",
+            "tracking",
+            "registry",
+            "shashlik",
+            "__future__",
+        }
+    if isinstance(node, ast.Import):
+        return not any(
+            name.name.split(".")[0] in {"projects", "tracking", "registry", "shashlik"} for name in node.names
+        )
+    return not (
+        isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+    )
+
+
+def join(modules: Sequence[ModuleType], folder: Path) -> Path:
+    """One self-contained Python file of several modules of this repository.
+
+    Imports among the modules are dropped, so they must be written as ``from projects.x import name`` and
+    their top-level names must differ. What the modules import otherwise must be a requirement of the model.
+
+    Parameters
+    ----------
+    modules : sequence of module
+        In an order in which each one only needs those before it; the last one defines ``load``.
+    folder : pathlib.Path
+        Where the file ``estimator.py`` is written.
+
+    Raises
+    ------
+    ValueError
+        When two modules define the same top-level name.
+    """
+    owners: dict[str, str] = {}
+    parts = [_HEAD]
+    for module in modules:
+        source = Path(module.__file__ or "").read_text()
+        lines = source.splitlines()
+        kept = [f"# --- {module.__name__}"]
+        for index, node in enumerate(ast.parse(source).body):
+            docstring = index == 0 and isinstance(node, ast.Expr)
+            if docstring or not _stands(node):
+                continue
+            for name in _defined(node):
+                if owners.setdefault(name, module.__name__) != module.__name__:
+                    raise ValueError(f"{module.__name__} and {owners[name]} both define {name!r}: rename one")
+            decorators = getattr(node, "decorator_list", [])
+            start = min([node.lineno, *(item.lineno for item in decorators)])
+            kept.append("\n".join(lines[start - 1 : node.end_lineno]))
+        parts.append("\n\n".join(kept))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "estimator.py"
+    path.write_text("\n\n".join(parts) + "\n")
+    return path
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    """Names that a top-level statement defines; imports may repeat."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    return []
