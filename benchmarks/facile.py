@@ -14,7 +14,7 @@ import numpy as np
 
 from projects.facile.baselines import CLASSICAL
 from projects.facile.networks import COLUMNS, Architecture, build
-from projects.facile.simulation import simulate
+from projects.facile.simulation.events import simulate
 from projects.facile.speed import measured
 from shashlik.estimators.regression import columns
 

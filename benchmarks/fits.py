@@ -19,15 +19,15 @@ import numpy as np
 from iminuit import Minuit
 from numba import njit
 
-from projects.ecal.baselines import ProfileFit, baselines, cell_arrays, truth_array
-from projects.ecal.clusters import lattice
-from projects.ecal.compiled_profile import arctangent
-from projects.ecal.coral import coral_cells
 from projects.ecal.detector import PITCH
-from projects.ecal.profile import Profile
-from projects.ecal.reconstruction import Reconstruction
-from projects.ecal.shower_fit import unexplained
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.fits.baselines import ProfileFit, baselines, cell_arrays, truth_array
+from projects.ecal.fits.clusters import lattice
+from projects.ecal.fits.compiled_profile import arctangent
+from projects.ecal.fits.coral import coral_cells
+from projects.ecal.fits.reconstruction import Reconstruction
+from projects.ecal.fits.shower_fit import unexplained
+from projects.ecal.simulation.events import Scene, simulate
+from projects.ecal.simulation.profile import Profile
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:

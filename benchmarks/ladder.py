@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from projects.ecal.baselines import cell_arrays, truth_array
-from projects.ecal.single_task import WINDOW
-from projects.ecal.windows import windows
+from projects.ecal.fits.baselines import cell_arrays, truth_array
+from projects.ecal.stages.single_photon import WINDOW
+from projects.ecal.windows.placement import windows
 from shashlik.evaluation.evaluate import gather, judge, only
 from shashlik.evaluation.run import SUBJECT, evidence_of
 from shashlik.task import catalog

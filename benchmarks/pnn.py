@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from projects.pnn import crossed
+from projects.pnn import cross_fit
 from projects.pnn.baselines import Trees
-from projects.pnn.committee import Committee, Ensemble
-from projects.pnn.cycle import Cycle
+from projects.pnn.ensemble.methods import Committee, Ensemble
+from projects.pnn.ensemble.one_cycle import Cycle
+from projects.pnn.ensemble.stacked_step import Events, Member
+from projects.pnn.ensemble.training import train
 from projects.pnn.halves import Half, balanced, features, folds, halves, scales
-from projects.pnn.machine import Events, Member
 from projects.pnn.predictor import network_responses
 from projects.pnn.schema import HELD_OUT, MASSES, SIGNAL, is_signal, label
-from projects.pnn.simulation import simulate
-from projects.pnn.tail import tabulated, tail_probability
-from projects.pnn.together import train
+from projects.pnn.simulation.events import simulate
+from projects.pnn.tail_probability import tabulated, tail_probability
 from shashlik.task.definition import Bench, Sample
 from tracking.statistics.roc import influence
 from tracking.statistics.scores import Scores
@@ -196,7 +196,7 @@ def tails(sample: Sample, members: int, epochs: int) -> None:
     """
     new = simulate(len(sample), 3)
     new = new.select(~is_signal(new))
-    ways: dict[str, crossed.Method] = {
+    ways: dict[str, cross_fit.Method] = {
         "trees": Trees(100),
         "network": Ensemble(members=members, cycle=Cycle(epochs=epochs)),
     }
@@ -206,7 +206,7 @@ def tails(sample: Sample, members: int, epochs: int) -> None:
     print("|---|---|" + "---:|" * (1 + len(meant)))
     for name, method in ways.items():
         with tempfile.TemporaryDirectory() as folder:
-            way = crossed.Crossed(name, method, HELD_OUT).fit(sample, Bench(seed=1, scratch=Path(folder)))
+            way = cross_fit.Crossed(name, method, HELD_OUT).fit(sample, Bench(seed=1, scratch=Path(folder)))
         asked = [one.responses(new.columns) for one in way.parts]
         found = {}
         for text, other in (("learned from", 0), ("not learned from", 1)):

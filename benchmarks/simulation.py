@@ -11,9 +11,9 @@ import time
 import numpy as np
 
 from projects.ecal.detector import PITCH
-from projects.ecal.profile import Profile
-from projects.ecal.showers import draw, geant4_model
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.simulation.events import Scene, simulate
+from projects.ecal.simulation.profile import Profile
+from projects.ecal.simulation.showers import draw, geant4_model
 
 
 def plain(events: int, seed: int) -> list[np.ndarray]:

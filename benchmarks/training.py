@@ -15,8 +15,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from projects.ecal import seed_networks
-from projects.ecal.estimator import NetworkSettings
+from projects.ecal.networks import original_networks
+from projects.ecal.networks.pair_estimator import NetworkSettings
 from shashlik.estimators.training import Plan, prepare, train
 from shashlik.task.definition import Bench
 
@@ -30,8 +30,8 @@ def events_of(number: int) -> tuple[np.ndarray, np.ndarray]:
 
 def plain(cells: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Seconds by the clock and of the processors for an epoch of ``model.fit(batch_size=64)``."""
-    network = seed_networks.network(2, 9)
-    network.compile(keras.optimizers.Adam(5e-5), seed_networks.loss(2))
+    network = original_networks.network(2, 9)
+    network.compile(keras.optimizers.Adam(5e-5), original_networks.loss(2))
     network.fit(cells[:640], pairs[:640], batch_size=64, verbose=0)  # compile
     begin = now()
     network.fit(cells, pairs, batch_size=64, verbose=0)
@@ -46,7 +46,7 @@ def default(cells: np.ndarray, pairs: np.ndarray, epochs: int = 4) -> np.ndarray
         bench = Bench(seed=1, scratch=Path(folder), curve=lambda *facts: ends.append(now()))
         watching = (cells[:1024], pairs[:1024])
         plan = Plan(epochs, settings.batch, settings.rate)
-        network, loss = seed_networks.network(2, 9), seed_networks.loss(2)
+        network, loss = original_networks.network(2, 9), original_networks.loss(2)
         train("speed", network, loss, (cells, pairs), watching, plan, bench)
     return (ends[-1] - ends[0]) / (epochs - 1)
 

@@ -15,7 +15,7 @@ from projects.clas12.kinematics import (
     polar,
     shift_of_missing_mass_squared,
 )
-from projects.clas12.simulation import ETA_CODE, PI0_CODE
+from projects.clas12.simulation.events import ETA_CODE, PI0_CODE
 from shashlik.task.definition import BadInput, Sample
 
 __all__ = ["Events", "of"]

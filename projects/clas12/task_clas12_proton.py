@@ -9,9 +9,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from projects.clas12 import simulation
 from projects.clas12.corrections import COLUMNS
-from projects.clas12.judged import BINNINGS, QUANTITIES, metrics, residuals
+from projects.clas12.evaluation import BINNINGS, QUANTITIES, metrics, residuals
+from projects.clas12.simulation import events as simulation
 from shashlik.task.definition import Estimator, Finding, Predictions, Sample, Task
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
@@ -90,7 +90,7 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
 
 
 def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
-    from projects.clas12.pictures import draw
+    from projects.clas12.figures import draw
 
     return draw(sample, predictions)
 

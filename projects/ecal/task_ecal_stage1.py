@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from projects.ecal import single_task
 from projects.ecal.detector import SCHEMA
-from projects.ecal.photons import QUANTITIES
-from projects.ecal.scenes import limit, simulator
-from projects.ecal.simulation import Scene
-from projects.ecal.studies import STAGE1
+from projects.ecal.evaluation.photons import QUANTITIES
+from projects.ecal.simulation.events import Scene
+from projects.ecal.stages import single_photon
+from projects.ecal.stages.ablations import STAGE1
+from projects.ecal.stages.scenes import limit, simulator
 from shashlik.task.definition import Estimator, Predictions, Sample, Task
 from shashlik.task.settings import setting
 from tracking.statistics.residuals import Residuals
@@ -19,7 +19,7 @@ __all__ = ["TASK", "Settings"]
 
 
 @dataclass(frozen=True)
-class Settings(single_task.SingleSettings):
+class Settings(single_photon.SingleSettings):
     """Parameters of a run."""
 
     energy: float = setting(140.0, "energy of the photons simulated, GeV", least=0.5, most=400)
@@ -35,12 +35,12 @@ def _scene(settings: Settings) -> Scene:
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
-    return single_task.estimators(settings, "normal", scaling="event")
+    return single_photon.estimators(settings, "normal", scaling="event")
 
 
 def _residuals(sample: Sample, predictions: Predictions) -> Residuals:
     """Residuals of the position alone."""
-    found = single_task.residuals(sample, predictions)
+    found = single_photon.residuals(sample, predictions)
     return replace(found, values={item.name: found.values[item.name] for item in QUANTITIES[:2]})
 
 
@@ -54,15 +54,15 @@ TASK = Task(
     ),
     schema=SCHEMA,
     settings=Settings,
-    presets=single_task.presets(batch=50),
+    presets=single_photon.presets(batch=50),
     simulate=simulator(_scene),
     estimators=_estimators,
     residuals=_residuals,
     quantities=QUANTITIES[:2],
-    binnings=single_task.BINNINGS,
-    carried=single_task.carried,
+    binnings=single_photon.BINNINGS,
+    carried=single_photon.carried,
     limit=limit(_scene),
-    spaces=single_task.spaces(),
+    spaces=single_photon.spaces(),
     study=STAGE1,
-    rule=single_task.rule("x", "y"),
+    rule=single_photon.rule("x", "y"),
 )

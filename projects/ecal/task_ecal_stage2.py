@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from projects.ecal import single_task
 from projects.ecal.detector import SCHEMA
-from projects.ecal.photons import QUANTITIES
-from projects.ecal.scenes import limit, simulator
-from projects.ecal.simulation import Scene
-from projects.ecal.studies import STAGE2
+from projects.ecal.evaluation.photons import QUANTITIES
+from projects.ecal.simulation.events import Scene
+from projects.ecal.stages import single_photon
+from projects.ecal.stages.ablations import STAGE2
+from projects.ecal.stages.scenes import limit, simulator
 from shashlik.task.definition import Estimator, Task
 from shashlik.task.settings import setting
 
@@ -18,7 +18,7 @@ __all__ = ["TASK", "Settings"]
 
 
 @dataclass(frozen=True)
-class Settings(single_task.SingleSettings):
+class Settings(single_photon.SingleSettings):
     """Parameters of a run."""
 
     energy_low: float = setting(2.0, "smallest photon energy simulated, GeV", least=0.5, most=400)
@@ -35,7 +35,7 @@ def _scene(settings: Settings) -> Scene:
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
-    return single_task.estimators(settings, "normal", scaling="sample")
+    return single_photon.estimators(settings, "normal", scaling="sample")
 
 
 TASK = Task(
@@ -47,17 +47,17 @@ TASK = Task(
     ),
     schema=SCHEMA,
     settings=Settings,
-    presets=single_task.presets(batch=64),
+    presets=single_photon.presets(batch=64),
     simulate=simulator(_scene),
     estimators=_estimators,
-    residuals=single_task.residuals,
+    residuals=single_photon.residuals,
     quantities=QUANTITIES,
-    binnings=single_task.BINNINGS,
-    carried=single_task.carried,
+    binnings=single_photon.BINNINGS,
+    carried=single_photon.carried,
     limit=limit(_scene),
-    pictures=single_task.pictures,
-    extra_metrics=single_task.extra_metrics,
-    spaces=single_task.spaces(),
+    pictures=single_photon.pictures,
+    extra_metrics=single_photon.extra_metrics,
+    spaces=single_photon.spaces(),
     study=STAGE2,
-    rule=single_task.rule("x", "y", "energy"),
+    rule=single_photon.rule("x", "y", "energy"),
 )

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import awkward as ak
 import numpy as np
 
-from projects.ecal import single_task
 from projects.ecal.detector import SCHEMA, SHASHLIK
-from projects.ecal.photons import QUANTITIES
-from projects.ecal.scenes import limit, simulator
-from projects.ecal.simulation import Scene
-from projects.ecal.studies import STAGE3
+from projects.ecal.evaluation.photons import QUANTITIES
+from projects.ecal.simulation.events import Scene
+from projects.ecal.stages import single_photon
+from projects.ecal.stages.ablations import STAGE3
+from projects.ecal.stages.scenes import limit, simulator
 from shashlik.task.definition import BadInput, Estimator, Predictions, Sample, Task
 from shashlik.task.settings import setting
 from tracking.statistics.residuals import Residuals
@@ -22,7 +22,7 @@ __all__ = ["TASK", "Settings"]
 
 
 @dataclass(frozen=True)
-class Settings(single_task.SingleSettings):
+class Settings(single_photon.SingleSettings):
     """Parameters of a run."""
 
     energy_low: float = setting(2.0, "smallest photon energy simulated, GeV", least=0.5, most=400)
@@ -49,7 +49,7 @@ def _scene(settings: Settings) -> Scene:
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
-    return single_task.estimators(settings, "target", scaling="fixed")
+    return single_photon.estimators(settings, "target", scaling="fixed")
 
 
 def _residuals(sample: Sample, predictions: Predictions) -> Residuals:
@@ -68,7 +68,7 @@ def _residuals(sample: Sample, predictions: Predictions) -> Residuals:
                 f"{sample.source}: event {event} has a cell that is not shashlik (cell_type {SHASHLIK}); "
                 "stage 3 judges clusters of shashlik cells: remove such events"
             )
-    return single_task.residuals(sample, predictions)
+    return single_photon.residuals(sample, predictions)
 
 
 TASK = Task(
@@ -81,17 +81,17 @@ TASK = Task(
     ),
     schema=SCHEMA,
     settings=Settings,
-    presets=single_task.presets(batch=64),
+    presets=single_photon.presets(batch=64),
     simulate=simulator(_scene),
     estimators=_estimators,
     residuals=_residuals,
     quantities=QUANTITIES,
-    binnings=single_task.BINNINGS,
-    carried=single_task.carried,
+    binnings=single_photon.BINNINGS,
+    carried=single_photon.carried,
     limit=limit(_scene),
-    pictures=single_task.pictures,
-    extra_metrics=single_task.extra_metrics,
-    spaces=single_task.spaces(),
+    pictures=single_photon.pictures,
+    extra_metrics=single_photon.extra_metrics,
+    spaces=single_photon.spaces(),
     study=STAGE3,
-    rule=single_task.rule("x", "y", "energy"),
+    rule=single_photon.rule("x", "y", "energy"),
 )

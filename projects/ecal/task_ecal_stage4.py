@@ -8,14 +8,14 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from projects.ecal import counting, photons
-from projects.ecal.baselines import baselines
 from projects.ecal.detector import SCHEMA
-from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
-from projects.ecal.scenes import limit, simulator
-from projects.ecal.simulation import Scene
-from projects.ecal.studies import PAIRS
-from projects.ecal.switches import HELP, switched
+from projects.ecal.evaluation import counting, photons
+from projects.ecal.fits.baselines import baselines
+from projects.ecal.networks.pair_estimator import PRESETS, NetworkEstimator, NetworkSettings
+from projects.ecal.simulation.events import Scene
+from projects.ecal.stages.ablations import PAIRS
+from projects.ecal.stages.scenes import limit, simulator
+from projects.ecal.stages.switches import HELP, switched
 from shashlik.task.definition import Estimator, Finding, Predictions, Sample, Task
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
@@ -86,8 +86,8 @@ def _residuals(sample: Sample, predictions: Mapping[str, Predictions]) -> Mappin
 
 
 def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
-    from projects.ecal.energy_pictures import energy_figure
-    from projects.ecal.pictures import event_displays, pi0_peak
+    from projects.ecal.evaluation.energy_figures import energy_figure
+    from projects.ecal.evaluation.event_displays import event_displays, pi0_peak
 
     return {
         "events": event_displays(sample, predictions),
@@ -97,8 +97,8 @@ def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping
 
 
 def _extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
-    from projects.ecal.energy_pictures import energy_numbers
-    from projects.ecal.pictures import pi0_numbers
+    from projects.ecal.evaluation.energy_figures import energy_numbers
+    from projects.ecal.evaluation.event_displays import pi0_numbers
 
     terms = energy_numbers(_residuals(sample, predictions), photons.QUANTITIES)
     return {**pi0_numbers(sample, predictions), **terms}

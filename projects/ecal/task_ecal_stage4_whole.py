@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from matplotlib.figure import Figure
 
-from projects.ecal import counting, photons
-from projects.ecal.baselines import baselines
 from projects.ecal.detector import SCHEMA
-from projects.ecal.energy_pictures import energy_figure, energy_numbers
-from projects.ecal.mixtures import mixture, mixture_limit
-from projects.ecal.simulation import Scene
-from projects.ecal.whole_estimator import WholeEstimator, WholeSettings
+from projects.ecal.evaluation import counting, photons
+from projects.ecal.evaluation.energy_figures import energy_figure, energy_numbers
+from projects.ecal.fits.baselines import baselines
+from projects.ecal.networks.whole_estimator import WholeEstimator, WholeSettings
+from projects.ecal.simulation.events import Scene
+from projects.ecal.stages.mixtures import mixture, mixture_limit
 from shashlik.task.definition import BadInput, Estimator, Finding, Predictions, Sample, Task
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
@@ -98,7 +98,7 @@ def _all_residuals(sample: Sample, predictions: Mapping[str, Predictions]) -> Ma
 
 
 def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
-    from projects.ecal.pictures import event_displays
+    from projects.ecal.evaluation.event_displays import event_displays
 
     return {
         "events": event_displays(sample, predictions, photons=MOST, fewest=1),

@@ -17,7 +17,7 @@ from projects.facile.hits import positive
 from projects.facile.mahi import CONTAINED, WINDOW
 from projects.facile.noise import PER_ELECTRON
 from projects.facile.pulse import SLICES
-from projects.facile.readout import SAMPLING
+from projects.facile.simulation.readout import SAMPLING
 from shashlik.estimators.regression import columns
 from shashlik.estimators.training import Plan, predict, train
 from shashlik.task.definition import Bench, Sample
@@ -123,8 +123,8 @@ def train_network(
     """A network trained on nine tenths of the hits and validated on the last one.
 
     The original study's learns by the squared error in GeV. Ours by the error of the logarithm in units of
-    the hit's floor (see `projects.facile.readout.floor`), so that a hit of any energy counts, and by Huber's
-    function, so that those under pile-up do not count for more.
+    the hit's floor (see `projects.facile.simulation.readout.floor`), so that a hit of any energy counts, and
+    by Huber's function, so that those under pile-up do not count for more.
     """
     x, y = inputs.astype(np.float32), truth.astype(np.float32)
     kept = 9 * len(x) // 10

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from projects.facile.networks import COLUMNS
-from projects.facile.simulation import simulate
+from projects.facile.simulation.events import simulate
 from shashlik.estimators.regression import columns
 from shashlik.export.onnx_graph import convert
 from shashlik.task.definition import BadInput, Finding

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from projects.facile import simulation
-from projects.facile.judged import BINNINGS, QUANTITIES, carried, metrics, residuals
-from projects.facile.readout import floor
+from projects.facile.evaluation import BINNINGS, QUANTITIES, carried, metrics, residuals
+from projects.facile.simulation import events as simulation
+from projects.facile.simulation.readout import floor
 from shashlik.task.definition import Estimator, Finding, Predictions, Sample, Task
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
@@ -79,7 +79,7 @@ def _limit(settings: Settings, sample: Sample) -> Predictions:
 
 
 def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
-    from projects.facile.pictures import draw
+    from projects.facile.figures import draw
 
     return draw(sample, predictions)
 

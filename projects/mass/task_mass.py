@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from projects.mass.pictures import draw
+from projects.mass.figures import draw
 from shashlik.estimators.formula import Formula
 from shashlik.task.definition import BadInput, Column, Estimator, Finding, Predictions, Sample, Schema, Task
 from shashlik.task.search_space import Choice, Range, Space
@@ -152,7 +152,7 @@ def network(basis: str, products: int) -> Any:
 
 def estimators(settings: Settings) -> Sequence[Estimator]:
     """The closed form in double and single precision, and the network."""
-    from projects.mass.study import competitor
+    from projects.mass.alternatives import competitor
     from shashlik.estimators.levenberg_marquardt import train_tiny
     from shashlik.estimators.regression import Regression
 

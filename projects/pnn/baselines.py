@@ -27,7 +27,7 @@ class WindowsLearned:
     windows: Mapping[str, tuple[list[float], list[float]]]
 
     def responses(self, columns: Mapping[str, Any]) -> NDArray[np.floating]:
-        """See `projects.pnn.crossed.Learned`."""
+        """See `projects.pnn.cross_fit.Learned`."""
         return window_responses(columns, self.windows)
 
     def write(self, folder: Path, parity: str) -> dict[str, Path]:
@@ -58,11 +58,11 @@ class Windows:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """See `projects.pnn.crossed.Method`."""
+        """See `projects.pnn.cross_fit.Method`."""
         return self.variables
 
     def learn(self, half: Half, stage: str, bench: Bench) -> WindowsLearned:
-        """See `projects.pnn.crossed.Method`."""
+        """See `projects.pnn.cross_fit.Method`."""
         seen = np.unique(half.masses[half.signal])
         found = {}
         for name in self.variables:
@@ -119,7 +119,7 @@ class Trees:
     columns: tuple[str, ...] = ()
 
     def learn(self, half: Half, stage: str, bench: Bench) -> _TreesLearned:
-        """See `projects.pnn.crossed.Method`."""
+        """See `projects.pnn.cross_fit.Method`."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         model = HistGradientBoostingClassifier(

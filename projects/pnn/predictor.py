@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.pnn.selection import PRESELECTION, preselected
-from projects.pnn.tail import ends, tail_probability
+from projects.pnn.tail_probability import ends, tail_probability
 
 __all__ = ["PARITIES", "QUARTERS", "Respond", "answers", "graph", "load", "matrix", "network_responses",
            "quarter", "responses", "tree_responses", "window_responses"]  # fmt: skip
@@ -73,7 +73,7 @@ def answers(
     columns, masses, parts
         See `responses`.
     tables : sequence of ndarray
-        Tail probabilities of each `quarter`, see `projects.pnn.tail.tabulated`.
+        Tail probabilities of each `quarter`, see `projects.pnn.tail_probability.tabulated`.
     """
     found, asked = responses(columns, masses, parts), quarter(columns)
     tails = np.full_like(found, np.nan)

@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from projects.pnn import flatness, simulation
+from projects.pnn import flatness
 from projects.pnn.halves import selected
 from projects.pnn.schema import BACKGROUNDS, HELD_OUT, MASSES, SCHEMA, is_signal, label
+from projects.pnn.simulation import events as simulation
 from shashlik.task.definition import BadInput, Estimator, Finding, Predictions, Sample, Task
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
@@ -71,7 +72,7 @@ class Settings(RunSettings):
 def simulate(settings: Settings, events: int, seed: int) -> Sample:
     """Signal of all masses and Z + jets, by our own simulation or by Pythia."""
     if settings.engine == "pythia":
-        from projects.pnn import pythia
+        from projects.pnn.simulation import pythia
 
         return pythia.simulate(events, seed, settings.selected)
     return simulation.simulate(events, seed, settings.selected)
@@ -80,9 +81,9 @@ def simulate(settings: Settings, events: int, seed: int) -> Sample:
 def estimators(settings: Settings) -> Sequence[Estimator]:
     """Windows, boosted trees, networks without and of a single mass, and the parameterised ensemble."""
     from projects.pnn.baselines import Trees, Windows
-    from projects.pnn.committee import Ensemble, Singles
-    from projects.pnn.crossed import Crossed
-    from projects.pnn.cycle import Cycle
+    from projects.pnn.cross_fit import Crossed
+    from projects.pnn.ensemble.methods import Ensemble, Singles
+    from projects.pnn.ensemble.one_cycle import Cycle
 
     cycle = Cycle(
         settings.epochs, settings.batch, settings.low_rate, settings.high_rate, patience=settings.patience
@@ -139,7 +140,7 @@ def scores(sample: Sample, predictions: Predictions) -> Scores:
 
 def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
     """What the finder of the rate saw, and how the members were trained."""
-    from projects.pnn import training_findings
+    from projects.pnn.ensemble import findings as training_findings
 
     return training_findings.findings(fitted["network"])
 

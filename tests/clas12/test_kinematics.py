@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from projects.clas12 import kinematics as k
-from projects.clas12.generator import propose
+from projects.clas12.simulation.generator import propose
 
 
 @pytest.fixture(scope="module", params=[k.PI0, k.ETA], ids=["pi0", "eta"])

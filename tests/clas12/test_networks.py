@@ -11,7 +11,7 @@ from projects.clas12 import events, networks
 from projects.clas12.corrections import COLUMNS
 from projects.clas12.kinematics import missing_mass_squared
 from projects.clas12.networks import Architecture, build
-from projects.clas12.simulation import simulate
+from projects.clas12.simulation.events import simulate
 from shashlik.estimators import keras_predictor
 from shashlik.estimators.regression import Regression
 from shashlik.export import onnx_graph

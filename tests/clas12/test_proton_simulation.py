@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projects.clas12 import detector, efficiency, events, moments
-from projects.clas12.generator import propose
+from projects.clas12 import events
 from projects.clas12.kinematics import CENTRAL, PI0, PROTON, polar, vector
-from projects.clas12.simulation import ETA_CODE, simulate
+from projects.clas12.simulation import detector, efficiency, moments
+from projects.clas12.simulation.events import ETA_CODE, simulate
+from projects.clas12.simulation.generator import propose
 from shashlik.evaluation import leakage
 from shashlik.task import catalog, rootio
 from shashlik.task.definition import BadInput, Sample
@@ -52,7 +53,7 @@ def test_command_prints_the_table(
 @pytest.mark.slow
 def test_command_prints_the_table_in_a_process_of_its_own() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "projects.clas12.moments", "2000"],
+        [sys.executable, "-m", "projects.clas12.simulation.moments", "2000"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert rows_of(done.stdout) == list(moments.REAL)

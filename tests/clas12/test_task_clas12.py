@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from projects.clas12 import corrections, events, trees
 from projects.clas12.baselines import Classical, Forest
-from projects.clas12.judged import metrics, residuals
+from projects.clas12.evaluation import metrics, residuals
 from projects.clas12.kinematics import shift_of_missing_mass_squared
-from projects.clas12.simulation import simulate
+from projects.clas12.simulation.events import simulate
 from registry.gate.decision import Contestant, judge
 from registry.gate.verdict import Claim
 from shashlik.evaluation.evaluate import only

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from projects.ecal.bound import bound, covariances, moments_of
-from projects.ecal.deposits import deposit
 from projects.ecal.detector import PITCH, Z_TARGET
-from projects.ecal.information import Latent, conversion, gaussian_information, kept_share, leakage
-from projects.ecal.photons import residuals
-from projects.ecal.profile import PROFILES
-from projects.ecal.showers import draw, geant4_model
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.evaluation.photons import residuals
+from projects.ecal.limit.bound import bound, covariances, moments_of
+from projects.ecal.limit.information import Latent, conversion, gaussian_information, kept_share, leakage
+from projects.ecal.simulation.deposits import deposit
+from projects.ecal.simulation.events import Scene, simulate
+from projects.ecal.simulation.profile import PROFILES
+from projects.ecal.simulation.showers import draw, geant4_model
 from projects.ecal.task_ecal_stage4 import TASK
 from shashlik.evaluation.evaluate import Events, judge
 from shashlik.task.definition import BadInput, Bench

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from projects.ecal.bound import bound
-from projects.ecal.bound_pulls import Finished, pull_tables, pulls
-from projects.ecal.bound_study import BEAMS, against_energy, linear_estimates, main
 from projects.ecal.detector import SCHEMA
-from projects.ecal.photons import BINNINGS, QUANTITIES, residuals
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.evaluation.photons import BINNINGS, QUANTITIES, residuals
+from projects.ecal.limit.bound import bound
+from projects.ecal.limit.bound_pulls import Finished, pull_tables, pulls
+from projects.ecal.limit.bound_study import BEAMS, against_energy, linear_estimates, main
+from projects.ecal.simulation.events import Scene, simulate
 from tracking.evidence.from_residuals import build
 from tracking.evidence.predictions import PredictionTable, write
 from tracking.evidence.resolution import LIMIT, Facts

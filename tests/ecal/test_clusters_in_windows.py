@@ -10,8 +10,8 @@ from scipy.ndimage import generate_binary_structure, label
 from test_windows import event, total
 from tqdm.auto import tqdm
 
-from projects.ecal.windowed import Windowed, simulated
-from projects.ecal.windows import windows
+from projects.ecal.windows.placement import windows
+from projects.ecal.windows.training_events import Windowed, simulated
 
 #: An L of side neighbours, a cell that touches it by a corner, and one apart, which is not the highest.
 CELLS = [(0, 0, 9.0), (1, 0, 5.0), (1, 1, 2.0), (2, 2, 1.0), (4, 0, 0.7)]
@@ -77,7 +77,7 @@ def test_unknown_words_are_refused(name: str, value: str) -> None:
 
 def test_training_events_are_simulated_without_a_progress_bar_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """TQDM_DISABLE is set in batch jobs; a disabled bar does not count."""
-    monkeypatch.setattr("projects.ecal.windowed.tqdm", partial(tqdm, disable=True))
+    monkeypatch.setattr("projects.ecal.windows.training_events.tqdm", partial(tqdm, disable=True))
     asked: list[int] = []
 
     def simulate(events: int, seed: int) -> int:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from projects.ecal.energy_pictures import energy_figure, energy_numbers
-from projects.ecal.energy_terms import EDGES, EnergyTerms, Points, fit, points
-from projects.ecal.photons import QUANTITIES
+from projects.ecal.evaluation.energy_figures import energy_figure, energy_numbers
+from projects.ecal.evaluation.energy_terms import EDGES, EnergyTerms, Points, fit, points
+from projects.ecal.evaluation.photons import QUANTITIES
 from tracking.statistics.residuals import Residuals
 
 TRUE = np.array([0.055, 0.12, 0.009])

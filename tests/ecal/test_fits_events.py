@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from toy_showers import TOY, flat, mean_cells, pairs, sample, singles
 
-from projects.ecal.baselines import baselines
 from projects.ecal.detector import PITCH, X0, Z_TARGET
-from projects.ecal.reconstruction import Reconstruction
+from projects.ecal.fits.baselines import baselines
+from projects.ecal.fits.reconstruction import Reconstruction
 from shashlik.task.definition import BadInput, Bench
 
 RULES = ("coral", "lednev")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from projects.ecal.compiled_profile import Shape, arctangent, cell_shares, span_of
 from projects.ecal.detector import PITCH
-from projects.ecal.profile import PROFILES
+from projects.ecal.fits.compiled_profile import Shape, arctangent, cell_shares, span_of
+from projects.ecal.simulation.profile import PROFILES
 
 ROW, COLUMN = (index.ravel() for index in np.mgrid[-7:8, -7:8])
 

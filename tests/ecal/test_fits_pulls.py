@@ -5,9 +5,9 @@ import pytest
 from scipy.optimize import least_squares
 from toy_showers import TOY, mean_cells, pairs, singles
 
-from projects.ecal.compiled_profile import Shape
 from projects.ecal.detector import PITCH
-from projects.ecal.shower_fit import Cells, cell_variance, covariance, minimise
+from projects.ecal.fits.compiled_profile import Shape
+from projects.ecal.fits.shower_fit import Cells, cell_variance, covariance, minimise
 
 SHAPE = Shape(np.array(TOY.a), np.array(TOY.b), PITCH)
 EVENTS = 4000

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from toy_showers import TOY, flat, mean_cells, pairs, sample, singles
 
-from projects.ecal.baselines import baselines
 from projects.ecal.detector import PITCH
-from projects.ecal.profile import Profile
+from projects.ecal.fits.baselines import baselines
+from projects.ecal.simulation.profile import Profile
 from shashlik.task.definition import BadInput, Bench
 
 EDGES = np.linspace(0, 8, 33)

@@ -10,8 +10,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from projects.ecal.energy_pictures import energy_numbers
-from projects.ecal.photons import QUANTITIES
+from projects.ecal.evaluation.energy_figures import energy_numbers
+from projects.ecal.evaluation.photons import QUANTITIES
 from tracking.evidence.from_residuals import build
 from tracking.evidence.resolution import LIMIT, Evidence, Facts
 from tracking.statistics.residuals import Residuals

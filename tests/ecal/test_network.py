@@ -10,11 +10,11 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from projects.ecal import networks, seed_networks, served_network
-from projects.ecal.estimator import PRESETS, NetworkEstimator, NetworkSettings
-from projects.ecal.pair_graph import seed_graph
-from projects.ecal.photons import residuals
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.evaluation.photons import residuals
+from projects.ecal.networks import original_networks, pair_networks, served_network
+from projects.ecal.networks.pair_estimator import PRESETS, NetworkEstimator, NetworkSettings
+from projects.ecal.networks.pair_graph import seed_graph
+from projects.ecal.simulation.events import Scene, simulate
 from shashlik.task.definition import BadInput, Bench, Predictions, Sample
 
 SMALL = NetworkSettings(network_events=2000, epochs=3, batch=256)
@@ -122,7 +122,7 @@ def test_what_is_saved_says_the_same(
 
 def test_many_events_are_answered_as_few_are(test: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a compiled graph, which for few is not worth while."""
-    network = NetworkEstimator(replace(SMALL, network="seed"), seed_graph(seed_networks.network(2, 9)))
+    network = NetworkEstimator(replace(SMALL, network="seed"), seed_graph(original_networks.network(2, 9)))
     few = network.predict(test)
     monkeypatch.setattr(served_network, "_FEW", 10)
     many = network.predict(test)
@@ -147,19 +147,19 @@ def test_losses_do_not_care_for_the_order_of_a_pair() -> None:
     truth, found = rng.normal(size=(2, 20, 6)).astype(np.float32) * 5
     flipped = np.roll(found, 3, axis=1)
     np.testing.assert_allclose(
-        seed_networks.loss(2)(truth, found), seed_networks.loss(2)(truth, flipped), rtol=1e-5
+        original_networks.loss(2)(truth, found), original_networks.loss(2)(truth, flipped), rtol=1e-5
     )
-    loss = networks.start_loss()
+    loss = pair_networks.start_loss()
     np.testing.assert_allclose(
         loss(truth, found[:, None]), loss(truth, np.stack([flipped], axis=1)), rtol=1e-5
     )
-    assert float(np.max(np.abs(seed_networks.loss(2)(truth, np.roll(truth, 3, axis=1))))) < 1e-9
+    assert float(np.max(np.abs(original_networks.loss(2)(truth, np.roll(truth, 3, axis=1))))) < 1e-9
 
 
 def test_the_best_hypothesis_rules_the_loss_of_the_starts() -> None:
     truth = np.zeros((1, 6), np.float32)
     near, far = np.full((1, 6), 0.01, np.float32), np.full((1, 6), 9.0, np.float32)
-    loss = networks.start_loss(others=0.0)
+    loss = pair_networks.start_loss(others=0.0)
     both = float(loss(truth, np.stack([near, far], axis=1))[0])
     assert both == pytest.approx(float(loss(truth, near[:, None])[0]))
 
@@ -171,7 +171,7 @@ def test_mirrors_move_cells_and_truth_together() -> None:
     cells = np.zeros((64, size, size), np.float32)
     cells[np.arange(64), places[:, 1], places[:, 0]] = 1
     pairs = np.tile(np.c_[places * pitch, np.ones(64)], 2).astype(np.float32)
-    turned, moved = (np.asarray(part) for part in networks.mirrored(size, pitch)(cells, pairs, [1, 2]))
+    turned, moved = (np.asarray(part) for part in pair_networks.mirrored(size, pitch)(cells, pairs, [1, 2]))
     iy, ix = np.nonzero(turned)[1:]
     np.testing.assert_allclose(moved[:, :2], np.c_[ix, iy] * pitch)
     assert len(np.unique(moved[:, :2] - pairs[:, :2], axis=0)) > 5

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from projects.ecal import counting, photons
-from projects.ecal.simulation import Scene
+from projects.ecal.evaluation import counting, photons
+from projects.ecal.simulation.events import Scene
 from shashlik.task.definition import Predictions, Sample
 
 SCENE = Scene(photons=2)

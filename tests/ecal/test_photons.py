@@ -6,9 +6,9 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from projects.ecal.photons import assign, carried, residuals, true_photons
-from projects.ecal.pictures import PI0_MASS_MEV, pi0_masses
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.evaluation.event_displays import PI0_MASS_MEV, pi0_masses
+from projects.ecal.evaluation.photons import assign, carried, residuals, true_photons
+from projects.ecal.simulation.events import Scene, simulate
 from shashlik.task.definition import BadInput, Predictions, Sample
 
 

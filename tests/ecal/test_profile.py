@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import dblquad
 
 from projects.ecal.detector import PITCH
-from projects.ecal.profile import PROFILES, REACH, Profile
+from projects.ecal.simulation.profile import PROFILES, REACH, Profile
 from shashlik.task.definition import BadInput
 
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 from scipy.optimize import minimize
 from toy_showers import TOY, mean_cells, pairs
 
-from projects.ecal import pair_graph, refinement, views
 from projects.ecal.detector import PITCH
-from projects.ecal.refinement import Readout, chi2, gauss_newton_step, photon_cells
+from projects.ecal.networks import pair_graph, photon_views, refinement
+from projects.ecal.networks.refinement import Readout, chi2, gauss_newton_step, photon_cells
 
 READOUT = Readout(TOY.a, TOY.b, PITCH, 0.1, 9)
 
@@ -96,14 +96,14 @@ def test_the_folded_view_has_the_eight_symmetries(truth: np.ndarray) -> None:
     rng = np.random.default_rng(2)
     cells = windows_of(truth) * rng.uniform(0.9, 1.1, (len(truth), 9, 9)).astype(np.float32)
     point = points_of(truth)[:, 0] + rng.normal(0, 0.1, (len(truth), 6)).astype(np.float32)
-    base, frame = (np.asarray(part) for part in views.photon_views(cells, point, READOUT))
+    base, frame = (np.asarray(part) for part in photon_views.photon_views(cells, point, READOUT))
     far = 8 * PITCH
     mirrored = point.copy()
     mirrored[:, 0::3] = far - mirrored[:, 0::3]
-    seen, _ = views.photon_views(np.ascontiguousarray(cells[:, :, ::-1]), mirrored, READOUT)
+    seen, _ = photon_views.photon_views(np.ascontiguousarray(cells[:, :, ::-1]), mirrored, READOUT)
     np.testing.assert_allclose(np.asarray(seen), base, atol=2e-3)
     turned = point[:, [1, 0, 2, 4, 3, 5]]
-    seen, _ = views.photon_views(np.ascontiguousarray(cells.swapaxes(1, 2)), turned, READOUT)
+    seen, _ = photon_views.photon_views(np.ascontiguousarray(cells.swapaxes(1, 2)), turned, READOUT)
     np.testing.assert_allclose(np.asarray(seen), base, atol=2e-3)
     assert set(np.unique(frame)) == {0.0, 1.0}
 
@@ -112,7 +112,7 @@ def test_unfolding_undoes_folding() -> None:
     rng = np.random.default_rng(4)
     shift = rng.normal(size=(50, 2, 2)).astype(np.float32)
     frame = rng.integers(0, 2, (50, 2, 3)).astype(np.float32)
-    np.testing.assert_allclose(np.asarray(views.unfold(views.fold(shift, frame), frame)), shift)
+    np.testing.assert_allclose(np.asarray(photon_views.unfold(photon_views.fold(shift, frame), frame)), shift)
 
 
 @pytest.mark.parametrize("incidence", ["normal", "target"])

@@ -10,15 +10,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from projects.ecal import calibration, validation
-from projects.ecal.calibration import calibrate, chi_square
-from projects.ecal.deposits import WINDOW, deposit, grained
 from projects.ecal.detector import PITCH, SCHEMA, Z_TARGET, cell_index, is_shashlik, shower_depth
-from projects.ecal.lateral import moments, simulated_cells
-from projects.ecal.library import Library
-from projects.ecal.profile import PROFILES, Profile
-from projects.ecal.showers import ShowerModel, draw, geant4_model, smooth
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.geant4 import calibration, validation
+from projects.ecal.geant4.calibration import calibrate, chi_square
+from projects.ecal.geant4.lateral import moments, simulated_cells
+from projects.ecal.geant4.library import Library
+from projects.ecal.simulation.deposits import WINDOW, deposit, grained
+from projects.ecal.simulation.events import Scene, simulate
+from projects.ecal.simulation.profile import PROFILES, Profile
+from projects.ecal.simulation.showers import ShowerModel, draw, geant4_model, smooth
 from shashlik.task import rootio
 from shashlik.task.definition import BadInput, Sample
 

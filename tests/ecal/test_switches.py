@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import pytest
 
-from projects.ecal import seed_networks
-from projects.ecal.baselines import ProfileFit, cell_arrays, shipped, truth_array
-from projects.ecal.estimator import NetworkEstimator, NetworkSettings
-from projects.ecal.simulation import Scene, simulate
-from projects.ecal.switches import Switches, switched
-from projects.ecal.windows import CELL, windows
+from projects.ecal.fits.baselines import ProfileFit, cell_arrays, shipped, truth_array
+from projects.ecal.networks import original_networks
+from projects.ecal.networks.pair_estimator import NetworkEstimator, NetworkSettings
+from projects.ecal.simulation.events import Scene, simulate
+from projects.ecal.stages.switches import Switches, switched
+from projects.ecal.windows.placement import CELL, windows
 from shashlik.estimators.training import Plan, train
 from shashlik.task import catalog
 from shashlik.task.definition import BadInput, Bench
@@ -37,8 +37,8 @@ def first_dense(network: keras.Model, inputs: object) -> np.ndarray:
 
 @pytest.mark.parametrize("switches", [Switches(), Switches(units="none"), Switches(loss="percentage")])
 def test_flip_invariant_loss_is_the_smaller_one(switches: Switches) -> None:
-    better = seed_networks.loss(2, switches)
-    straight = seed_networks.loss(2, replace(switches, order="x"))
+    better = original_networks.loss(2, switches)
+    straight = original_networks.loss(2, replace(switches, order="x"))
     wanted = np.minimum(straight(TRUTH, PAIRS), straight(TRUTH, exchanged(PAIRS)))
     np.testing.assert_allclose(better(TRUTH, PAIRS), wanted, rtol=1e-5)
     np.testing.assert_allclose(better(TRUTH, exchanged(PAIRS)), wanted, rtol=1e-5)
@@ -50,47 +50,49 @@ def test_units_are_the_resolution_wished_for() -> None:
     plain = np.square(TRUTH - PAIRS)
     units = np.square([0.5, 0.5, 2.5, 0.5, 0.5, 2.5])
     fixed = Switches(order="energy")
-    np.testing.assert_allclose(seed_networks.loss(2, fixed)(TRUTH, PAIRS), (plain / units).sum(1), rtol=1e-5)
-    none = seed_networks.loss(2, replace(fixed, units="none"))
+    np.testing.assert_allclose(
+        original_networks.loss(2, fixed)(TRUTH, PAIRS), (plain / units).sum(1), rtol=1e-5
+    )
+    none = original_networks.loss(2, replace(fixed, units="none"))
     np.testing.assert_allclose(none(TRUTH, PAIRS), plain.sum(1), rtol=1e-5)
     # Stages of one photon have none unless asked for.
-    weighted = seed_networks.loss(1, Switches(units="resolution"))
+    weighted = original_networks.loss(1, Switches(units="resolution"))
     np.testing.assert_allclose(
         weighted(TRUTH[:, :3], PAIRS[:, :3]), (plain / units)[:, :3].mean(1), rtol=1e-5
     )
     np.testing.assert_allclose(
-        seed_networks.loss(1)(TRUTH[:, :3], PAIRS[:, :3]), plain[:, :3].mean(1), rtol=1e-5
+        original_networks.loss(1)(TRUTH[:, :3], PAIRS[:, :3]), plain[:, :3].mean(1), rtol=1e-5
     )
 
 
 def test_percentage_is_that_of_keras() -> None:
-    loss = seed_networks.loss(1, Switches(loss="percentage"))
+    loss = original_networks.loss(1, Switches(loss="percentage"))
     wanted = keras.losses.mean_absolute_percentage_error(TRUTH[:, :3], PAIRS[:, :3])
     np.testing.assert_allclose(loss(TRUTH[:, :3], PAIRS[:, :3]), wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("order", "column"), [("x", 0), ("y", 1), ("energy", 2)])
 def test_sorted_labels_are_sorted(order: str, column: int) -> None:
-    found = seed_networks.ordered(TRUTH, order)
+    found = original_networks.ordered(TRUTH, order)
     assert (found[:, column] >= found[:, column + 3]).all()
     same, other = (found == TRUTH).all(axis=1), (found == exchanged(TRUTH)).all(axis=1)
     # Photons stay whole, and none is invented.
     assert (same | other).all()
     assert same.any()
     assert other.any()
-    np.testing.assert_array_equal(seed_networks.ordered(exchanged(TRUTH), order), found)
-    np.testing.assert_array_equal(seed_networks.ordered(found, order), found)
+    np.testing.assert_array_equal(original_networks.ordered(exchanged(TRUTH), order), found)
+    np.testing.assert_array_equal(original_networks.ordered(found, order), found)
 
 
 @pytest.mark.parametrize("order", ["better", "epoch"])
 def test_labels_that_the_loss_orders_stay(order: str) -> None:
-    assert seed_networks.ordered(TRUTH, order) is TRUTH
+    assert original_networks.ordered(TRUTH, order) is TRUTH
 
 
 def test_labels_of_an_epoch_follow_the_network_of_the_epoch_before() -> None:
     loss, straight = (
-        seed_networks.loss(2, Switches(order="epoch")),
-        seed_networks.loss(2, Switches(order="x")),
+        original_networks.loss(2, Switches(order="epoch")),
+        original_networks.loss(2, Switches(order="x")),
     )
     for before, labels in ((TRUTH + 0.1, TRUTH), (exchanged(TRUTH) + 0.1, exchanged(TRUTH))):
         both = np.concatenate([PAIRS, before], axis=1)
@@ -103,8 +105,8 @@ def test_labels_of_an_epoch_follow_the_network_of_the_epoch_before() -> None:
 
 def test_the_network_of_the_epoch_before_is_that_of_the_epoch_before(tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
-    network = seed_networks.network(2, 9)
-    both, remember = seed_networks.remembering(network)
+    network = original_networks.network(2, 9)
+    both, remember = original_networks.remembering(network)
     ends: list[np.ndarray] = []
     seen: list[np.ndarray] = []
 
@@ -115,7 +117,7 @@ def test_the_network_of_the_epoch_before_is_that_of_the_epoch_before(tmp_path: P
 
     start = np.asarray(network(CELLS[:20]))
     data = (CELLS, TRUTH)
-    loss = seed_networks.loss(2, Switches(order="epoch"))
+    loss = original_networks.loss(2, Switches(order="epoch"))
     bench = Bench(seed=1, scratch=tmp_path)
     train("seed", both, loss, data, data, Plan(3, 100, 1e-3, constant=True), bench, after=after)
     for now, then in zip(seen, [start, *ends], strict=False):
@@ -124,16 +126,16 @@ def test_the_network_of_the_epoch_before_is_that_of_the_epoch_before(tmp_path: P
 
 
 def test_standardised_event_by_event_the_scale_is_lost() -> None:
-    network = seed_networks.network(2, 9, "event")
+    network = original_networks.network(2, 9, "event")
     np.testing.assert_allclose(network(CELLS), network(7 * CELLS), rtol=1e-3, atol=1e-3)
     for scaling in ("none", "fixed", "sample"):
-        network = seed_networks.network(2, 9, scaling, CELLS)
+        network = original_networks.network(2, 9, scaling, CELLS)
         assert not np.allclose(network(CELLS), network(7 * CELLS), rtol=0.1)
 
 
 def test_scalings_of_pairs() -> None:
     flat = CELLS.reshape(-1, 81)
-    given = {name: first_dense(seed_networks.network(2, 9, name, CELLS), CELLS) for name in
+    given = {name: first_dense(original_networks.network(2, 9, name, CELLS), CELLS) for name in
              ("none", "sample", "fixed")}  # fmt: skip
     np.testing.assert_array_equal(given["none"], flat)
     np.testing.assert_allclose(given["sample"], (flat - flat.mean()) / flat.std(), atol=1e-4)
@@ -142,7 +144,7 @@ def test_scalings_of_pairs() -> None:
 
 def test_sum_and_position_are_inputs() -> None:
     corner = RNG.normal(0, 30, (200, 2)).astype(np.float32)
-    network = seed_networks.network(2, 9, position=True, switches=Switches(total=True))
+    network = original_networks.network(2, 9, position=True, switches=Switches(total=True))
     given = first_dense(network, [CELLS, corner])
     assert given.shape == (200, 81 + 1 + 2)
     more = np.concatenate([CELLS.sum(axis=(1, 2))[:, None], corner], axis=1)
@@ -150,7 +152,7 @@ def test_sum_and_position_are_inputs() -> None:
 
 
 def test_convolution_does_not_care_where_a_shower_is() -> None:
-    network = seed_networks.network(2, 9, switches=Switches(convolution=4))
+    network = original_networks.network(2, 9, switches=Switches(convolution=4))
     shower = np.zeros((2, 9, 9), np.float32)
     shower[0, 3:5, 3:5] = shower[1, 4:6, 5:7] = [[8.0, 2.0], [3.0, 1.0]]
     left, moved = first_dense(network, shower).reshape(2, 9, 9, 4)
@@ -158,7 +160,7 @@ def test_convolution_does_not_care_where_a_shower_is() -> None:
 
 
 def test_dropout_leaves_out_in_training_alone() -> None:
-    network = seed_networks.network(2, 9, switches=Switches(dropout=0.5))
+    network = original_networks.network(2, 9, switches=Switches(dropout=0.5))
     np.testing.assert_array_equal(network(CELLS), network(CELLS))
     assert not np.allclose(network(CELLS, training=True), network(CELLS, training=True))
     layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from projects.ecal.detector import MAX_ANGLE
-from projects.ecal.estimator import NetworkEstimator, NetworkSettings
-from projects.ecal.pair_graph import gravity_start
-from projects.ecal.photons import residuals
-from projects.ecal.refinement import Readout
-from projects.ecal.simulation import Scene, simulate
+from projects.ecal.evaluation.photons import residuals
+from projects.ecal.networks.pair_estimator import NetworkEstimator, NetworkSettings
+from projects.ecal.networks.pair_graph import gravity_start
+from projects.ecal.networks.refinement import Readout
+from projects.ecal.simulation.events import Scene, simulate
 from shashlik.task import catalog
 from shashlik.task.definition import BadInput, Bench, Sample, Task
 from shashlik.task.settings import resolve

@@ -10,17 +10,18 @@ import keras
 import numpy as np
 import pytest
 
-from projects.ecal import finder, photons
-from projects.ecal.baselines import ProfileFit, baselines, cell_arrays
 from projects.ecal.detector import PITCH
-from projects.ecal.mixtures import mixture, mixture_limit
-from projects.ecal.networks import correction_network
-from projects.ecal.pair_graph import view_graph
-from projects.ecal.refinement import Readout, photon_cells
-from projects.ecal.simulation import Scene, simulate
-from projects.ecal.whole_estimator import WholeEstimator, WholeSettings
-from projects.ecal.whole_graph import assemble_whole, located
-from projects.ecal.whole_image import IMAGE_SHAPE, image
+from projects.ecal.evaluation import photons
+from projects.ecal.fits.baselines import ProfileFit, baselines, cell_arrays
+from projects.ecal.networks import finder
+from projects.ecal.networks.pair_graph import view_graph
+from projects.ecal.networks.pair_networks import correction_network
+from projects.ecal.networks.refinement import Readout, photon_cells
+from projects.ecal.networks.whole_estimator import WholeEstimator, WholeSettings
+from projects.ecal.networks.whole_graph import assemble_whole, located
+from projects.ecal.simulation.events import Scene, simulate
+from projects.ecal.stages.mixtures import mixture, mixture_limit
+from projects.ecal.windows.whole_image import IMAGE_SHAPE, image
 from shashlik.task import catalog
 from shashlik.task.definition import BadInput, Sample
 from shashlik.task.settings import resolve

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from projects.ecal.windows import CELL, windows
+from projects.ecal.windows.placement import CELL, windows
 
 
 def event(*cells: tuple[int, int, float], shift: float = 0.0):

@@ -10,7 +10,7 @@ import pytest
 
 from projects.facile import mahi, networks
 from projects.facile.networks import COLUMNS, Architecture, build
-from projects.facile.simulation import simulate
+from projects.facile.simulation.events import simulate
 from shashlik.estimators import keras_predictor
 from shashlik.estimators.regression import Regression
 from shashlik.export import onnx_graph

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import uproot
 
-from projects.facile import generator, moments, noise, readout
-from projects.facile.simulation import SCHEMA, simulate
+from projects.facile import noise
+from projects.facile.simulation import generator, moments, readout
+from projects.facile.simulation.events import SCHEMA, simulate
 from shashlik.task import rootio
 from shashlik.task.definition import BadInput, Sample
 
@@ -50,7 +51,7 @@ def test_command_prints_the_table(
 @pytest.mark.slow
 def test_command_prints_the_table_in_a_process_of_its_own() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "projects.facile.moments", "2000"],
+        [sys.executable, "-m", "projects.facile.simulation.moments", "2000"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert rows_of(done.stdout) == 9 * ["barrel"] + 9 * ["endcap"]

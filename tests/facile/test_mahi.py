@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from projects.facile import mahi, pulse
 from projects.facile.baselines import CLASSICAL
 from projects.facile.noise import covariance
-from projects.facile.simulation import simulate
+from projects.facile.simulation.events import simulate
 from shashlik.task.definition import Sample
 
 CROSSINGS = {"three": (-1, 0, 1), "eight": tuple(range(-3, 5))}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from projects.facile import pulse, qie
+from projects.facile import pulse
+from projects.facile.simulation import qie
 
 
 def test_codes_and_charges_are_inverse() -> None:

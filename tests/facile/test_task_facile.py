@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from projects.facile import judged, speed
+from projects.facile import evaluation, speed
 from projects.facile.baselines import CLASSICAL
-from projects.facile.pictures import draw
-from projects.facile.simulation import simulate
+from projects.facile.figures import draw
+from projects.facile.simulation.events import simulate
 from registry.gate.decision import Contestant, judge
 from shashlik.evaluation.evaluate import only
 from shashlik.task import catalog
@@ -31,31 +31,31 @@ def classical(sample: Sample) -> dict[str, Predictions]:
 
 def test_response_of_known_ratios() -> None:
     ratios = np.random.default_rng(1).normal(0.8, 0.08, 20_000)
-    found = judged.response(np.append(ratios, np.nan))
+    found = evaluation.response(np.append(ratios, np.nan))
     assert found.median == pytest.approx(0.8, abs=5 * found.median_err)
     assert found.mean == pytest.approx(0.8, abs=5 * found.mean_err)
     assert found.corrected == pytest.approx(0.1, abs=5 * found.corrected_err)
     assert found.median_err == pytest.approx(0.08 * np.sqrt(np.pi / 2 / 20_000), rel=0.05)
-    assert np.isnan(judged.response(ratios[:10]).median)
-    assert np.isnan(judged.response(-ratios).corrected)
+    assert np.isnan(evaluation.response(ratios[:10]).median)
+    assert np.isnan(evaluation.response(-ratios).corrected)
 
 
 def test_residuals_know_no_scale(sample: Sample, classical: dict[str, Predictions]) -> None:
     """Twice the energies have the same resolution on their scale, and another error in GeV."""
-    once = judged.residuals(sample, classical["mahi"])
-    twice = judged.residuals(sample, {"energy": 2.0 * classical["mahi"]["energy"]})
+    once = evaluation.residuals(sample, classical["mahi"])
+    twice = evaluation.residuals(sample, {"energy": 2.0 * classical["mahi"]["energy"]})
     np.testing.assert_allclose(once.values["stochastic"], twice.values["stochastic"], atol=1e-9)
     assert np.median(twice.values["e"]) > np.median(once.values["e"])
-    perfect = judged.residuals(sample, {"energy": np.asarray(sample["genE"])})
+    perfect = evaluation.residuals(sample, {"energy": np.asarray(sample["genE"])})
     assert np.abs(perfect.values["stochastic"]).max() == 0.0
     assert not perfect.failed.any()
-    nothing = judged.residuals(sample, {"energy": np.full(len(sample), -1.0)})
+    nothing = evaluation.residuals(sample, {"energy": np.full(len(sample), -1.0)})
     assert nothing.failed.all()
 
 
 def test_a_constant_has_no_width_and_no_response(sample: Sample) -> None:
     """The trap of a corrected resolution: in a narrow bin a constant looks perfect. The rule refutes it."""
-    numbers = judged.metrics(sample, {"it": {"energy": np.full(len(sample), 12.0)}})
+    numbers = evaluation.metrics(sample, {"it": {"energy": np.full(len(sample), 12.0)}})
     assert numbers["it/energy_8_11/corrected"] < 0.12
     assert numbers["it/bias_energy"] > 0.5
     assert TASK.rule is not None
@@ -63,14 +63,14 @@ def test_a_constant_has_no_width_and_no_response(sample: Sample) -> None:
     own = {name.partition("/")[2]: value for name, value in numbers.items()}
     answers = {"energy": np.full(len(sample), 12.0)}
     verdict = judge(
-        rule, Contestant("it", judged.residuals(sample, answers), own), None, {},
+        rule, Contestant("it", evaluation.residuals(sample, answers), own), None, {},
         task=TASK.name, sample_sha256="", seed=1,
     )  # fmt: skip
     assert [claim.status for claim in verdict.claims if claim.kind == "check"] == ["refuted"]
 
 
 def test_every_resolution_has_its_response(sample: Sample, classical: dict[str, Predictions]) -> None:
-    numbers = judged.metrics(sample, classical)
+    numbers = evaluation.metrics(sample, classical)
     for name in numbers:
         if name.endswith("/corrected"):
             bin_ = name.removesuffix("corrected")
@@ -86,7 +86,7 @@ def test_mahi_takes_out_pile_up_where_there_is_some(
     sample: Sample, classical: dict[str, Predictions]
 ) -> None:
     """In the endcap it is far better than the sum; in the barrel, where there is little, hardly worse."""
-    numbers = judged.metrics(sample, classical)
+    numbers = evaluation.metrics(sample, classical)
     m0, mahi = (f"{name}/{{}}_10_30_pu_80_110/corrected" for name in ("m0", "mahi"))
     assert numbers[mahi.format("endcap")] < 0.8 * numbers[m0.format("endcap")]
     assert numbers[mahi.format("barrel")] < 1.25 * numbers[m0.format("barrel")]
@@ -95,7 +95,7 @@ def test_mahi_takes_out_pile_up_where_there_is_some(
 def test_bound_is_the_floor(sample: Sample) -> None:
     settings = resolve(TASK.settings, TASK.presets, {})
     assert TASK.limit is not None
-    values = judged.residuals(sample, TASK.limit(settings, sample)).values["stochastic"]
+    values = evaluation.residuals(sample, TASK.limit(settings, sample)).values["stochastic"]
     wanted = np.sqrt(0.21**2 + np.asarray(sample["gain"]) * 57.5)
     assert np.std(values) == pytest.approx(np.sqrt(np.mean(wanted**2)), rel=0.03)
 

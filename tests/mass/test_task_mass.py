@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from skhep_testdata import data_path
 
 from projects.__main__ import main
-from projects.mass import study
+from projects.mass import alternatives
 from projects.mass.networks import family
 from shashlik.estimators import levenberg_marquardt
 from shashlik.task import catalog
@@ -105,7 +105,7 @@ def test_search_is_recorded(
             if name in ("squares", "products-3", third)
         }
 
-    monkeypatch.setattr(study, "family", few)
+    monkeypatch.setattr(alternatives, "family", few)
     monkeypatch.setattr(levenberg_marquardt, "_STARTS", starts)
     monkeypatch.setattr(levenberg_marquardt, "_STEPS", steps)
     made, told = run(

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from projects.pnn import together
-from projects.pnn.cycle import Cycle, one_cycle, suggested, sweep
-from projects.pnn.importance import importance
-from projects.pnn.machine import Events, Machine, Member
-from projects.pnn.networks import behind_pipeline, drawn, forward, served
-from projects.pnn.together import find_rates, train
+from projects.pnn.ensemble import training as ensemble_training
+from projects.pnn.ensemble.importance import importance
+from projects.pnn.ensemble.one_cycle import Cycle, one_cycle, suggested, sweep
+from projects.pnn.ensemble.stacked_networks import behind_pipeline, drawn, forward, served
+from projects.pnn.ensemble.stacked_step import Events, Machine, Member
+from projects.pnn.ensemble.training import find_rates, train
 from shashlik.estimators.training import Diverged
 from shashlik.task.definition import Bench
 
@@ -105,7 +105,7 @@ def test_steps_are_those_of_adam() -> None:
 def test_an_interrupted_training_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(ensemble_training, "CHECKPOINT_EVERY", 0.0)
     whole = train("a", EVENTS, MEMBERS, (8, 2), SHORT, Bench(seed=4, scratch=tmp_path / "whole"))
     kept: list[Path] = []
 

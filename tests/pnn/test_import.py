@@ -17,14 +17,14 @@ import pytest
 import uproot
 from skhep_testdata import data_path
 
-from projects.pnn import foldfile
-from projects.pnn.cycle import Cycle
+from projects.pnn.ensemble import lumin_files
+from projects.pnn.ensemble.one_cycle import Cycle
+from projects.pnn.ensemble.training import train
 from projects.pnn.halves import balanced, folds, halves, scales, selected
-from projects.pnn.objects import BACON, NANOAOD, convert
 from projects.pnn.schema import FEATURES, HELD_OUT, MASSES, SCHEMA, named
-from projects.pnn.simulation import simulate
+from projects.pnn.simulation.cms_ntuples import BACON, NANOAOD, convert
+from projects.pnn.simulation.events import simulate
 from projects.pnn.task_pnn import TASK, files, scores
-from projects.pnn.together import train
 from shashlik.task import rootio
 from shashlik.task.definition import BadInput, Bench, Sample
 
@@ -125,11 +125,11 @@ def test_too_few_events_are_refused(sample: Sample) -> None:
 
 def test_fold_files_come_back_as_lumin_reads_them(sample: Sample, tmp_path: Path) -> None:
     both = halves(sample, HELD_OUT, 1)
-    paths = foldfile.export(both, tmp_path, 3)
+    paths = lumin_files.export(both, tmp_path, 3)
     assert [path.name for path in paths] == ["train_0.hdf5", "test_0.hdf5", "train_1.hdf5", "test_1.hdf5"]
     inputs = np.concatenate([both[0].features, both[0].masses[:, None]], axis=1)
     mean, deviation = scales(inputs)
-    wanted = foldfile.of_half(both[0], folds(both[0], 10, np.random.default_rng((3, 1))), mean, deviation)
+    wanted = lumin_files.of_half(both[0], folds(both[0], 10, np.random.default_rng((3, 1))), mean, deviation)
     with h5py.File(paths[0]) as file:
         assert set(file) == {"meta_data", *(f"fold_{number}" for number in range(10))}
         meta = {name: json.loads(value[()]) for name, value in file["meta_data"].items()}
@@ -141,23 +141,23 @@ def test_fold_files_come_back_as_lumin_reads_them(sample: Sample, tmp_path: Path
         }
         for number, fold in enumerate(wanted.folds):
             group = file[f"fold_{number}"]
-            assert set(group) == {"inputs", "targets", "weights", *foldfile.EXTRA}
+            assert set(group) == {"inputs", "targets", "weights", *lumin_files.EXTRA}
             assert group["inputs"].dtype == np.float32
             for name, array in fold.items():
                 np.testing.assert_array_equal(group[name][()], array)
-    read = foldfile.read(paths[0])
+    read = lumin_files.read(paths[0])
     assert read.features == (*FEATURES, "res_mass")
     assert set(read.column("gen_strat_key")) >= {b"1_260", b"0_260"}
     # The training file has the mean 0 and width 1 of its own pipeline, the test file has not.
-    train_inputs, test_inputs = (foldfile.read(path).column("inputs") for path in paths[:2])
+    train_inputs, test_inputs = (lumin_files.read(path).column("inputs") for path in paths[:2])
     np.testing.assert_allclose(train_inputs.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(train_inputs.std(axis=0), 1, atol=1e-3)
     assert np.abs(test_inputs.mean(axis=0)).max() > 1e-3
 
 
 def test_a_network_learns_from_a_fold_file(sample: Sample, tmp_path: Path) -> None:
-    path = foldfile.export(halves(sample, HELD_OUT, 1), tmp_path, 3)[0]
-    events, members = foldfile.training(foldfile.read(path), 2)
+    path = lumin_files.export(halves(sample, HELD_OUT, 1), tmp_path, 3)[0]
+    events, members = lumin_files.training(lumin_files.read(path), 2)
     assert len(members[0].train) + len(members[0].watch) == len(events.truth)
     done = train(
         "folds", events, members, (8, 2), Cycle(epochs=3, batch=128), Bench(seed=1, scratch=tmp_path)
@@ -171,7 +171,7 @@ def test_other_files_are_no_fold_files(tmp_path: Path) -> None:
         pass
     for name in ("text.hdf5", "empty.hdf5", "missing.hdf5"):
         with pytest.raises(BadInput, match="no fold file"):
-            foldfile.read(tmp_path / name)
+            lumin_files.read(tmp_path / name)
 
 
 def test_a_real_file_of_cms_becomes_candidates() -> None:

@@ -13,13 +13,13 @@ from threadpoolctl import threadpool_limits
 
 from projects.pnn import baselines, predictor
 from projects.pnn.baselines import Trees, Windows
-from projects.pnn.committee import Ensemble, Singles
-from projects.pnn.crossed import Crossed
-from projects.pnn.cycle import Cycle
+from projects.pnn.cross_fit import Crossed
+from projects.pnn.ensemble.methods import Ensemble, Singles
+from projects.pnn.ensemble.one_cycle import Cycle
 from projects.pnn.halves import halves
 from projects.pnn.predictor import tree_responses
 from projects.pnn.schema import FEATURES, HELD_OUT, MASSES, SCHEMA
-from projects.pnn.simulation import simulate
+from projects.pnn.simulation.events import simulate
 from projects.pnn.task_pnn import TASK
 from shashlik.export import onnx_graph
 from shashlik.task.definition import BadInput, Bench, Sample

@@ -7,14 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projects.pnn import simulation
-from projects.pnn.background import PROCESSES, background
-from projects.pnn.candidates import candidates
-from projects.pnn.detector import BOTTOM, LIGHT, TAG, Jets, Leptons, jets
-from projects.pnn.kinematics import angles, boosted, breit_wigner, decay, distance, from_angles, mass
 from projects.pnn.schema import FEATURES, MASSES, SIGNAL
 from projects.pnn.selection import preselected
-from projects.pnn.signal import HIGGS_MASS, signal
+from projects.pnn.simulation import events as simulation
+from projects.pnn.simulation.background import PROCESSES, background
+from projects.pnn.simulation.candidates import candidates
+from projects.pnn.simulation.detector import BOTTOM, LIGHT, TAG, Jets, Leptons, jets
+from projects.pnn.simulation.kinematics import (
+    angles,
+    boosted,
+    breit_wigner,
+    decay,
+    distance,
+    from_angles,
+    mass,
+)
+from projects.pnn.simulation.signal import HIGGS_MASS, signal
 
 
 @given(
@@ -168,7 +176,7 @@ def test_expected_events_do_not_depend_on_how_many_are_simulated() -> None:
 def test_pythia_writes_the_same_columns() -> None:
     pytest.importorskip("pythia8mc")
     pytest.importorskip("fastjet")
-    from projects.pnn import pythia
+    from projects.pnn.simulation import pythia
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation, "counts", lambda events: {(SIGNAL, 600): events})

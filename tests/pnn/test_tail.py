@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from projects.pnn.baselines import Windows
-from projects.pnn.crossed import Crossed
+from projects.pnn.cross_fit import Crossed
 from projects.pnn.flatness import measured, metrics
 from projects.pnn.predictor import _tail_in_graph
 from projects.pnn.schema import HELD_OUT, MASSES, SCHEMA
-from projects.pnn.simulation import simulate
-from projects.pnn.tail import tabulated, tail_probability
+from projects.pnn.simulation.events import simulate
+from projects.pnn.tail_probability import tabulated, tail_probability
 from shashlik.export import onnx_graph
 from shashlik.task.definition import BadInput, Bench, Sample
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from projects.ecal import networks, pair_graph
-from projects.ecal.refinement import Readout, photon_cells
+from projects.ecal.networks import pair_graph, pair_networks
+from projects.ecal.networks.refinement import Readout, photon_cells
 from projects.mass.task_mass import network
 from shashlik.export.onnx_graph import answers, convert
 from shashlik.export.parity import AGREEING, Disagrees, Parity, compare, demand, within
@@ -78,7 +78,7 @@ def test_the_photon_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     cells = keras.Input((9, 9), name="cells")
     start = keras.Model(cells, 0.0 * cells[:, :2, :6] + np.stack([centre, centre + 0.3]))
     views = pair_graph.view_graph(readout, "target").output_shape[0][-1]
-    whole = pair_graph.assemble(start, networks.correction_network(views), readout, "target")
+    whole = pair_graph.assemble(start, pair_networks.correction_network(views), readout, "target")
     inputs, outputs = convert(whole, tmp_path / "n.onnx")
     assert {name: shape for name, _, shape in inputs} == {"cells": (9, 9), "corner": (2,)}
     assert {name for name, *_ in outputs} == set(whole.output)

@@ -1,0 +1,148 @@
+"""Events of the tree ``h22``: e p -> e p pi0, and some e p -> e p eta that nothing is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.clas12.kinematics import CENTRAL, ETA, PI0, missing_mass_squared, polar
+from projects.clas12.simulation import detector
+from projects.clas12.simulation.efficiency import probability
+from projects.clas12.simulation.generator import Generated, propose
+from shashlik.task.definition import Column, Sample, Schema
+
+__all__ = ["ETA_CODE", "PI0_CODE", "SCHEMA", "Detected", "detect", "simulate"]
+
+#: Particle Data Group's codes of the mesons.
+PI0_CODE, ETA_CODE = 111, 221
+#: Status of forward protons.
+FORWARD = 2000
+#: Proposals at a time.
+_CHUNK = 400_000
+
+
+def _momentum(name: str, meaning: str, optional: bool = False, truth: bool = False) -> tuple[Column, ...]:
+    suffix, role = ("0", "truth") if truth else ("", "input")
+    return tuple(
+        Column(
+            f"{name}{axis}{suffix}",
+            "GeV",
+            "float",
+            f"{axis} component of the {meaning}",
+            False,
+            optional,
+            role,
+        )
+        for axis in "xyz"
+    )
+
+
+SCHEMA = Schema(
+    "h22",
+    (
+        Column("run", "", "int", "run number", optional=True, role="id"),
+        Column("event", "", "int", "event number within the run", optional=True, role="id"),
+        *_momentum("e", "electron's momentum"),
+        *_momentum("p", "proton's momentum"),
+        *_momentum("g1", "first photon's momentum", optional=True),
+        *_momentum("g2", "second photon's momentum", optional=True),
+        Column("esec", "", "int", "sector of the electron, 1 to 6", optional=True),
+        Column("psec", "", "int", "sector of the proton, 1 to 6", optional=True),
+        Column("status", "", "int", "status of the proton: from 4000 on in the central detector"),
+        *_momentum("e", "generated electron's momentum", truth=True),
+        *_momentum("p", "generated proton's momentum", truth=True),
+        Column("meson", "", "int", "code of the meson: 111 pi0, 221 eta; without it pi0", optional=True,
+               role="truth"),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Detected:
+    """Selected events.
+
+    Parameters
+    ----------
+    generated : Generated
+    electron, proton : ndarray, shape (n, 3)
+        Reconstructed momenta in GeV.
+    photons : ndarray, shape (n, 2, 3)
+        The same of the decay photons.
+    central : ndarray of bool, shape (n,)
+        Whether the proton is in the central detector.
+    """
+
+    generated: Generated
+    electron: NDArray[np.floating]
+    proton: NDArray[np.floating]
+    photons: NDArray[np.floating]
+    central: NDArray[np.bool_]
+
+
+def detect(rng: np.random.Generator, made: Generated) -> Detected:
+    """Those of the generated events that the detector sees and the analysis selects."""
+    photons = made.photons(rng)
+    central = detector.central(rng, polar(made.proton)[1])
+    seen = detector.seen(made.electron, made.proton, photons, central)
+    made, photons, central = made.select(seen), photons[seen], central[seen]
+    electron = detector.measured_electron(rng, made.electron)
+    proton = detector.measured_proton(rng, made.proton, central)
+    photons = detector.measured_photons(rng, photons)
+    chosen = detector.selected(proton, missing_mass_squared(electron, proton), made.mass)
+    return Detected(made.select(chosen), electron[chosen], proton[chosen], photons[chosen], central[chosen])
+
+
+def simulate(events: int, eta_share: float, seed: int) -> Sample:
+    """Selected events in random order.
+
+    Parameters
+    ----------
+    events : int
+        How many.
+    eta_share : float
+        Share of events with an eta, 0 to 1.
+    seed : int
+        Governs them; it is the run number, so that events of different seeds never share their ids.
+    """
+    rng = np.random.default_rng(seed)
+    etas = round(eta_share * events)
+    parts = [_channel(rng, events - etas, PI0, PI0_CODE), _channel(rng, etas, ETA, ETA_CODE)]
+    order = rng.permutation(events)
+    columns = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+    columns |= {"run": np.full(events, seed, dtype=np.int64), "event": np.arange(events)}
+    ordered = {name: columns[name] for name in SCHEMA.names}
+    return Sample(SCHEMA, ordered, f"simulated e p -> e p pi0 with {eta_share:.0%} eta, seed {seed}")
+
+
+def _channel(rng: np.random.Generator, events: int, mass: float, code: int) -> dict[str, NDArray]:
+    """Columns of `events` selected events with one meson."""
+    parts, found = [_some(rng, 0, mass, code)], 0
+    while found < events:
+        parts.append(_some(rng, _CHUNK, mass, code))
+        found += len(parts[-1]["meson"])
+    return {name: np.concatenate([part[name] for part in parts])[:events] for name in parts[0]}
+
+
+def _some(rng: np.random.Generator, proposals: int, mass: float, code: int) -> dict[str, NDArray]:
+    """Columns of the selected events among a number of proposals."""
+    made = propose(rng, proposals, mass)
+    kept = rng.random(len(made.weight)) < probability(made.electron, made.proton, made.weight)
+    found = detect(rng, made.select(kept))
+    momenta = {
+        "e": found.electron, "p": found.proton, "g1": found.photons[:, 0], "g2": found.photons[:, 1],
+        "e0": found.generated.electron, "p0": found.generated.proton,
+    }  # fmt: skip
+    columns: dict[str, NDArray] = {
+        f"{name[:-1]}{axis}0" if name.endswith("0") else f"{name}{axis}": momentum[:, index]
+        for name, momentum in momenta.items()
+        for index, axis in enumerate("xyz")
+    }
+    columns |= {
+        "esec": detector.sector(polar(found.electron)[2]),
+        "psec": detector.sector(polar(found.proton)[2]),
+        "status": np.where(found.central, CENTRAL, FORWARD),
+        "meson": np.full(len(found.central), code),
+    }
+    return columns

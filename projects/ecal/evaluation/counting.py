@@ -1,0 +1,173 @@
+"""How many photons estimators see: pairs of which both are found, and single photons that they split.
+
+Measured on simulated pairs and simulated single photons of a run's own scene, which nothing was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from projects.ecal.evaluation.photons import BINNINGS, residuals
+from projects.ecal.simulation.events import Scene, simulate
+from shashlik.task.definition import Estimator, Finding, Predictions
+from tracking.figures.drawing import legend, points, tidy, variable
+from tracking.figures.styles import literal, styles
+from tracking.report.numbers import MISSING, percent
+from tracking.statistics.counting import wilson
+from tracking.statistics.residuals import Binning
+
+__all__ = ["Counted", "both_found", "counted", "finding"]
+
+_BINS = {one.name: one for one in BINNINGS}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one estimator made of events with a known number of photons.
+
+    Parameters
+    ----------
+    both : ndarray of bool, shape (pairs,)
+        Pairs of which both photons are found, neither grossly wrong.
+    distance : ndarray, shape (pairs,)
+        Of the photons, cm.
+    split : ndarray of bool, shape (singles,), or None
+        Single photons that became two or more; None for an estimator that does not count.
+    energy : ndarray, shape (singles,)
+        Of the photons, GeV.
+    """
+
+    both: NDArray[np.bool_]
+    distance: NDArray[np.floating]
+    split: NDArray[np.bool_] | None
+    energy: NDArray[np.floating]
+
+    def shares(self) -> Iterator[tuple[str, Binning, NDArray[np.bool_], NDArray[np.floating]]]:
+        """Name, bins, events counted and the variable, of the two shares."""
+        yield "pair_efficiency", _BINS["distance"], self.both, self.distance
+        if self.split is not None:
+            yield "false_split", _BINS["energy"], self.split, self.energy
+
+
+def both_found(sample: Any, predictions: Predictions) -> NDArray[np.bool_]:
+    """Pairs of a sample of pairs of which both photons are found within 2 cm and half of the energy."""
+    most = sum(name[0] == "x" and name[1:].isdigit() for name in predictions)
+    judged = residuals(sample, predictions, most, 2)
+    assert judged.failed is not None
+    return np.asarray(((judged.answered & ~judged.failed) | ~judged.present).all(axis=1))
+
+
+def counted(fitted: Mapping[str, Estimator], scene: Scene, events: int, seed: int) -> dict[str, Counted]:
+    """Ask estimators about as many simulated pairs as single photons.
+
+    Parameters
+    ----------
+    fitted : mapping of str to Estimator
+        By name. The number of photons that they find is their answer ``photons``; one without it does not
+        count.
+    scene : Scene
+        Of the run; its number of photons does not matter.
+    events : int
+        Pairs, and single photons.
+    seed : int
+        That of the run; no event of it is repeated.
+    """
+    seeds = np.random.SeedSequence((seed, 2)).generate_state(2)
+    pairs, singles = (
+        simulate(replace(scene, photons=number), events, int(own))
+        for number, own in zip((2, 1), seeds, strict=True)
+    )
+    x, y = (np.asarray(pairs[f"true_{name}"]) for name in "xy")
+    distance = np.hypot(x[:, 0] - x[:, 1], y[:, 0] - y[:, 1])
+    energy = np.asarray(singles["true_e"])[:, 0]
+    found = {}
+    for name, estimator in fitted.items():
+        answer = estimator.predict(singles)
+        split = answer["photons"] >= 2 if "photons" in answer else None
+        found[name] = Counted(both_found(pairs, estimator.predict(pairs)), distance, split, energy)
+    return found
+
+
+def finding(fitted: Mapping[str, Estimator], scene: Scene, events: int, seed: int) -> Finding:
+    """Table, figure and metrics of `counted`; intervals are Wilson's, of 68.3 %.
+
+    Metrics are ``<estimator>/count/pair_efficiency`` and ``false_split`` with ``_low`` and ``_high``, in all.
+    """
+    found = counted(fitted, scene, events, seed)
+    numbers: dict[str, float] = {}
+    for name, one in found.items():
+        for share, _, passed, _ in one.shares():
+            low, high = wilson(passed.sum(), len(passed))
+            key = f"{name}/count/{share}"
+            numbers |= {key: float(passed.mean()), f"{key}_low": low, f"{key}_high": high}
+    return Finding("\n".join(_table(found, events)), _figure(found), numbers)
+
+
+def _table(found: Mapping[str, Counted], events: int) -> list[str]:
+    lines = [
+        f"**Counting photons**, on {events} simulated pairs and {events} single photons. A pair is found if "
+        "both of its photons are, within 2 cm and half of the energy; a single photon is split if two or "
+        "more are found.",
+    ]
+    silent = [name for name, one in found.items() if one.split is None]
+    if silent:
+        lines[0] += f" ({', '.join(silent)}: answers two photons whatever there is, and does not count.)"
+    for share, title in (("pair_efficiency", "pairs found"), ("false_split", "single photons split")):
+        columns = {}
+        for name, one in found.items():
+            for known, binning, passed, value in one.shares():
+                if known == share:
+                    columns[name] = (binning, passed, value)
+        if not columns:
+            continue
+        binning = next(iter(columns.values()))[0]
+        lines += ["", f"| {title}: {binning.label} ({binning.unit}) | {' | '.join(columns)} |"]
+        lines.append("|---|" + len(columns) * "---|")
+        edges = [*pairwise(binning.edges), (-np.inf, np.inf)]
+        for low, high in edges:
+            label = f"{low:g} to {high:g}" if np.isfinite(low) else "all"
+            cells = []
+            for _, passed, value in columns.values():
+                inside = (value >= low) & (value < high)
+                cells.append(_percent(passed[inside]))
+            if any(cell != MISSING for cell in cells):
+                lines.append(f"| {label} | {' | '.join(cells)} |")
+    return lines
+
+
+def _percent(passed: NDArray[np.bool_]) -> str:
+    if not len(passed):
+        return MISSING
+    return percent(float(passed.mean()), *wilson(passed.sum(), len(passed)))
+
+
+def _figure(found: Mapping[str, Counted], subject: str = "network") -> Figure:
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    panels = dict(zip(("pair_efficiency", "false_split"), figure.subplots(1, 2), strict=True))
+    looks = styles(tuple(found), subject)
+    for name, one in found.items():
+        for share, binning, passed, value in one.shares():
+            rows = []
+            for low, high in pairwise(binning.edges):
+                inside = passed[(value >= low) & (value < high)]
+                share_of = inside.mean() if len(inside) else np.nan
+                rows.append((share_of, *wilson(inside.sum(), len(inside))))
+            middle, low, high = 100 * np.array(rows).T
+            errors = np.array([middle - low, high - middle])
+            points(panels[share], binning, middle, errors, looks[name], literal(name), False)
+            variable(panels[share], binning)
+    panels["pair_efficiency"].set_ylabel("pairs of which both photons are found (%)")
+    panels["false_split"].set_ylabel("single photons found as two or more (%)")
+    panels["false_split"].set_yscale("symlog", linthresh=0.1)
+    panels["false_split"].set_ylim(bottom=0)
+    for panel in panels.values():
+        tidy(panel)
+    legend(figure, panels["pair_efficiency"])
+    return figure

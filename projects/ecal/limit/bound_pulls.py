@@ -1,0 +1,128 @@
+"""What the estimators of a run take of the information in each event: their residuals over its bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.ecal.detector import SCHEMA
+from projects.ecal.evaluation.photons import BINNINGS, residuals
+from shashlik.task.definition import BadInput, Sample
+from tracking.evidence import predictions
+from tracking.evidence.resolution import LIMIT, Evidence, from_json
+from tracking.report.numbers import with_error
+from tracking.statistics.residuals import Binning
+from tracking.statistics.resolution import Resolution, resolution
+
+__all__ = ["Finished", "Pulls", "binning", "pull_tables", "pulls"]
+
+
+def binning(name: str) -> Binning:
+    """The binning of this name."""
+    return next(one for one in BINNINGS if one.name == name)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a finished run on simulated pairs left: its evidence and its predictions.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    table : PredictionTable
+    """
+
+    evidence: Evidence
+    table: predictions.PredictionTable
+
+    @classmethod
+    def read(cls, folder: Path) -> Finished:
+        """The run whose artifacts ``evidence/`` are in `folder`.
+
+        Raises
+        ------
+        BadInput
+            If they are missing, or not those of a run with a bound.
+        """
+        try:
+            evidence = from_json((folder / "evidence.json").read_text(encoding="utf-8"))
+            table = predictions.read(folder / "predictions.parquet")
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                f"no evidence of a run in {folder}: {error}; give the artifacts evidence/ of a run"
+            ) from None
+        if (
+            not isinstance(evidence, Evidence)
+            or LIMIT not in table.answers
+            or "sx2" not in table.answers[LIMIT]
+        ):
+            raise BadInput(
+                f"{folder} has no {LIMIT} of pairs, but {', '.join(table.answers)}; "
+                "give the evidence/ of a run of ecal_stage4 on simulated events"
+            )
+        return cls(evidence, table)
+
+    @property
+    def shown(self) -> list[str]:
+        """The subject and the best of the others that are tuned to the simulation."""
+        return [self.evidence.subject, *(n for n in self.evidence.estimators if n.endswith("-tuned"))]
+
+
+@dataclass(frozen=True)
+class Pulls:
+    """Residuals over the bound's standard deviation, (events, photons); NaN without an answer.
+
+    Parameters
+    ----------
+    values : mapping of str to ndarray
+        For ``x``, ``y`` and ``energy``.
+    variables : mapping of str to ndarray
+        True variables for binnings.
+    """
+
+    values: Mapping[str, NDArray[np.floating]]
+    variables: Mapping[str, NDArray[np.floating]]
+
+    def width(self, names: tuple[str, ...], rows: NDArray[np.bool_]) -> Resolution:
+        """Width of the pulls of some quantities together, of the chosen photons."""
+        return resolution(np.concatenate([self.values[name][rows] for name in names]))
+
+
+def pulls(run: Finished, estimator: str) -> Pulls:
+    """The pulls of an estimator of a run."""
+    judged = residuals(Sample(SCHEMA, run.table.truth, "predictions"), run.table.answers[estimator], 2)
+    limit = run.table.answers[LIMIT]
+    sigma = {name: np.stack([limit[f"s{name}1"], limit[f"s{name}2"]], axis=1) for name in "xye"}
+    scale = {"x": sigma["x"], "y": sigma["y"], "energy": sigma["e"] / judged.variables["energy"]}
+    return Pulls({name: judged.values[name] / scale[name] for name in scale}, judged.variables)
+
+
+def pull_tables(run: Finished) -> list[tuple[list[str], list[list[str]]]]:
+    """Heads and rows: core and 68 % width of the pulls of position and energy, in total and in bins."""
+    each = {name: pulls(run, name) for name in run.shown}
+    tables = []
+    for name in ("", "distance", "energy"):
+        first = next(iter(each.values())).variables["energy"]
+        bins = [("all", np.ones(first.shape, dtype=bool))]
+        if name:
+            variable = next(iter(each.values())).variables[name]
+            edges = pairwise(binning(name).edges)
+            bins = [(f"{low:g}-{high:g}", (variable >= low) & (variable < high)) for low, high in edges]
+        rows = []
+        for label, chosen in bins:
+            row = [label]
+            for estimator in each.values():
+                for names in (("x", "y"), ("energy",)):
+                    found = estimator.width(names, chosen)
+                    row.append(
+                        f"{with_error(found.sigma, found.sigma_err)} / {with_error(found.q68, found.q68_err)}"
+                    )
+            rows.append(row)
+        head = [f"{who}, {what}" for who in each for what in ("position: core / 68 %", "energy: core / 68 %")]
+        tables.append(([name or "sample", *head], rows))
+    return tables

@@ -1,0 +1,192 @@
+"""Mean and covariance of the energies that one shower leaves in cells, without drawing showers.
+
+A part of the shower (`projects.ecal.limit.shower_parts`) is displaced by a Gaussian d of width sigma along
+each axis. The energy G(d) it leaves in a cell has the expansion
+
+    G(d) = sum_nm g_nm He_n(d_x / sigma) He_m(d_y / sigma) / sqrt(n! m!)
+
+in Hermite polynomials. Its mean is g_00, and for parts p, q whose displacements have the correlation r
+
+    Cov(G_p, G_q) = sum_(n+m > 0) r^(n+m) g_nm^p g_nm^q                    (Mehler's formula)
+
+whatever the cells are and however much the energy depends on the displacement. The slope along x is, by
+partial integration, d g_nm / dx = sqrt(n + 1) / sigma g_(n+1)m. Nothing here is estimated from random
+showers, so the inverse of the covariance has no bias. Sampling and granularity add covariances of their own;
+leakage and the depth of the conversion do not fluctuate here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from projects.ecal.detector import PITCH
+from projects.ecal.simulation.deposits import add_corners
+
+__all__ = ["ORDER", "PLACES", "SIDE", "expand", "shower_moments"]
+
+#: Cells per side of the square around the impact that count; those outside hold less than the noise.
+SIDE = 9
+#: Highest order of the expansion; the slopes need one more.
+ORDER = 4
+#: Coefficients of one part in one cell.
+PLACES = (ORDER + 2) * (ORDER + 3) // 2
+#: Points of the quadrature along an axis.
+_POINTS = 7
+
+_NODES, _weights = np.polynomial.hermite_e.hermegauss(_POINTS)
+_PROJECTION = np.array(
+    [
+        _weights / _weights.sum() * np.polynomial.hermite_e.hermeval(_NODES, np.eye(ORDER + 2)[n])
+        / math.sqrt(math.factorial(n))
+        for n in range(ORDER + 2)
+    ]
+)  # fmt: skip
+#: Orders n along x and m along y of every coefficient, sorted by n + m.
+_N = np.array([k - m for k in range(ORDER + 2) for m in range(k + 1)])
+_M = np.array([m for k in range(ORDER + 2) for m in range(k + 1)])
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _expand(x, y, shift_x, shift_y, width, sigma):
+    """Coefficients of one photon; see `expand`."""
+    count = len(width)
+    edges = (np.arange(SIDE + 1) - SIDE / 2) * PITCH
+    found = np.zeros((count, PLACES, SIDE, SIDE))
+    columns, rows = np.empty((SIDE + 1) * _POINTS), np.empty((SIDE + 1) * _POINTS)
+    corner = np.empty((len(rows), len(columns)))
+    along = np.empty((ORDER + 2, len(rows), SIDE))
+    for part in range(count):
+        for k in range(SIDE + 1):
+            for point in range(_POINTS):
+                move = sigma[part] * _NODES[point]
+                columns[k * _POINTS + point] = edges[k] - x - shift_x[part] - move
+                rows[k * _POINTS + point] = edges[k] - y - shift_y[part] - move
+        corner[:] = 0.0
+        add_corners(corner, columns, rows, width[part], 1 / (2 * math.pi))
+        for n in range(ORDER + 2):
+            for j in range(len(rows)):
+                before = 0.0
+                for i in range(SIDE + 1):
+                    value = 0.0
+                    for point in range(_POINTS):
+                        value += _PROJECTION[n, point] * corner[j, i * _POINTS + point]
+                    if i > 0:
+                        along[n, j, i - 1] = value - before
+                    before = value
+        for place in range(PLACES):
+            n, m = _N[place], _M[place]
+            for i in range(SIDE):
+                before = 0.0
+                for j in range(SIDE + 1):
+                    value = 0.0
+                    for point in range(_POINTS):
+                        value += _PROJECTION[m, point] * along[n, j * _POINTS + point, i]
+                    if j > 0:
+                        found[part, place, j - 1, i] = value - before
+                    before = value
+    return found
+
+
+@numba.njit(cache=True)
+def expand(x, y, shift_x, shift_y, width, sigma):
+    """Hermite coefficients of the shares that the parts of one photon leave in cells.
+
+    Parameters
+    ----------
+    x, y : float
+        Impact from the centre of the middle cell, cm.
+    shift_x, shift_y, width, sigma : ndarray, shape (p,)
+        As in `projects.ecal.limit.shower_parts.Parts`.
+
+    Returns
+    -------
+    ndarray, shape (p, places, SIDE * SIDE)
+        Cells along x first; places sorted by order n + m, then m.
+    """
+    return _expand(x, y, shift_x, shift_y, width, sigma).reshape(len(width), PLACES, SIDE * SIDE)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _covariance(mean, total, wave, mixed, sampling, spot):
+    """Covariance from the displaced parts, sampling and granularity."""
+    found = (1 + sampling) * (wave.T @ mixed) + sampling * np.outer(mean, mean)
+    for cell in range(len(mean)):
+        found[cell, cell] += spot * max(mean[cell], 0.0)
+    return found - spot / total * np.outer(mean, mean)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def shower_moments(coefficients, cells, amplitude, sigma, powers, sampling, total, spot, slopes):
+    """Mean and covariance of the energies of chosen cells, and their slopes.
+
+    Parameters
+    ----------
+    coefficients : ndarray
+        From `expand`.
+    cells : ndarray of int, shape (n,)
+        Which of the SIDE * SIDE cells.
+    amplitude, sigma, powers, sampling, total
+        As in `projects.ecal.limit.shower_parts.Parts`, of one photon.
+    spot : float
+        Energy of a spot in GeV.
+    slopes : bool
+        Whether the slopes are wanted; they are zero otherwise.
+
+    Returns
+    -------
+    mean : ndarray, shape (n,)
+        GeV.
+    covariance : ndarray, shape (n, n)
+        GeV^2, without leakage and depth.
+    mean_slope, covariance_slope : ndarray, shape (2, n) and (2, n, n)
+        Derivatives with respect to x and y of the impact, per cm.
+    """
+    count, number = len(cells), len(amplitude)
+    terms = (ORDER + 1) * (ORDER + 2) // 2 - 1
+    wave, mixed = np.zeros((terms * number, count)), np.zeros((terms * number, count))
+    by = np.zeros((2, terms * number, count))
+    mean, mean_slope = np.zeros(count), np.zeros((2, count))
+    covariance_slope = np.zeros((2, count, count))
+    for part in range(number):
+        for place in range(terms + 1):
+            n, m = _N[place], _M[place]
+            right = (n + m + 1) * (n + m + 2) // 2 + m
+            row = (place - 1) * number + part
+            for k in range(count):
+                cell = cells[k]
+                value = amplitude[part] * coefficients[part, place, cell]
+                if place == 0:
+                    mean[k] += value
+                else:
+                    wave[row, k] = value
+                if slopes:
+                    scale = amplitude[part] / sigma[part]
+                    slope_x = scale * math.sqrt(n + 1.0) * coefficients[part, right, cell]
+                    slope_y = scale * math.sqrt(m + 1.0) * coefficients[part, right + 1, cell]
+                    if place == 0:
+                        mean_slope[0, k] += slope_x
+                        mean_slope[1, k] += slope_y
+                    else:
+                        by[0, row, k] = slope_x
+                        by[1, row, k] = slope_y
+    for place in range(1, terms + 1):
+        power = powers[_N[place] + _M[place] - 1]
+        for part in range(number):
+            row = (place - 1) * number + part
+            for other in range(number):
+                factor = power[part, other]
+                for k in range(count):
+                    mixed[row, k] += factor * wave[(place - 1) * number + other, k]
+    covariance = _covariance(mean, total, wave, mixed, sampling, spot)
+    if slopes:
+        for axis in range(2):
+            half = (1 + sampling) * (by[axis].T @ mixed)
+            half += (sampling - spot / total) * np.outer(mean_slope[axis], mean)
+            covariance_slope[axis] = half + half.T
+            for k in range(count):
+                if mean[k] > 0:
+                    covariance_slope[axis, k, k] += spot * mean_slope[axis, k]
+    return mean, covariance, mean_slope, covariance_slope

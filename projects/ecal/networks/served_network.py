@@ -1,0 +1,147 @@
+"""Predictions of a saved network of photons; travels with every registered one (numpy and Keras)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.ecal.fits.corrections import flat_cells
+from projects.ecal.windows.placement import Windows, windows
+from projects.ecal.windows.whole_image import Image, image
+
+__all__ = ["answers", "graph", "load", "tensors"]
+
+#: Events in one call of the graph, by whether it takes a window or the whole image: memory bounds them.
+_BATCH = {False: 2048, True: 256}
+#: So many events are answered sooner without a compiled graph, which takes seconds to make.
+_FEW = 256
+#: Unit and meaning of what enters the graph and, without the photon's number, of what leaves it.
+_MEANING = {
+    "cells": ("GeV", "energies of the cells of the image, [iy][ix], 0 where a cell is absent"),
+    "corner": ("cm", "x and y of the centre of the image's lower-left cell"),
+    "x": ("cm", "position at the front face"),
+    "y": ("cm", "position at the front face"),
+    "e": ("GeV", "energy"),
+    "sx": ("cm", "half of the central 68 % of the error of x"),
+    "sy": ("cm", "half of the central 68 % of the error of y"),
+    "se": ("GeV", "half of the central 68 % of the error of e"),
+    "chi2": ("", "chi-square of the fit of the showers to the cells"),
+    "photons": ("", "number of photons found; one more than answered for any number more"),
+}
+
+
+def answers(
+    model: keras.Model,
+    offsets: NDArray[Any],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    energy: NDArray[Any],
+    threshold: float,
+    cluster: str = "all",
+    larger: str = "cut",
+) -> dict[str, NDArray[np.float64]]:
+    """Answers of the graph for all events, NaN where an event cannot be used.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From ``cells`` and ``corner`` to named answers.
+    offsets, x, y, energy : ndarray
+        Flat cells as `projects.ecal.windows.placement.windows` takes them.
+    threshold : float
+        Cells at or below this energy (GeV) are absent, as in the training.
+    cluster, larger : str
+        What belongs to an event and what becomes of large ones, see
+        `projects.ecal.windows.placement.windows`.
+    """
+    inputs, usable = tensors(model, offsets, x, y, energy, threshold, cluster, larger)
+    if len(usable) <= _FEW:
+        found = model(list(inputs.values()), training=False)
+    else:
+        found = model.predict(list(inputs.values()), batch_size=_BATCH[_whole(model)], verbose=0)
+    columns = {name: np.array(values, dtype=np.float64) for name, values in found.items()}
+    for values in columns.values():
+        values[~usable | ~np.isfinite(values)] = np.nan
+    return columns
+
+
+def tensors(
+    model: keras.Model,
+    offsets: NDArray[Any],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    energy: NDArray[Any],
+    threshold: float,
+    cluster: str = "all",
+    larger: str = "cut",
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
+    """Inputs of the graph by name, shape (events, ...), and which events can be used; as for `answers`."""
+    size = _shape(model)[0]
+    placed: Windows | Image
+    if _whole(model):
+        placed = image(offsets, x, y, energy, threshold)
+    else:
+        placed = windows(offsets, x, y, energy, size, threshold, cluster=cluster, larger=larger)
+    corner = np.stack([placed.x0, placed.y0], axis=1).astype(np.float32)
+    return {"cells": placed.energy, "corner": corner}, placed.usable
+
+
+def _shape(model: keras.Model) -> tuple[int, int]:
+    """Rows and columns of the cells that the graph takes."""
+    (cells,) = (one for one in model.inputs if one.name == "cells")
+    return cells.shape[1], cells.shape[2]
+
+
+def _whole(model: keras.Model) -> bool:
+    """Whether it takes the image of the whole shashlik part, which is no square, or a window."""
+    rows, columns = _shape(model)
+    return rows != columns
+
+
+def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.float64]]]:
+    """The function that predicts from columns ``cell_x, cell_y, cell_e``, one sequence an event.
+
+    Parameters
+    ----------
+    files : mapping
+        ``network``: path of the saved graph; ``threshold``: path of a text file with the threshold in GeV;
+        ``cluster``, if there: path of a text file with the two words of `answers`.
+    """
+    model, how = _opened(files)
+    return lambda columns: answers(model, *flat_cells(columns), *how)
+
+
+def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], dict[str, dict[str, str]]]:
+    """What an export needs: the graph, what makes its inputs of columns, and what its numbers mean.
+
+    Parameters
+    ----------
+    files : mapping
+        As for `load`.
+    """
+    model, how = _opened(files)
+    meaning = {}
+    for name in (*(one.name for one in model.inputs), *model.output):
+        number = "" if name in _MEANING else name.lstrip("sxye")
+        unit, words = _MEANING[name.removesuffix(number)]
+        which = ""
+        if number and "x2" in model.output:
+            which = " of the most energetic photon" if number == "1" else f" of photon {number} by energy"
+        meaning[name] = {"unit": unit, "meaning": words + which}
+    return model, lambda columns: tensors(model, *flat_cells(columns), *how), meaning
+
+
+def _opened(files: Mapping[str, str]) -> tuple[keras.Model, tuple[Any, ...]]:
+    """The graph, and what `answers` and `tensors` take behind the cells."""
+    model = keras.models.load_model(files["network"], compile=False)
+    with open(files["threshold"], encoding="ascii") as stream:
+        threshold = float(stream.read())
+    words: list[str] = []
+    if "cluster" in files:
+        with open(files["cluster"], encoding="ascii") as stream:
+            words = stream.read().split()
+    return model, (threshold, *words)

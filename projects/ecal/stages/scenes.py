@@ -1,0 +1,22 @@
+"""From the settings of a task to its events and their information limit, by the scene that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from projects.ecal.limit.bound import bound
+from projects.ecal.simulation.events import Scene, simulate
+from shashlik.task.definition import Predictions, Sample
+
+__all__ = ["limit", "simulator"]
+
+
+def simulator(scene: Callable[[Any], Scene]) -> Callable[[Any, int, int], Sample]:
+    """`simulate` of a task whose settings `scene` turns into a scene."""
+    return lambda settings, events, seed: simulate(scene(settings), events, seed)
+
+
+def limit(scene: Callable[[Any], Scene]) -> Callable[[Any, Sample], Predictions]:
+    """`limit` of such a task."""
+    return lambda settings, sample: bound(scene(settings), sample)

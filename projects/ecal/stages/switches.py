@@ -1,0 +1,110 @@
+"""What the original study tried on its networks, each as one switch, shared by all stages."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from shashlik.task.definition import BadInput
+from shashlik.task.settings import resolve, setting
+
+__all__ = ["HELP", "Switches", "switched"]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Settings of the study's network alone; the defaults are what it ended with."""
+
+    scaling: str = setting(
+        "stage",
+        "standardisation of the cells: as the stage has it, none, every event by itself, by mean and "
+        "variance of the training sample, or by fixed ones",
+        allowed=("stage", "none", "event", "sample", "fixed"),
+    )
+    dropout: float = setting(0.0, "share of the units of each hidden layer left out", least=0, most=0.9)
+    total: bool = setting(False, "the sum of the cells as one more input", allowed=(True, False))
+    position: bool = setting(
+        False, "x and y of the window's corner as two more inputs (pairs)", allowed=(True, False)
+    )
+    convolution: int = setting(
+        0, "filters of a 3 x 3 convolution before the dense layers; 0: none", least=0, most=256
+    )
+    loss: str = setting(
+        "squares", "squared errors, or absolute ones in per cent of the truth",
+        allowed=("squares", "percentage"),
+    )  # fmt: skip
+    units: str = setting(
+        "stage",
+        "in which errors enter the squares: as the stage has it, 1 cm and 1 GeV, or the resolution wished "
+        "for, 0.5 cm and 2.5 GeV",
+        allowed=("stage", "none", "resolution"),
+    )
+    order: str = setting(
+        "better",
+        "which of two photons is the first: the order with the smaller loss, the one with more energy, "
+        "larger x or larger y, or the order that the network of the epoch before made of it",
+        allowed=("better", "energy", "x", "y", "epoch"),
+    )
+    schedule: str = setting(
+        "constant", "of the learning rate: constant, or one cycle up to it and down",
+        allowed=("constant", "cycle"),
+    )  # fmt: skip
+    events: str = setting(
+        "all", "training events: all, or those in which the Lednev fit finds two photons",
+        allowed=("all", "lednev"),
+    )  # fmt: skip
+
+
+#: Meaning of the setting ``switches`` of a task.
+HELP = (
+    "what to try on the study's network, as name:value,name:value of "
+    f"{', '.join(item.name for item in dataclasses.fields(Switches))}"
+)
+#: Switches that only pairs of photons have, and why.
+_PAIRS = {
+    "position": "one photon has the setting 'position' where its angle depends on it, in stage 3",
+    "order": "one photon has no order",
+    "events": "one photon is never split",
+}
+
+
+def switched(text: str, network: str, photons: int, incidence: str) -> Switches:
+    """Switches from their text.
+
+    Parameters
+    ----------
+    text : str
+        ``name:value,name:value``.
+    network, photons, incidence
+        See `projects.ecal.networks.pair_estimator.NetworkSettings`.
+
+    Raises
+    ------
+    BadInput
+        For what cannot be read, and for a switch that makes no sense in the task.
+    """
+    given: dict[str, str] = {}
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        name, colon, value = word.partition(":")
+        if not colon or not value:
+            raise BadInput(f"switches={text!r}: {word!r} is not name:value, for example scaling:event")
+        given[name] = value
+    try:
+        found: Switches = resolve(Switches, {}, given)
+    except BadInput as error:
+        raise BadInput(f"switches={text!r}: {error}") from None
+    if given and network != "seed":
+        raise BadInput(
+            f"switches={text!r} are those of the study's network: give network=seed, or leave them out"
+        )
+    for name in given:
+        if photons == 1 and name in _PAIRS:
+            raise BadInput(f"switches={text!r}: {name!r} makes no sense here, {_PAIRS[name]}; leave it out")
+    if found.position and incidence == "normal":
+        raise BadInput(
+            f"switches={text!r}: 'position' makes no sense where photons come in parallel; "
+            "give incidence=target"
+        )
+    if found.loss == "percentage" and "units" in given:
+        raise BadInput(f"switches={text!r}: errors in per cent have no 'units'; leave one of the two out")
+    return found

@@ -1,0 +1,165 @@
+"""An estimator that is learned twice, from each half of the events, and answers about the other half."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.pnn import predictor, selection, tail_probability
+from projects.pnn.ensemble import lumin_files
+from projects.pnn.halves import Half, halves, selected
+from projects.pnn.schema import FEATURES, MASSES, SCHEMA, is_signal
+from projects.pnn.selection import PRESELECTION
+from shashlik.estimators import portable
+from shashlik.task.definition import BadInput, Bench, Nested, Portable, Predictions, Sample
+
+__all__ = ["Crossed", "Learned", "Method"]
+
+#: Fewer background events than this in a quarter say nothing of a tail.
+FEWEST = 5
+
+
+class Learned(Protocol):
+    """What a method has learned from a half."""
+
+    def responses(self, columns: Any) -> NDArray[np.floating]:
+        """Responses of preselected events under every mass, shape (events, masses)."""
+
+    def write(self, folder: Path, parity: str) -> dict[str, Path]:
+        """Files that `projects.pnn.predictor` reads, below `folder`."""
+
+    def facts(self) -> dict[str, Any]:
+        """What goes into the facts of the model, the same or by parity."""
+
+
+class Method(Protocol):
+    """A way to tell signal from background."""
+
+    @property
+    def kind(self) -> str:
+        """What `projects.pnn.predictor` calls it: networks, trees, or windows."""
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """PyPI requirements of its predictions."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that it asks for beside the networks' own."""
+
+    def learn(self, half: Half, stage: str, bench: Bench) -> Learned:
+        """Learn from a half; `stage` names curves and checkpoint."""
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """An estimator of two halves.
+
+    Parameters
+    ----------
+    name : str
+        Name in metrics and tables.
+    method : Method
+    held_out : tuple of int
+        Masses of which it does not see signal.
+    folds : str
+        Folder into which `fit` writes the events as fold files of LUMIN; none if empty.
+    parts : sequence of Learned
+        From even and from odd events; none before `fit`.
+    tables : sequence of ndarray
+        Tail probabilities of the quarters, see `projects.pnn.predictor.answers`.
+    """
+
+    name: str
+    method: Method
+    held_out: tuple[int, ...] = ()
+    folds: str = ""
+    parts: Sequence[Learned] = ()
+    tables: Sequence[NDArray[np.float64]] = ()
+
+    def fit(self, train: Sample, bench: Bench) -> Crossed:
+        """A copy that has learned from both halves of `train`."""
+        self._complete(train)
+        parts = []
+        both = halves(train, self.held_out, bench.seed)
+        if self.folds:
+            lumin_files.export(both, Path(self.folds), bench.seed)
+        for half, parity in zip(both, predictor.PARITIES, strict=True):
+            parts.append(self.method.learn(half, f"{self.name}-{parity}", bench))
+        return replace(self, parts=tuple(parts), tables=tuple(_tables(train, both, parts)))
+
+    def predict(self, sample: Sample) -> Predictions:
+        """Response and tail probability of every event under every mass; NaN where the preselection fails."""
+        if not self.parts:
+            raise ValueError(f"{self.name} has not been fitted")
+        self._complete(sample)
+        return predictor.answers(sample.columns, MASSES, [one.responses for one in self.parts], self.tables)
+
+    def portable(self, folder: Path) -> Portable:
+        """Both parts as files, with the module that reads them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        files: dict[str, Path] = {}
+        facts: dict[str, Any] = {"kind": self.method.kind, "masses": MASSES, "features": FEATURES}
+        for part, parity in zip(self.parts, predictor.PARITIES, strict=True):
+            files |= part.write(folder, parity)
+            for name, value in part.facts().items():
+                facts.setdefault(name, {})[parity] = value
+        path, tails = folder / "facts.json", folder / "tails.npz"
+        path.write_text(json.dumps(facts) + "\n")
+        with tails.open("wb") as stream:
+            np.savez_compressed(
+                stream, **dict[str, Any]({str(n): table for n, table in enumerate(self.tables)})
+            )
+        return Portable(
+            portable.join([selection, tail_probability, predictor], folder),
+            files | {one.name: one for one in (path, tails)},
+            (f"numpy=={np.__version__}", *self.method.requirements),
+            self.inputs,
+        )
+
+    @property
+    def nested(self) -> Sequence[Nested]:
+        """The members of its networks, by half."""
+        return [
+            one
+            for part, parity in zip(self.parts, predictor.PARITIES, strict=True)
+            for one in getattr(part, "nested", lambda parity: [])(parity)
+        ]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns that its predictions need, in the order of the schema."""
+        needed = {"event", *FEATURES, *PRESELECTION, "lep_category", *self.method.columns}
+        return tuple(name for name in SCHEMA.names if name in needed)
+
+    def _complete(self, sample: Sample) -> None:
+        for name in self.method.columns:
+            if name not in sample:
+                raise BadInput(
+                    f"{sample.source}: {self.name} needs the column {name!r}: fill it "
+                    f"(columns={name}:BRANCH) or leave it out (cuts=false)"
+                )
+
+
+def _tables(train: Sample, both: Sequence[Half], parts: Sequence[Learned]) -> Iterator[NDArray[np.float64]]:
+    """Tail probabilities for each quarter, from the background of the other quarter of the same half."""
+    background = train.select(selected(train) & ~is_signal(train))
+    found = predictor.responses(background.columns, MASSES, [one.responses for one in parts])
+    quarter, weights = predictor.quarter(background.columns), np.empty(len(background))
+    for parity, half in enumerate(both):
+        weights[quarter % 2 == parity] = half.weights[~half.signal]
+    for number in range(predictor.QUARTERS):
+        rows = quarter == (number + 2) % predictor.QUARTERS
+        if rows.sum() < FEWEST:
+            raise BadInput(
+                f"{train.source}: {rows.sum()} background events that pass the preselection have a number "
+                f"that leaves {(number + 2) % predictor.QUARTERS} when divided by {predictor.QUARTERS}; "
+                f"{FEWEST} are needed: give more files or train_events"
+            )
+        yield tail_probability.tabulated(found[rows], weights[rows])

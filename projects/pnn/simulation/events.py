@@ -1,0 +1,182 @@
+"""Simulated events of the search: signal of every mass and four samples of Z + jets, as files hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projects.pnn.schema import MASSES, SCHEMA, SIGNAL
+from projects.pnn.selection import preselected
+from projects.pnn.simulation.background import PROCESSES, background
+from projects.pnn.simulation.candidates import candidates, kept
+from projects.pnn.simulation.detector import Jets, Leptons, jets, leptons
+from projects.pnn.simulation.kinematics import Vectors
+from projects.pnn.simulation.signal import EXPECTED, signal
+from shashlik.task.definition import Sample
+
+__all__ = ["EVENTS", "assembled", "counts", "measured", "simulate"]
+
+#: Relative number of events a mass that pass the preselection: those of the original study at 260, 750, 900
+#: and 3000 GeV, a smooth curve through them elsewhere that keeps the study's total.
+EVENTS = dict(
+    zip(
+        MASSES,
+        (
+            8716, 9300, 10800, 12900, 14600, 15900, 16900, 17600, 18100, 18300, 18404, 18400, 18206, 18000,
+            17000, 15200, 12900, 10400, 7300, 4808,
+        ),
+        strict=True,
+    )
+)  # fmt: skip
+#: Share of signal among them: 536 927 against 970 952 events without those of 900 GeV, of which 36 413.
+SIGNAL_SHARE = (536_927 + 36_413) / (536_927 + 36_413 + 970_952)
+#: Events generated at once.
+CHUNK = 50_000
+
+Column = NDArray[Any]
+#: Columns of events, and how many were generated for them.
+Part = tuple[dict[str, Column], int]
+Generate = Callable[[int, int, int, np.random.Generator], Iterator[Part]]
+
+
+def counts(events: int) -> dict[tuple[int, int], int]:
+    """How many of `events` are of which (process, mass): the shares above, by largest remainders."""
+    total = sum(EVENTS.values())
+    wanted = {(SIGNAL, mass): SIGNAL_SHARE * number / total for mass, number in EVENTS.items()}
+    wanted |= {(code, 0): (1 - SIGNAL_SHARE) * process.share for code, process in PROCESSES.items()}
+    numbers = {key: int(events * share) for key, share in wanted.items()}
+    rest = sorted(wanted, key=lambda key: numbers[key] - events * wanted[key])
+    for key in rest[: events - sum(numbers.values())]:
+        numbers[key] += 1
+    return numbers
+
+
+def simulate(
+    events: int, seed: int, selected: bool = True, numbers: Mapping[tuple[int, int], int] | None = None
+) -> Sample:
+    """Events of all masses and backgrounds, mixed.
+
+    Parameters
+    ----------
+    events : int
+        How many.
+    seed : int
+        Becomes the run number, so that events of different seeds never share their ids.
+    selected : bool
+        Whether only those are kept that pass the preselection.
+    numbers : mapping of (process, mass) to int, optional
+        How many of each, of the sum `events`; those of `counts` by default.
+    """
+
+    def generate(process: int, mass: int, number: int, rng: np.random.Generator) -> Iterator[Part]:
+        found = made = 0
+        while True:
+            share = max(found / made, 1e-3) if made else 0.05
+            batch = int(np.clip(1.1 * (number - found) / share + 50, 100, CHUNK))
+            true, partons, flavour = (
+                signal(np.full(batch, float(mass)), rng)
+                if process == SIGNAL
+                else background(PROCESSES[process], batch, rng)
+            )
+            columns = measured(true, partons, flavour, rng, rng.random(batch) < 0.5)
+            found += int(np.count_nonzero(preselected(columns))) if selected else len(columns["ngood_bjets"])
+            made += batch
+            yield columns, batch
+
+    return assembled(events, seed, selected, generate, "simulated", numbers)
+
+
+def assembled(
+    events: int,
+    seed: int,
+    selected: bool,
+    generate: Generate,
+    how: str,
+    numbers: Mapping[tuple[int, int], int] | None = None,
+) -> Sample:
+    """A sample of all processes from what makes one of them.
+
+    Parameters
+    ----------
+    events, seed, selected, numbers
+        See `simulate`.
+    generate : callable
+        ``generate(process, mass, number, rng)`` yields columns of events that a file holds, and how many were
+        generated for them, until it is no longer asked.
+    how : str
+        For the record.
+    """
+    rng = np.random.default_rng(seed)
+    parts = []
+    for (process, mass), number in (numbers or counts(events)).items():
+        if not number:
+            continue
+        columns, kept_share, passing = _gathered(generate(process, mass, number, rng), number, selected)
+        if process == SIGNAL:
+            expected = EXPECTED * kept_share
+        else:
+            expected = PROCESSES[process].expected * (passing if selected else 1.0)
+        facts = {"res_mass": float(mass), "process": process, "weight_central": expected / number}
+        parts.append(columns | {name: np.full(number, value) for name, value in facts.items()})
+    order = rng.permutation(events)
+    mixed = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+    mixed |= {"run": np.full(events, seed, dtype=np.int64), "event": np.arange(events)}
+    # What a file holds, single precision, is what everybody works with.
+    columns = {
+        column.name: mixed[column.name].astype(np.int64)
+        if column.kind == "int"
+        else mixed[column.name].astype(np.float32).astype(np.float64)
+        for column in SCHEMA.columns
+    }
+    return Sample(SCHEMA, columns, f"{how} X -> HH -> bb ZZ and Z + jets, seed {seed}")
+
+
+def _gathered(parts: Iterator[Part], number: int, selected: bool) -> tuple[dict[str, Column], float, float]:
+    """Columns of `number` events, the share of generated events that they are, and of those in a file."""
+    kept_columns: list[dict[str, Column]] = []
+    found = held = made = 0
+    while found < number:
+        columns, batch = next(parts)
+        made += batch
+        held += len(columns["ngood_bjets"])
+        if selected:
+            passed = preselected(columns)
+            columns = {name: array[passed] for name, array in columns.items()}
+        kept_columns.append(columns)
+        found += len(columns["ngood_bjets"])
+    merged = {name: np.concatenate([one[name] for one in kept_columns])[:number] for name in kept_columns[0]}
+    return merged, found / made, found / held
+
+
+def measured(
+    true: Vectors,
+    partons: Vectors,
+    flavour: NDArray[np.integer],
+    rng: np.random.Generator,
+    electron: NDArray[np.bool_],
+    massive: bool = False,
+) -> dict[str, Column]:
+    """Columns of the events that a file holds.
+
+    Parameters
+    ----------
+    true : ndarray, shape (4, events, 2)
+        Leptons.
+    partons, flavour : ndarray, shape (4, events, n) and (events, n)
+        Partons, or jets of particles.
+    rng : numpy.random.Generator
+    electron : ndarray of bool, shape (events,)
+        Whether the leptons are electrons.
+    massive : bool
+        Whether they are jets of particles, which have the mass of a jet already.
+    """
+    near = leptons(true, electron, rng)
+    # Most events are lost with a lepton: those need no jets.
+    both = (near.vectors[0] > 0).all(axis=1)
+    near = Leptons(near.vectors[:, both])
+    found = jets(partons[:, both], flavour[both], near, rng, massive)
+    rows = kept(near, found)
+    return candidates(Leptons(near.vectors[:, rows]), Jets(found.vectors[:, rows], found.tag[rows]))
