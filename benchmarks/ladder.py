@@ -24,7 +24,8 @@ from projects.ecal.windows.placement import windows
 from shashlik.evaluation.evaluate import gather, judge, only
 from shashlik.evaluation.run import SUBJECT, evidence_of
 from shashlik.task import catalog
-from shashlik.task.definition import Bench, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 from tracking.evidence.resolution import LIMIT, Evidence, from_json
 from tracking.report.numbers import percent, with_error

@@ -27,7 +27,8 @@ from projects.pnn.predictor import network_responses
 from projects.pnn.schema import HELD_OUT, MASSES, SIGNAL, is_signal, label
 from projects.pnn.simulation.events import simulate
 from projects.pnn.tail_probability import tabulated, tail_probability
-from shashlik.task.definition import Bench, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from tracking.statistics.roc import influence
 from tracking.statistics.scores import Scores
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from registry.models import versions
 from shashlik.task import catalog, rootio
-from shashlik.task.definition import Sample
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 from tracking.runs.models import graph
 

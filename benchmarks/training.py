@@ -18,7 +18,7 @@ import numpy as np
 from projects.ecal.networks import original_networks
 from projects.ecal.networks.pair_estimator import NetworkSettings
 from shashlik.estimators.training import Plan, prepare, train
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 
 def events_of(number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from shashlik.cli import ablation, registry, search, server, store
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["main"]
 

@@ -15,7 +15,10 @@ from projects.clas12 import corrections, events, kinematics, trees
 from projects.clas12.corrections import COLUMNS, terms
 from projects.clas12.kinematics import FEATURES, polar
 from shashlik.estimators import portable
-from shashlik.task.definition import BadInput, Bench, Finding, Portable, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Finding
+from shashlik.task.estimator import Bench, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["SEED_IMPORTANCES", "Classical", "Forest", "examples"]
 

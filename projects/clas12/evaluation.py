@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from projects.clas12 import events
 from projects.clas12.kinematics import ETA, PI0, polar
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 from tracking.statistics.residuals import Binning, Quantity, Residuals
 from tracking.statistics.resolution import resolution
 

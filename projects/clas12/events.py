@@ -16,7 +16,8 @@ from projects.clas12.kinematics import (
     shift_of_missing_mass_squared,
 )
 from projects.clas12.simulation.events import ETA_CODE, PI0_CODE
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 
 __all__ = ["Events", "of"]
 

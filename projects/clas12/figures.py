@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from projects.clas12 import events
 from projects.clas12.evaluation import BINNINGS, residuals
 from projects.clas12.kinematics import ETA, PI0
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 from tracking.figures.drawing import legend, points, steps, tidy, variable
 from tracking.figures.styles import Style, literal, styles
 from tracking.statistics.resolution import resolution

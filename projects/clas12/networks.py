@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from projects.clas12.corrections import COLUMNS
 from projects.clas12.kinematics import BEAM, CENTRAL, ELECTRON, PROTON
 from shashlik.estimators.training import Plan, predict, train
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 __all__ = ["Architecture", "build", "train_network"]
 

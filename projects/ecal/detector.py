@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shashlik.task.definition import BadInput, Column, Schema
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Column, Schema
 
 __all__ = [
     "COLUMNS",

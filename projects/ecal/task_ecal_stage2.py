@@ -11,7 +11,8 @@ from projects.ecal.simulation.events import Scene
 from projects.ecal.stages import single_photon
 from projects.ecal.stages.ablations import STAGE2
 from projects.ecal.stages.scenes import limit, simulator
-from shashlik.task.definition import Estimator, Task
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Estimator
 from shashlik.task.settings import setting
 
 __all__ = ["TASK", "Settings"]

@@ -14,7 +14,10 @@ from projects.ecal.simulation.events import Scene
 from projects.ecal.stages import single_photon
 from projects.ecal.stages.ablations import STAGE3
 from projects.ecal.stages.scenes import limit, simulator
-from shashlik.task.definition import BadInput, Estimator, Predictions, Sample, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Estimator
+from shashlik.task.sample import Predictions, Sample
 from shashlik.task.settings import setting
 from tracking.statistics.residuals import Residuals
 

@@ -16,7 +16,9 @@ from projects.ecal.simulation.events import Scene
 from projects.ecal.stages.ablations import PAIRS
 from projects.ecal.stages.scenes import limit, simulator
 from projects.ecal.stages.switches import HELP, switched
-from shashlik.task.definition import Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.definition import Finding, Task
+from shashlik.task.estimator import Estimator
+from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Check, Rule

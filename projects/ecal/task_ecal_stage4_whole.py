@@ -15,7 +15,10 @@ from projects.ecal.fits.baselines import baselines
 from projects.ecal.networks.whole_estimator import WholeEstimator, WholeSettings
 from projects.ecal.simulation.events import Scene
 from projects.ecal.stages.mixtures import mixture, mixture_limit
-from shashlik.task.definition import BadInput, Estimator, Finding, Predictions, Sample, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Finding, Task
+from shashlik.task.estimator import Estimator
+from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Rule

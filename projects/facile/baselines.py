@@ -9,7 +9,8 @@ from pathlib import Path
 
 from projects.facile import mahi, noise, pulse
 from shashlik.estimators import portable
-from shashlik.task.definition import Bench, Portable, Predictions, Sample
+from shashlik.task.estimator import Bench, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["CLASSICAL", "Classical"]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from projects.facile.hits import positive
 from projects.facile.simulation.generator import LAST_BARREL
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 from tracking.statistics.residuals import Binning, Quantity, Residuals
 from tracking.statistics.resolution import resolution
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from projects.facile.evaluation import ENERGIES, MOMENTA, PILE_UP, response
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 from tracking.figures.drawing import legend, points, tidy, variable
 from tracking.figures.styles import literal, styles
 from tracking.statistics.residuals import Binning

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 
 __all__ = ["positive"]
 

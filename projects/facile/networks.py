@@ -20,7 +20,8 @@ from projects.facile.pulse import SLICES
 from projects.facile.simulation.readout import SAMPLING
 from shashlik.estimators.regression import columns
 from shashlik.estimators.training import Plan, predict, train
-from shashlik.task.definition import Bench, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 
 __all__ = ["COLUMNS", "Architecture", "build", "examples", "train_network"]
 

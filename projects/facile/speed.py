@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from projects.facile.networks import COLUMNS
 from projects.facile.simulation.events import simulate
 from shashlik.estimators.regression import columns
+from shashlik.exceptions import BadInput
 from shashlik.export.onnx_graph import convert
-from shashlik.task.definition import BadInput, Finding
+from shashlik.task.definition import Finding
 from tracking.figures.drawing import tidy
 from tracking.figures.styles import MARKERS, OTHERS
 

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from projects.facile.evaluation import BINNINGS, QUANTITIES, carried, metrics, residuals
 from projects.facile.simulation import events as simulation
 from projects.facile.simulation.readout import floor
-from shashlik.task.definition import Estimator, Finding, Predictions, Sample, Task
+from shashlik.task.definition import Finding, Task
+from shashlik.task.estimator import Estimator
+from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Check, Rule

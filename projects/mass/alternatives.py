@@ -10,7 +10,7 @@ import keras
 from projects.mass.minimal import Search
 from projects.mass.networks import family
 from shashlik.estimators.regression import Regression
-from shashlik.task.definition import Estimator
+from shashlik.task.estimator import Estimator
 
 __all__ = ["competitor"]
 

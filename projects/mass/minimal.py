@@ -17,7 +17,9 @@ from projects.mass.networks import Architecture
 from shashlik.estimators.keras_predictor import answers
 from shashlik.estimators.regression import Regression, columns, training_events
 from shashlik.estimators.training import prepare
-from shashlik.task.definition import Bench, Finding, Portable, Predictions, Sample
+from shashlik.task.definition import Finding
+from shashlik.task.estimator import Bench, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["Search", "Trial", "front"]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from shashlik.estimators.levenberg_marquardt import train_tiny
 from shashlik.estimators.training import Plan, train
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 __all__ = ["Architecture", "family", "train_seed"]
 

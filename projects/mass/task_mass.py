@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from projects.mass.figures import draw
 from shashlik.estimators.formula import Formula
-from shashlik.task.definition import BadInput, Column, Estimator, Finding, Predictions, Sample, Schema, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Finding, Task
+from shashlik.task.estimator import Estimator
+from shashlik.task.sample import Column, Predictions, Sample, Schema
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
 from tracking.rule import Check, Rule

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from projects.pnn.halves import Half
 from projects.pnn.predictor import matrix, tree_responses, window_responses
 from projects.pnn.schema import FEATURES, MASSES
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 __all__ = ["Trees", "Windows", "WindowsLearned"]
 

@@ -17,7 +17,9 @@ from projects.pnn.halves import Half, halves, selected
 from projects.pnn.schema import FEATURES, MASSES, SCHEMA, is_signal
 from projects.pnn.selection import PRESELECTION
 from shashlik.estimators import portable
-from shashlik.task.definition import BadInput, Bench, Nested, Portable, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench, Nested, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["Crossed", "Learned", "Method"]
 

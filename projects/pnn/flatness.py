@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from projects.pnn.halves import selected
 from projects.pnn.predictor import QUARTERS, quarter
 from projects.pnn.schema import MASSES, is_signal, label
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 from tracking.figures.drawing import logarithmic, tidy
 from tracking.statistics.bootstrap import interval, replicate
 

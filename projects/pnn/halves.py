@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from projects.pnn.schema import FEATURES, is_signal
 from projects.pnn.selection import preselected
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 
 __all__ = ["Half", "balanced", "features", "folds", "halves", "scales", "selected"]
 

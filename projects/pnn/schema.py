@@ -7,7 +7,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from shashlik.task.definition import Column, Sample, Schema
+from shashlik.task.sample import Column, Sample, Schema
 
 __all__ = [
     "BACKGROUNDS", "FEATURES", "HELD_OUT", "MASSES", "SCHEMA", "SIGNAL", "hypotheses", "is_signal", "label",

@@ -14,7 +14,10 @@ from projects.pnn import flatness
 from projects.pnn.halves import selected
 from projects.pnn.schema import BACKGROUNDS, HELD_OUT, MASSES, SCHEMA, is_signal, label
 from projects.pnn.simulation import events as simulation
-from shashlik.task.definition import BadInput, Estimator, Finding, Predictions, Sample, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Finding, Task
+from shashlik.task.estimator import Estimator
+from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
 from tracking.rule import ScoreRule

@@ -34,7 +34,7 @@ class Frozen:
     version : int
         Verdicts on different versions are not compared.
     sha256 : str
-        Content hash, see `shashlik.task.definition.Sample.sha256`.
+        Content hash, see `shashlik.task.sample.Sample.sha256`.
     events : int
     source : str
         Where the events come from.

@@ -15,8 +15,10 @@ from shashlik.ablation.figures import figure
 from shashlik.ablation.settings import StudySettings, chosen, common, separate, study_of
 from shashlik.ablation.training import REPETITION, SECONDS, VARIANT, Studied, answers_path
 from shashlik.evaluation.run import SUBJECT, recorded
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Sample, Task
+from shashlik.task.definition import Task
+from shashlik.task.sample import Sample
 from shashlik.task.settings import parse, resolve
 from shashlik.task.variants import BASE
 from tracking.runs.lifecycle import CannotRecord, active, one_line

@@ -15,7 +15,9 @@ import numpy as np
 from shashlik.ablation.settings import variant_settings
 from shashlik.evaluation.evaluate import Events, Judged, gather, judge, only
 from shashlik.evaluation.run import SUBJECT, answers_of, evidence_of, recorded, unseen
-from shashlik.task.definition import Bench, Sample, Task
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from shashlik.task.settings import RunSettings
 from tracking.runs.reader import Found, nested
 from tracking.runs.recorder import Recorder, recording

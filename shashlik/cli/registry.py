@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = [
     "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "export", "freeze", "history",

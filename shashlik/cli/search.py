@@ -6,7 +6,7 @@ import os
 
 import click
 
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["COMMANDS", "tune", "worker"]
 

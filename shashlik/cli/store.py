@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from shashlik.cli.registry import PLACE, TEXT, WHOLE
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["COMMANDS", "backup", "migrate", "restore", "retain", "upgrade", "webhook"]
 

@@ -12,8 +12,10 @@ from registry.models.frozen_sample import identities
 from shashlik.evaluation.evaluate import gather, judge, only
 from shashlik.evaluation.leakage import refuse
 from shashlik.evaluation.run import EXAMPLE, SUBJECT, answers_of, evidence_of, metrics_of, recorded
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Bench, Task
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Bench
 from shashlik.task.settings import parse, resolve
 from tracking.evidence import residual_table
 from tracking.runs.models import log_model

@@ -9,7 +9,8 @@ from registry.journal.champions import Registry
 from registry.models import versions
 from shashlik.commands import freeze
 from shashlik.evaluation.frozen_evaluation import called, enter, frozen_sample, ranked, residuals_of
-from shashlik.task.definition import BadInput, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Task
 from tracking.evidence.resolution import AnyEvidence
 from tracking.report.run_report import RESOLUTION
 from tracking.runs.indexing import COMPARED, judged, keep

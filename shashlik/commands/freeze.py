@@ -13,8 +13,10 @@ from registry.journal.champions import Registry
 from registry.models import frozen_sample
 from registry.models.frozen_sample import Frozen
 from shashlik.evaluation import leakage
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog, rootio
-from shashlik.task.definition import BadInput, Sample, Task
+from shashlik.task.definition import Task
+from shashlik.task.sample import Sample
 from shashlik.task.settings import parse, resolve
 
 __all__ = ["SEED", "ensure", "freeze"]

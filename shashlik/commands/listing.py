@@ -11,7 +11,8 @@ from registry.journal.direct import verify
 from registry.journal.state import Entry, moment, state
 from registry.models import lineage, versions
 from shashlik.commands.promote import candidates as all_candidates
-from shashlik.task.definition import BadInput, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Task
 from tracking.report.numbers import with_error
 
 __all__ = ["candidates", "champion", "history", "table", "verified"]

@@ -11,8 +11,10 @@ import uproot
 from tqdm import tqdm
 
 from registry.models import model_files, versions
+from shashlik.exceptions import BadInput
 from shashlik.task import rootio
-from shashlik.task.definition import BadInput, Schema, Task
+from shashlik.task.definition import Task
+from shashlik.task.sample import Schema
 from tracking.runs.models import load
 
 __all__ = ["TREE", "predict"]

@@ -27,7 +27,9 @@ from shashlik.evaluation.frozen_evaluation import (
     ranked,
     residuals_of,
 )
-from shashlik.task.definition import BadInput, Sample, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Task
+from shashlik.task.sample import Sample
 from tracking.rule import Terms
 from tracking.runs.indexing import GATE, judged, keep
 from tracking.runs.lifecycle import CannotRecord, one_line

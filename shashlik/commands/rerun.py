@@ -14,7 +14,8 @@ from pathlib import Path
 
 from registry.models import lineage, versions
 from shashlik.commands.listing import table
-from shashlik.task.definition import BadInput, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Task
 from tracking.evidence.agreement import MOST, Difference, differences
 from tracking.evidence.resolution import AnyEvidence, from_json
 from tracking.report.numbers import with_error

@@ -12,7 +12,8 @@ from registry.retention import Plan, plan, stands_on
 from shashlik.commands import storage
 from shashlik.commands.listing import table
 from shashlik.evaluation.run import SUBJECT
-from shashlik.task.definition import BadInput, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Task
 from tracking.database import opened
 from tracking.index.direct import DirectIndex
 from tracking.storage.backup import located

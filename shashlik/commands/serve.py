@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from shashlik.commands.logins import Options, logins
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["serve"]
 

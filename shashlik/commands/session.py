@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from registry.journal.champions import Registry, opened_registry
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Task
+from shashlik.task.definition import Task
 
 __all__ = ["outer_run", "session", "sole_task"]
 

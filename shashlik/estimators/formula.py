@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from shashlik.task.definition import BadInput, Bench, Portable, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["Formula"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 __all__ = ["LeastSquares", "train_tiny"]
 

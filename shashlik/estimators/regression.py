@@ -14,7 +14,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from shashlik.estimators import keras_predictor, portable, training
-from shashlik.task.definition import BadInput, Bench, Portable, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["Regression", "columns", "training_events"]
 

@@ -21,7 +21,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 __all__ = ["Diverged", "OneCycle", "Plan", "predict", "prepare", "train"]
 
@@ -139,7 +139,7 @@ def train(
         Arrays, or sequences of arrays, of one length each.
     plan : Plan
         Epochs, batch, rate.
-    bench : shashlik.task.definition.Bench
+    bench : shashlik.task.estimator.Bench
         Seed, scratch folder and where curves and checkpoints are announced.
     augment : callable, optional
         ``augment(inputs, truth, seed)`` changes a batch of tensors; ``seed`` is a stateless seed, shape (2,).

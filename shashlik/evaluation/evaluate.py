@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from shashlik.exceptions import BadInput
 from shashlik.task import rootio
-from shashlik.task.definition import BadInput, Bench, Estimator, Predictions, Sample, Task
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Bench, Estimator
 from shashlik.task.kinds import Outcome
+from shashlik.task.sample import Predictions, Sample
 from shashlik.task.settings import RunSettings
 from tracking.evidence.resolution import LIMIT
 

@@ -16,8 +16,9 @@ from registry.models import model_files, versions
 from registry.models.frozen_sample import Frozen
 from registry.models.versions import Version
 from shashlik.task import rootio
-from shashlik.task.definition import Predictions, Sample, Task
+from shashlik.task.definition import Task
 from shashlik.task.kinds import Outcome
+from shashlik.task.sample import Predictions, Sample
 from tracking.evidence import residual_table
 from tracking.evidence.residual_table import ResidualTable
 from tracking.evidence.resolution import AnyEvidence, Facts

@@ -9,7 +9,8 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 
 __all__ = ["identify", "refuse"]
 

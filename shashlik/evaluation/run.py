@@ -13,8 +13,11 @@ from registry.models import registration
 from registry.models.frozen_sample import identities
 from shashlik.evaluation.evaluate import Judged, gather, judge
 from shashlik.evaluation.leakage import refuse
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Bench, Finding, Sample, Task
+from shashlik.task.definition import Finding, Task
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from shashlik.task.settings import RunSettings, parse, resolve
 from tracking.evidence import residual_table
 from tracking.evidence.predictions import PredictionTable

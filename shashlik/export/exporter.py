@@ -19,10 +19,12 @@ from registry.models.frozen_sample import Frozen
 from registry.models.versions import Version
 from shashlik.commands import freeze
 from shashlik.evaluation.frozen_evaluation import CHUNK, frozen_sample, predict_all
+from shashlik.exceptions import BadInput
 from shashlik.export import golden_vectors, onnx_graph, parity
 from shashlik.export.golden_vectors import Golden
 from shashlik.export.onnx_graph import Tensor
-from shashlik.task.definition import BadInput, Predictions, Sample, Schema, Task
+from shashlik.task.definition import Task
+from shashlik.task.sample import Predictions, Sample, Schema
 from tracking.runs.models import graph, load
 from tracking.runs.provenance import versions as packages
 

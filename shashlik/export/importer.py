@@ -15,8 +15,9 @@ from registry.journal.champions import Registry
 from registry.models import bundle, model_files, registration, versions
 from registry.models.bundle import Damaged
 from registry.models.registration import Arrival
+from shashlik.exceptions import BadInput
 from shashlik.export import golden_vectors, parity
-from shashlik.task.definition import BadInput, Task
+from shashlik.task.definition import Task
 from tracking.evidence import resolution
 from tracking.runs.models import load
 

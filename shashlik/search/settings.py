@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shashlik.task.definition import BadInput, Task
+from shashlik.exceptions import BadInput
+from shashlik.task.definition import Task
 from shashlik.task.search_space import Space
 from shashlik.task.settings import changed, resolve, setting
 

@@ -15,7 +15,8 @@ from shashlik.evaluation.run import SUBJECT, evidence_of, perform, recorded, uns
 from shashlik.search.oracle import FINAL, SEED
 from shashlik.search.settings import SearchSettings, space_of, trial_settings
 from shashlik.task import catalog
-from shashlik.task.definition import Bench, Task
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Bench
 from shashlik.task.search_space import Space
 from shashlik.task.settings import RunSettings, resolve
 from tracking.runs.lifecycle import abandon

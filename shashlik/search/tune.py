@@ -15,6 +15,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from shashlik.evaluation.run import recorded
+from shashlik.exceptions import BadInput
 from shashlik.search.chief import Chief, split_address
 from shashlik.search.oracle import oracle
 from shashlik.search.outcome import tell
@@ -22,7 +23,7 @@ from shashlik.search.placement import DaskWorkers, LocalWorkers, Placed, cores_o
 from shashlik.search.settings import SearchSettings, fixed, lasting, separate, space_of
 from shashlik.search.trial import PREFIX, TRIAL, Searched
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Task
+from shashlik.task.definition import Task
 from shashlik.task.settings import parse, resolve
 from tracking.runs.lifecycle import CannotRecord, abandon, active
 from tracking.runs.reader import nested, settings_of

@@ -17,9 +17,9 @@ import grpc
 import keras_tuner
 from keras_tuner.src import protos
 
+from shashlik.exceptions import BadInput
 from shashlik.search import chief
 from shashlik.search.oracle import OBJECTIVE, SEARCH
-from shashlik.task.definition import BadInput
 
 __all__ = ["Perform", "Worker", "attending", "follow", "search_of", "work"]
 

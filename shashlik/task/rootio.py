@@ -19,7 +19,8 @@ import numpy as np
 import uproot
 from tqdm import tqdm
 
-from shashlik.task.definition import BadInput, Sample, Schema
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample, Schema
 
 __all__ = ["chunks", "expand", "mapping", "read", "sample", "write"]
 
@@ -206,7 +207,7 @@ def chunks(
         Whether a bar counts the files.
     given : mapping of str to str, optional
         What fills columns that the files have under other names, see `mapping`. It wins over what the name
-        of a file says, `shashlik.task.definition.Schema.named`.
+        of a file says, `shashlik.task.sample.Schema.named`.
 
     Raises
     ------

@@ -16,8 +16,9 @@ from projects.clas12.simulation import detector, efficiency, moments
 from projects.clas12.simulation.events import ETA_CODE, simulate
 from projects.clas12.simulation.generator import propose
 from shashlik.evaluation import leakage
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog, rootio
-from shashlik.task.definition import BadInput, Sample
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 
 

@@ -18,9 +18,11 @@ from projects.clas12.simulation.events import simulate
 from registry.gate.decision import Contestant, judge
 from registry.gate.verdict import Claim
 from shashlik.evaluation.evaluate import only
+from shashlik.exceptions import BadInput
 from shashlik.search.settings import SearchSettings, fixed, space_of, trial_settings
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Bench, Predictions, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Predictions, Sample
 from shashlik.task.settings import resolve
 from tracking.rule import Rule
 

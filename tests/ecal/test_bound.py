@@ -18,7 +18,8 @@ from projects.ecal.simulation.profile import PROFILES
 from projects.ecal.simulation.showers import draw, geant4_model
 from projects.ecal.task_ecal_stage4 import TASK
 from shashlik.evaluation.evaluate import Events, judge
-from shashlik.task.definition import BadInput, Bench
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench
 from shashlik.task.settings import resolve
 from tracking.evidence.resolution import LIMIT
 

@@ -16,7 +16,7 @@ from projects.ecal.detector import (
     is_shashlik,
     shower_depth,
 )
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 
 def test_shashlik_part_has_860_cells_in_a_box_of_48_by_24_without_the_beam_hole():

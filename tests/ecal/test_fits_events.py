@@ -15,7 +15,8 @@ from toy_showers import TOY, flat, mean_cells, pairs, sample, singles
 from projects.ecal.detector import PITCH, X0, Z_TARGET
 from projects.ecal.fits.baselines import baselines
 from projects.ecal.fits.reconstruction import Reconstruction
-from shashlik.task.definition import BadInput, Bench
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench
 
 RULES = ("coral", "lednev")
 

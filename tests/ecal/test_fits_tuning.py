@@ -9,7 +9,8 @@ from toy_showers import TOY, flat, mean_cells, pairs, sample, singles
 from projects.ecal.detector import PITCH
 from projects.ecal.fits.baselines import baselines
 from projects.ecal.simulation.profile import Profile
-from shashlik.task.definition import BadInput, Bench
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench
 
 EDGES = np.linspace(0, 8, 33)
 

@@ -15,7 +15,9 @@ from projects.ecal.networks import original_networks, pair_networks, served_netw
 from projects.ecal.networks.pair_estimator import PRESETS, NetworkEstimator, NetworkSettings
 from projects.ecal.networks.pair_graph import seed_graph
 from projects.ecal.simulation.events import Scene, simulate
-from shashlik.task.definition import BadInput, Bench, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Predictions, Sample
 
 SMALL = NetworkSettings(network_events=2000, epochs=3, batch=256)
 SCENE = Scene(photons=2, energy=(10, 100), distance=(6, 12))

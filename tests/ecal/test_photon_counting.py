@@ -10,7 +10,7 @@ import pytest
 
 from projects.ecal.evaluation import counting, photons
 from projects.ecal.simulation.events import Scene
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 
 SCENE = Scene(photons=2)
 

@@ -9,7 +9,8 @@ import pytest
 from projects.ecal.evaluation.event_displays import PI0_MASS_MEV, pi0_masses
 from projects.ecal.evaluation.photons import assign, carried, residuals, true_photons
 from projects.ecal.simulation.events import Scene, simulate
-from shashlik.task.definition import BadInput, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Predictions, Sample
 
 
 @pytest.fixture(scope="module")

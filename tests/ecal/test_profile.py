@@ -6,7 +6,7 @@ from scipy.integrate import dblquad
 
 from projects.ecal.detector import PITCH
 from projects.ecal.simulation.profile import PROFILES, REACH, Profile
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 
 def density(profile, x, y):

@@ -19,8 +19,9 @@ from projects.ecal.simulation.deposits import WINDOW, deposit, grained
 from projects.ecal.simulation.events import Scene, simulate
 from projects.ecal.simulation.profile import PROFILES, Profile
 from projects.ecal.simulation.showers import ShowerModel, draw, geant4_model, smooth
+from shashlik.exceptions import BadInput
 from shashlik.task import rootio
-from shashlik.task.definition import BadInput, Sample
+from shashlik.task.sample import Sample
 
 REFERENCE = json.loads(Path(__file__).with_name("geant4_reference.json").read_text(encoding="utf-8"))["bands"]
 

@@ -16,8 +16,9 @@ from projects.ecal.simulation.events import Scene, simulate
 from projects.ecal.stages.switches import Switches, switched
 from projects.ecal.windows.placement import CELL, windows
 from shashlik.estimators.training import Plan, train
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Bench
+from shashlik.task.estimator import Bench
 from shashlik.task.settings import resolve
 
 RNG = np.random.default_rng(1)

@@ -16,8 +16,11 @@ from projects.ecal.networks.pair_estimator import NetworkEstimator, NetworkSetti
 from projects.ecal.networks.pair_graph import gravity_start
 from projects.ecal.networks.refinement import Readout
 from projects.ecal.simulation.events import Scene, simulate
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Bench, Sample, Task
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 
 STAGES = ("ecal_stage1", "ecal_stage2", "ecal_stage3")

@@ -22,8 +22,9 @@ from projects.ecal.networks.whole_graph import assemble_whole, located
 from projects.ecal.simulation.events import Scene, simulate
 from projects.ecal.stages.mixtures import mixture, mixture_limit
 from projects.ecal.windows.whole_image import IMAGE_SHAPE, image
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Sample
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 from tracking.evidence.from_residuals import build
 from tracking.evidence.resolution import Facts
@@ -314,7 +315,7 @@ def test_settings_reach_the_network_and_the_events() -> None:
 
 def test_fits_are_tuned_on_the_events_with_most_photons(mixed: Sample) -> None:
     fit = baselines(2, "target", mixed=True)[1]
-    from shashlik.task.definition import Bench
+    from shashlik.task.estimator import Bench
 
     pairs = photons.of_number(mixed, 2)
     tuned = [fit.fit(sample, Bench(1, Path())).method for sample in (mixed, pairs)]  # type: ignore[attr-defined]

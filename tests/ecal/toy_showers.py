@@ -7,7 +7,7 @@ import numpy as np
 
 from projects.ecal.detector import PITCH, SCHEMA
 from projects.ecal.simulation.profile import Profile
-from shashlik.task.definition import Sample
+from shashlik.task.sample import Sample
 
 TOY = Profile((0.4, 0.62, -0.02), (0.16, 0.8, 9.0))
 

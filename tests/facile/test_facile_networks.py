@@ -13,8 +13,9 @@ from projects.facile.networks import COLUMNS, Architecture, build
 from projects.facile.simulation.events import simulate
 from shashlik.estimators import keras_predictor
 from shashlik.estimators.regression import Regression
+from shashlik.exceptions import BadInput
 from shashlik.export import onnx_graph
-from shashlik.task.definition import BadInput, Sample
+from shashlik.task.sample import Sample
 
 
 def architecture(kind: str) -> Architecture:

@@ -15,8 +15,9 @@ import uproot
 from projects.facile import noise
 from projects.facile.simulation import generator, moments, readout
 from projects.facile.simulation.events import SCHEMA, simulate
+from shashlik.exceptions import BadInput
 from shashlik.task import rootio
-from shashlik.task.definition import BadInput, Sample
+from shashlik.task.sample import Sample
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from projects.facile import mahi, pulse
 from projects.facile.baselines import CLASSICAL
 from projects.facile.noise import covariance
 from projects.facile.simulation.events import simulate
-from shashlik.task.definition import Sample
+from shashlik.task.sample import Sample
 
 CROSSINGS = {"three": (-1, 0, 1), "eight": tuple(range(-3, 5))}
 

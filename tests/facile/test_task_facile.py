@@ -12,7 +12,7 @@ from projects.facile.simulation.events import simulate
 from registry.gate.decision import Contestant, judge
 from shashlik.evaluation.evaluate import only
 from shashlik.task import catalog
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 from shashlik.task.settings import resolve
 from tracking.rule import Rule
 

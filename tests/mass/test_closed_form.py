@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from shashlik.estimators.formula import Formula
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Bench, Predictions
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Predictions
 from shashlik.task.settings import resolve
 
 TASK = catalog.load("mass")

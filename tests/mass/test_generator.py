@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput, Sample
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 
 TASK = catalog.load("mass")

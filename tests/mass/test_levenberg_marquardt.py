@@ -10,7 +10,7 @@ import pytest
 
 from shashlik.estimators.levenberg_marquardt import LeastSquares, train_tiny
 from shashlik.estimators.training import prepare
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 
 def net(activation: str | None = None, units: int = 3) -> keras.Model:

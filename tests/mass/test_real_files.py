@@ -11,8 +11,10 @@ import uproot
 from skhep_testdata import data_path
 
 from shashlik.evaluation.evaluate import gather
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog, rootio
-from shashlik.task.definition import BadInput, Bench, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 
 TASK = catalog.load("mass")

@@ -14,7 +14,8 @@ from projects.mass.networks import Architecture
 from shashlik.estimators import levenberg_marquardt
 from shashlik.estimators.training import prepare
 from shashlik.task import catalog
-from shashlik.task.definition import Bench, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 
 TASK = catalog.load("mass")

@@ -24,7 +24,7 @@ from programs import PATIENCE, program, until
 
 from projects.__main__ import main
 from shashlik.task import catalog, rootio
-from shashlik.task.definition import Sample
+from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve
 from tracking.runs.recorder import recording
 

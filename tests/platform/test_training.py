@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from shashlik.estimators.training import Diverged, OneCycle, Plan, predict, prepare, train
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 PLAN = Plan(epochs=6, batch=64, rate=3e-2, group=4)
 

@@ -15,7 +15,7 @@ from projects.pnn.ensemble.stacked_networks import behind_pipeline, drawn, forwa
 from projects.pnn.ensemble.stacked_step import Events, Machine, Member
 from projects.pnn.ensemble.training import find_rates, train
 from shashlik.estimators.training import Diverged
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 RNG = np.random.default_rng(1)
 INPUTS = RNG.normal(size=(900, 4)).astype(np.float32)

@@ -25,8 +25,10 @@ from projects.pnn.schema import FEATURES, HELD_OUT, MASSES, SCHEMA, named
 from projects.pnn.simulation.cms_ntuples import BACON, NANOAOD, convert
 from projects.pnn.simulation.events import simulate
 from projects.pnn.task_pnn import TASK, files, scores
+from shashlik.exceptions import BadInput
 from shashlik.task import rootio
-from shashlik.task.definition import BadInput, Bench, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,10 @@ from projects.pnn.predictor import tree_responses
 from projects.pnn.schema import FEATURES, HELD_OUT, MASSES, SCHEMA
 from projects.pnn.simulation.events import simulate
 from projects.pnn.task_pnn import TASK
+from shashlik.exceptions import BadInput
 from shashlik.export import onnx_graph
-from shashlik.task.definition import BadInput, Bench, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from tracking.statistics.roc import auc
 
 QUICK = Cycle(epochs=6, batch=128)

@@ -15,8 +15,10 @@ from projects.pnn.predictor import _tail_in_graph
 from projects.pnn.schema import HELD_OUT, MASSES, SCHEMA
 from projects.pnn.simulation.events import simulate
 from projects.pnn.tail_probability import tabulated, tail_probability
+from shashlik.exceptions import BadInput
 from shashlik.export import onnx_graph
-from shashlik.task.definition import BadInput, Bench, Sample
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 
 RNG = np.random.default_rng(5)
 #: Responses under three masses whose shapes have nothing in common; the last ones are few different values.

@@ -21,7 +21,8 @@ from mlflow.tracking import MlflowClient
 from shashlik.evaluation.evaluate import gather
 from shashlik.evaluation.run import SUBJECT, run
 from shashlik.task import catalog, rootio
-from shashlik.task.definition import Sample, Task
+from shashlik.task.definition import Task
+from shashlik.task.sample import Sample
 from shashlik.task.settings import RunSettings, resolve
 from tracking.evidence import predictions
 from tracking.evidence.predictions import PredictionTable

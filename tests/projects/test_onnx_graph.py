@@ -13,9 +13,9 @@ from keras import ops
 from projects.ecal.networks import pair_graph, pair_networks
 from projects.ecal.networks.refinement import Readout, photon_cells
 from projects.mass.task_mass import network
+from shashlik.exceptions import BadInput
 from shashlik.export.onnx_graph import answers, convert
 from shashlik.export.parity import AGREEING, Disagrees, Parity, compare, demand, within
-from shashlik.task.definition import BadInput
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::PendingDeprecationWarning"

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import uproot
 
+from shashlik.exceptions import BadInput
 from shashlik.task import rootio
-from shashlik.task.definition import BadInput, Column, Sample, Schema
+from shashlik.task.sample import Column, Sample, Schema
 
 SCHEMA = Schema(
     "events",

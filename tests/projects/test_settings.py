@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 from shashlik.task.settings import RunSettings, parse, resolve, setting
 
 

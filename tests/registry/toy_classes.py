@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from shashlik.estimators.formula import Formula
-from shashlik.task.definition import Column, Estimator, Predictions, Sample, Schema, Task
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Estimator
+from shashlik.task.sample import Column, Predictions, Sample, Schema
 from shashlik.task.settings import RunSettings, setting
 from tracking.rule import ScoreRule
 from tracking.statistics.residuals import Binning

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from shashlik.exceptions import BadInput
 from shashlik.search import chief as chiefs
 from shashlik.search import worker as workers
 from shashlik.search.chief import Chief, split_address
 from shashlik.search.oracle import OBJECTIVE, oracle
 from shashlik.search.settings import SearchSettings
 from shashlik.search.worker import Worker, search_of
-from shashlik.task.definition import BadInput
 from shashlik.task.search_space import Range, Space
 from shashlik.task.settings import RunSettings
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from shashlik.exceptions import BadInput
 from shashlik.search.placement import LocalWorkers, cores_of
-from shashlik.task.definition import BadInput
 
 MINE = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 #: A core that no machine has: the worker ends before it has loaded what takes long.

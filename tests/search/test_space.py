@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from shashlik.exceptions import BadInput
 from shashlik.search.oracle import hyperparameters
 from shashlik.search.settings import (
     PLACING,
@@ -19,7 +20,6 @@ from shashlik.search.settings import (
     trial_settings,
 )
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, resolve, setting
 

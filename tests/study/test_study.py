@@ -21,8 +21,8 @@ from programs import ROOT, until
 from benchmarks.study import write
 from projects.__main__ import main
 from shashlik.ablation.settings import StudySettings, chosen, common, variant_settings
+from shashlik.exceptions import BadInput
 from shashlik.task import catalog
-from shashlik.task.definition import BadInput
 from shashlik.task.variants import BASE, Statement, Study, Variant
 from tracking.runs.reader import Found, look, nested
 

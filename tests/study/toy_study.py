@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from shashlik.task.definition import Bench, Column, Portable, Predictions, Sample, Schema, Task
+from shashlik.task.definition import Task
+from shashlik.task.estimator import Bench, Portable
+from shashlik.task.sample import Column, Predictions, Sample, Schema
 from shashlik.task.settings import RunSettings, setting
 from shashlik.task.variants import Statement, Study, Variant
 from tracking.statistics.residuals import Binning, Quantity, Residuals

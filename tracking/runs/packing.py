@@ -75,7 +75,7 @@ _mlflow.models.set_model(_Model())
 
 
 class Portable(Protocol):
-    """What `log_model` needs of an estimator, see `shashlik.task.definition.Portable`."""
+    """What `log_model` needs of an estimator, see `shashlik.task.estimator.Portable`."""
 
     @property
     def module(self) -> Path:

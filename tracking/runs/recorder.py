@@ -115,7 +115,7 @@ class Recorder:
         name : str
             Name of the sample.
         sha256, source : str
-            See `shashlik.task.definition.Sample`.
+            See `shashlik.task.sample.Sample`.
         events : int
             Number of events.
         context : str

@@ -11,7 +11,7 @@ from projects.clas12.kinematics import CENTRAL, ETA, PI0, missing_mass_squared, 
 from projects.clas12.simulation import detector
 from projects.clas12.simulation.efficiency import probability
 from projects.clas12.simulation.generator import Generated, propose
-from shashlik.task.definition import Column, Sample, Schema
+from shashlik.task.sample import Column, Sample, Schema
 
 __all__ = ["ETA_CODE", "PI0_CODE", "SCHEMA", "Detected", "detect", "simulate"]
 

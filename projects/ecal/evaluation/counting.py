@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from projects.ecal.evaluation.photons import BINNINGS, residuals
 from projects.ecal.simulation.events import Scene, simulate
-from shashlik.task.definition import Estimator, Finding, Predictions
+from shashlik.task.definition import Finding
+from shashlik.task.estimator import Estimator
+from shashlik.task.sample import Predictions
 from tracking.figures.drawing import legend, points, tidy, variable
 from tracking.figures.styles import literal, styles
 from tracking.report.numbers import MISSING, percent

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from projects.ecal.detector import PITCH, Z_TARGET
 from projects.ecal.evaluation.photons import predicted_photons, residuals, true_photons
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 from tracking.figures.styles import Style, styles
 from tracking.statistics.resolution import Resolution, resolution
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.ecal.detector import PITCH
-from shashlik.task.definition import BadInput, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Predictions, Sample
 from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 __all__ = [

@@ -33,7 +33,9 @@ from projects.ecal.fits import (
 )
 from projects.ecal.simulation.profile import PROFILES
 from shashlik.estimators import portable
-from shashlik.task.definition import BadInput, Bench, Estimator, Portable, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench, Estimator, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["CentreOfGravity", "ProfileFit", "baselines", "cell_arrays", "shipped", "truth_array"]
 

@@ -23,7 +23,7 @@ from projects.ecal.fits.corrections import front_face
 from projects.ecal.fits.lednev import lednev_cells
 from projects.ecal.fits.reconstruction import Found, Reconstruction, threaded
 from projects.ecal.fits.shower_fit import shares_at
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["tuned_gravity", "tuned_profile", "tuned_response"]
 

@@ -31,7 +31,7 @@ from projects.ecal.geant4.library import Library
 from projects.ecal.geant4.rings import RingMoments
 from projects.ecal.simulation.deposits import deposit
 from projects.ecal.simulation.showers import ShowerModel, draw
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["BANDS", "calibrate", "chi_square", "main", "reference"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projects.ecal.detector import PITCH
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["Library"]
 

@@ -18,7 +18,9 @@ from matplotlib.figure import Figure
 from projects.ecal.evaluation.photons import residuals, true_photons
 from projects.ecal.fits.baselines import baselines
 from projects.ecal.simulation.events import Scene, simulate
-from shashlik.task.definition import BadInput, Bench, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench
+from shashlik.task.sample import Sample
 from tracking.statistics.residuals import Residuals
 from tracking.statistics.resolution import Resolution, resolution
 

@@ -14,7 +14,8 @@ from projects.ecal.geant4.lateral import half_width, moments, simulated_cells
 from projects.ecal.geant4.library import Library
 from projects.ecal.simulation.deposits import WINDOW
 from projects.ecal.simulation.showers import ShowerModel
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 
 __all__ = ["ENOUGH", "Photons", "bands", "simulated"]
 

@@ -29,8 +29,8 @@ from projects.ecal.geant4.pair_check import pair_figure, pair_resolutions, pair_
 from projects.ecal.geant4.shower_figures import figures
 from projects.ecal.geant4.single_photons import ENOUGH, Photons, bands, simulated
 from projects.ecal.simulation.showers import ShowerModel, geant4_model
+from shashlik.exceptions import BadInput
 from shashlik.task import rootio
-from shashlik.task.definition import BadInput
 
 __all__ = ["compare", "main", "table"]
 

@@ -21,7 +21,8 @@ from projects.ecal.limit.information import conversion, gaussian_information, le
 from projects.ecal.limit.shower_parts import Parts, parts
 from projects.ecal.simulation.events import Scene
 from projects.ecal.simulation.showers import ShowerModel, geant4_model
-from shashlik.task.definition import BadInput, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["bound", "covariances", "moments_of"]
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from projects.ecal.detector import SCHEMA
 from projects.ecal.evaluation.photons import BINNINGS, residuals
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 from tracking.evidence import predictions
 from tracking.evidence.resolution import LIMIT, Evidence, from_json
 from tracking.report.numbers import with_error

@@ -27,7 +27,7 @@ from projects.ecal.limit.bound_pulls import Finished, binning, pull_tables, pull
 from projects.ecal.simulation.deposits import deposit
 from projects.ecal.simulation.events import Scene, simulate
 from projects.ecal.simulation.showers import draw, geant4_model
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 from tracking.figures.drawing import points
 from tracking.figures.styles import styles
 from tracking.statistics.resolution import resolution

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from projects.ecal.networks.pair_networks import correction_loss, correction_network
 from projects.ecal.windows.training_events import Windowed
 from shashlik.estimators.training import Plan, train
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 __all__ = ["taught"]
 
@@ -42,7 +42,7 @@ def taught(
         Simulated events.
     own, watching : Windowed
         The training sample, and the part of it that watches over the training. Measured events (see
-        `shashlik.task.definition.Bench`) adapt the network afterwards.
+        `shashlik.task.estimator.Bench`) adapt the network afterwards.
     plan : Plan
     bench : Bench
     **network

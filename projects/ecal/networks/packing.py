@@ -10,7 +10,7 @@ from projects.ecal.fits import corrections
 from projects.ecal.networks import served_network
 from projects.ecal.windows import placement, whole_image
 from shashlik.estimators import portable
-from shashlik.task.definition import Portable
+from shashlik.task.estimator import Portable
 
 __all__ = ["packed"]
 

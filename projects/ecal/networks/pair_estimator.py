@@ -14,7 +14,9 @@ from projects.ecal.detector import PITCH
 from projects.ecal.fits.baselines import ProfileFit, cell_arrays, shipped, truth_array
 from projects.ecal.stages.switches import Switches
 from projects.ecal.windows.training_events import Windowed, simulated, windowed
-from shashlik.task.definition import BadInput, Bench, Portable, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["PRESETS", "NetworkEstimator", "NetworkSettings"]
 

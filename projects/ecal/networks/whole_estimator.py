@@ -14,7 +14,9 @@ from projects.ecal.evaluation.photons import of_number
 from projects.ecal.fits.baselines import cell_arrays, shipped, truth_array
 from projects.ecal.windows.training_events import Windowed, simulated, windowed
 from projects.ecal.windows.whole_image import IMAGE_SHAPE
-from shashlik.task.definition import BadInput, Bench, Portable, Predictions, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.estimator import Bench, Portable
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["WholeEstimator", "WholeSettings"]
 

@@ -23,7 +23,8 @@ from projects.ecal.detector import (
 from projects.ecal.simulation.deposits import deposit
 from projects.ecal.simulation.profile import PROFILES
 from projects.ecal.simulation.showers import draw, geant4_model, smooth
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 
 __all__ = ["Scene", "simulate"]
 

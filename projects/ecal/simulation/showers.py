@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from projects.ecal.detector import X0, shower_depth
 from projects.ecal.simulation.profile import REACH, Profile
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["ShowerModel", "Showers", "Typical", "draw", "geant4_model", "smooth", "typical"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from projects.ecal.limit.bound import bound
 from projects.ecal.simulation.events import Scene, simulate
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["mixture", "mixture_limit"]
 

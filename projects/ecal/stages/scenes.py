@@ -7,7 +7,7 @@ from typing import Any
 
 from projects.ecal.limit.bound import bound
 from projects.ecal.simulation.events import Scene, simulate
-from shashlik.task.definition import Predictions, Sample
+from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["limit", "simulator"]
 

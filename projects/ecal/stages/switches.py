@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 from shashlik.task.settings import resolve, setting
 
 __all__ = ["HELP", "Switches", "switched"]

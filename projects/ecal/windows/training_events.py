@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from projects.ecal.detector import X0, Z_TARGET
 from projects.ecal.windows.placement import windows
-from shashlik.task.definition import Sample
+from shashlik.task.sample import Sample
 
 __all__ = ["Windowed", "simulated", "windowed"]
 

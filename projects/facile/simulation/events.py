@@ -12,7 +12,7 @@ from projects.facile.noise import photo_noise
 from projects.facile.pulse import SLICES
 from projects.facile.simulation.generator import hits, pile_up
 from projects.facile.simulation.readout import digitised
-from shashlik.task.definition import Column, Sample, Schema
+from shashlik.task.sample import Column, Sample, Schema
 
 __all__ = ["SCHEMA", "simulate"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from projects.facile.simulation.events import simulate
 from projects.facile.simulation.generator import LAST_BARREL
-from shashlik.task.definition import Sample
+from shashlik.task.sample import Sample
 
 __all__ = ["REAL", "main", "moments", "table"]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from projects.pnn.ensemble.stacked_step import Events, Member
 from projects.pnn.halves import Half, folds, scales
 from projects.pnn.schema import FEATURES
-from shashlik.task.definition import BadInput
+from shashlik.exceptions import BadInput
 
 __all__ = ["EXTRA", "FOLDS", "FoldFile", "export", "of_half", "read", "training", "write"]
 

@@ -21,7 +21,7 @@ from projects.pnn.halves import Half, folds, scales
 from projects.pnn.predictor import matrix, network_responses
 from projects.pnn.schema import FEATURES, MASSES
 from shashlik.estimators import training
-from shashlik.task.definition import Bench, Nested
+from shashlik.task.estimator import Bench, Nested
 
 __all__ = ["Committee", "Ensemble", "Singles"]
 

@@ -23,7 +23,7 @@ from projects.pnn.ensemble.one_cycle import Cycle, Suggestion, one_cycle, sugges
 from projects.pnn.ensemble.stacked_networks import Stack, drawn
 from projects.pnn.ensemble.stacked_step import Events, Machine, Member
 from shashlik.estimators.training import CHECKPOINT_EVERY, Diverged
-from shashlik.task.definition import Bench
+from shashlik.task.estimator import Bench
 
 __all__ = ["Trained", "find_rates", "train"]
 

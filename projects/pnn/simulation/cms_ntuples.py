@@ -19,7 +19,8 @@ from projects.pnn.schema import SCHEMA
 from projects.pnn.simulation.candidates import FEWEST_JETS, candidates
 from projects.pnn.simulation.detector import ETA, JET_PT, LEPTON_PT, RADIUS, Jets, Leptons
 from projects.pnn.simulation.kinematics import angles, distance, from_angles
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 
 __all__ = ["BACON", "NANOAOD", "Layout", "convert"]
 

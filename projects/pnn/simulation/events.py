@@ -15,7 +15,7 @@ from projects.pnn.simulation.candidates import candidates, kept
 from projects.pnn.simulation.detector import Jets, Leptons, jets, leptons
 from projects.pnn.simulation.kinematics import Vectors
 from projects.pnn.simulation.signal import EXPECTED, signal
-from shashlik.task.definition import Sample
+from shashlik.task.sample import Sample
 
 __all__ = ["EVENTS", "assembled", "counts", "measured", "simulate"]
 

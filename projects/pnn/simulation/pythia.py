@@ -19,7 +19,8 @@ from projects.pnn.simulation.background import PROCESSES, Process
 from projects.pnn.simulation.detector import BOTTOM, CHARM, LIGHT, RADIUS
 from projects.pnn.simulation.events import assembled, measured
 from projects.pnn.simulation.signal import HIGGS_MASS
-from shashlik.task.definition import BadInput, Sample
+from shashlik.exceptions import BadInput
+from shashlik.task.sample import Sample
 
 __all__ = ["simulate"]
 
