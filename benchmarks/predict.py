@@ -33,7 +33,7 @@ def command(model: str, file: Path, output: Path) -> tuple[float, float]:
     """
     begin = time.perf_counter()
     words = ["predict", str(file), str(output), "--task", TASK, "--model", model]
-    process = subprocess.Popen([sys.executable, "-m", "projects", *words])
+    process = subprocess.Popen([sys.executable, "-m", "shashlik", *words])
     largest = 0.0
     while process.poll() is None:
         status = Path(f"/proc/{process.pid}/status")

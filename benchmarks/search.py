@@ -29,7 +29,7 @@ def search(task: str, folder: Path, *words: str) -> tuple[float, str]:
     store = f"sqlite:///{folder / 'mlflow.db'}"
     begin = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "projects", "tune", task, *words],
+        [sys.executable, "-m", "shashlik", "tune", task, *words],
         env={**os.environ, "MLFLOW_TRACKING_URI": store}, cwd=Path(__file__).parents[1],
         capture_output=True, text=True,
     )  # fmt: skip

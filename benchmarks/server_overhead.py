@@ -96,7 +96,7 @@ def main(task: str, preset: str, times: int) -> None:
             "--preset",
             preset,
         ]
-        on = [sys.executable, "-m", "projects", "run", task, "--preset", preset]
+        on = [sys.executable, "-m", "shashlik", "run", task, "--preset", preset]
         found: dict[str, list[tuple[float, float]]] = {"off": [], "server": []}
         for number in range(times):
             for name, command in (("off", off), ("server", on))[:: 1 if number % 2 == 0 else -1]:

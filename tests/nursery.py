@@ -31,7 +31,7 @@ PATIENCE = 120.0
 MODULES = (
     "git", "uproot", "matplotlib.backends.backend_agg", "mlflow.cli", "mlflow.pyfunc",
     "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
-    "projects.__main__", "shashlik.commands.predict", "shashlik.commands.promote",
+    "shashlik.__main__", "shashlik.commands.predict", "shashlik.commands.promote",
     "registry.journal.champions",
     "tracking.runs.recorder",
 )  # fmt: skip

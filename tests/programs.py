@@ -35,7 +35,7 @@ def program(*words: str, cwd: Path = ROOT, **variables: str) -> Iterator[subproc
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "projects", *words],
+            [sys.executable, "-m", "shashlik", *words],
             cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT), **variables}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -24,7 +24,7 @@ name: shashlik
 entry_points:
 """
 #: What entry points call, and what they call in a container, see the command `unquoted`.
-_CALL, _QUOTED = "command: python -m projects ", "command: python -m projects unquoted "
+_CALL, _QUOTED = "command: python -m shashlik ", "command: python -m shashlik unquoted "
 
 
 def _comment(item: dataclasses.Field[Any]) -> str:
@@ -54,7 +54,7 @@ def _entry(command: click.Command) -> str:
     head = f"  {command.name}:  # {command.get_short_help_str(200)}\n"
     if lines:
         head += "    parameters:\n"
-    return f"{head}{''.join(lines)}    command: python -m projects {command.name} {' '.join(words)}\n"
+    return f"{head}{''.join(lines)}    command: python -m shashlik {command.name} {' '.join(words)}\n"
 
 
 def render(image: str = "") -> str:
@@ -87,5 +87,5 @@ def _fields(name: str, title: str, settings: type, command: str, more: str = "")
         lines.append(f"      # {_comment(item)}\n")
         # A default other than the empty string would overrule the presets.
         lines.append(f'      {item.name}: {{type: string, default: ""}}\n')
-    lines.append(f"    command: python -m projects {command} {flags}\n")
+    lines.append(f"    command: python -m shashlik {command} {flags}\n")
     return "".join(lines)

@@ -165,7 +165,9 @@ def _run(task: str, settings: Mapping[str, str], source: Path, folder: Path) -> 
         f"--{name}={value}" for name, value in {**settings, "data": _absolute(settings)}.items() if value
     ]
     # -P: what lies in the working directory must not come before the code that is meant.
-    words = [sys.executable, "-P", "-m", "projects", "run", task, *given]
+    # Code from before the platform was a package of its own has its program there.
+    program = "projects" if (source / "projects" / "catalog.py").is_file() else "shashlik"
+    words = [sys.executable, "-P", "-m", program, "run", task, *given]
     code = subprocess.run(words, cwd=store, env=environment).returncode
     if code:
         raise CannotRecord(f"the second run failed with exit code {code}; it has said why")

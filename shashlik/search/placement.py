@@ -52,7 +52,7 @@ def cores_of(workers: int, threads: int) -> list[list[int]]:
 
 
 def _command(name: str, cores: Sequence[int] = ()) -> list[str]:
-    command = [sys.executable, "-m", "projects", "worker", "--name", name, "--parent", str(os.getpid())]
+    command = [sys.executable, "-m", "shashlik", "worker", "--name", name, "--parent", str(os.getpid())]
     return [*command, "--cores", ",".join(map(str, cores))] if cores else command
 
 

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 from skhep_testdata import data_path
 
-from projects.__main__ import main
 from projects.mass import alternatives
 from projects.mass.networks import family
+from shashlik.__main__ import main
 from shashlik.estimators import levenberg_marquardt
 from shashlik.task import catalog
 from shashlik.task.settings import resolve

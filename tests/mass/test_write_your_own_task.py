@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 import projects.mass
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.cli import mlproject
 from shashlik.task import catalog
 
@@ -92,7 +92,7 @@ def test_the_file_is_all_that_it_takes(project: Path, store: str, monkeypatch: p
     monkeypatch.delitem(sys.modules, f"projects.mass.task_{NAME}", raising=False)
     assert listed == ["mlproject"]
     entry_points = yaml.safe_load(mlproject.render())["entry_points"]
-    assert entry_points[NAME]["command"].startswith(f"python -m projects run {NAME} ")
+    assert entry_points[NAME]["command"].startswith(f"python -m shashlik run {NAME} ")
     assert set(entry_points) > {"mass", NAME}
     for words in (told, [*trained, "--figures", "false"]):
         done = CliRunner().invoke(main, words)
@@ -113,7 +113,7 @@ def follow(project: Path, command: str) -> str:
     }
     variables["MLFLOW_TRACKING_URI"] = f"sqlite:///{project / 'mlflow.db'}"
     done = subprocess.run(
-        [sys.executable, "-m", "projects", *words],
+        [sys.executable, "-m", "shashlik", *words],
         cwd=project, env=variables, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}\n{done.stderr}"
@@ -126,7 +126,7 @@ def test_new_task_works(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = {command: follow(project, command) for command in commands}
     assert f"{NAME}: Transverse mass" in told[f"shashlik tasks {NAME}"]
     entry_points = yaml.safe_load((project / "MLproject").read_text())["entry_points"]
-    assert entry_points[NAME]["command"].startswith(f"python -m projects run {NAME} ")
+    assert entry_points[NAME]["command"].startswith(f"python -m shashlik run {NAME} ")
     assert set(entry_points) > {"mass", NAME}
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")

@@ -41,7 +41,7 @@ FACING_MLFLOW = {
     "tracking.storage.mlflow_schemas",
 }
 #: The doors are imported by nobody.
-DOORS = {"projects.__main__", "registry.__main__"}
+DOORS = {"shashlik.__main__", "registry.__main__"}
 #: Together with the doors the only modules of projects that see tracking's mlflow side and the registry.
 COMPOSERS = DOORS | {
     "shashlik.evaluation.frozen_evaluation", "shashlik.cli.mlproject", "shashlik.evaluation.run",

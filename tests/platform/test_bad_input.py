@@ -22,7 +22,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from programs import PATIENCE, program, until
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.task import catalog, rootio
 from shashlik.task.sample import Sample
 from shashlik.task.settings import resolve

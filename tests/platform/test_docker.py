@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from sqlalchemy.engine import make_url
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"

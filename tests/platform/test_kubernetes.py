@@ -13,7 +13,7 @@ from mlflow.projects import _parse_kubernetes_config
 from mlflow.projects.docker import validate_docker_env
 from mlflow.projects.utils import get_entry_point_command, get_run_env_vars, load_project
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.task import catalog
 
 kubernetes = pytest.importorskip("kubernetes")
@@ -80,7 +80,7 @@ def test_its_command_runs_without_a_shell(clone: Path, store: str) -> None:
     parameters = {"preset": "smoke", "train_events": "banana split's"}
     words = job(parameters)["spec"]["template"]["spec"]["containers"][0]["command"]
     assert "''" in words, "what is not given comes as two quotes"
-    assert words[:3] == ["python", "-m", "projects"]
+    assert words[:3] == ["python", "-m", "shashlik"]
     done = CliRunner().invoke(main, words[3:])
     assert done.exit_code == 2, done.output
     assert f"train_events={parameters['train_events']!r}" in done.output.splitlines()[-1]
@@ -92,5 +92,5 @@ def test_it_has_the_entry_points_of_the_other_file(clone: Path) -> None:
     for name, entry in ours._entry_points.items():
         assert entry.parameters.keys() == theirs._entry_points[name].parameters.keys()
         assert theirs._entry_points[name].command == entry.command.replace(
-            "projects ", "projects unquoted ", 1
+            "shashlik ", "shashlik unquoted ", 1
         )

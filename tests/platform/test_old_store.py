@@ -37,8 +37,8 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from servers import shashlik_server
 
-from projects.__main__ import main
 from registry.models import versions
+from shashlik.__main__ import main
 from shashlik.export import golden_vectors
 from tracking.runs.models import load
 from tracking.runs.reader import look, nested, recall

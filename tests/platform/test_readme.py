@@ -15,7 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.cli import mlproject
 from shashlik.task import catalog
 from shashlik.task.settings import parse, resolve
@@ -70,7 +70,7 @@ def test_command_exists(words: list[str]) -> None:
                 known = mlflow.cli.cli.get_command(context, command)
             assert known is not None
             known.make_context(command, options)
-        case ["python", "-m", "projects", *rest] | ["shashlik", *rest]:
+        case ["python", "-m", "shashlik", *rest] | ["shashlik", *rest]:
             context = main.make_context("shashlik", list(rest), resilient_parsing=True)
             name, command, arguments = main.resolve_command(context, rest)
             with command.make_context(name, arguments, parent=context) as inner:
@@ -118,7 +118,7 @@ def test_console_script_and_module_are_one_door() -> None:
     script = Path(sys.executable).with_name("shashlik")
     told = [
         subprocess.run([*door, "tasks"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        for door in ([script], [sys.executable, "-m", "projects"])
+        for door in ([script], [sys.executable, "-m", "shashlik"])
     ]
     assert told[0] == told[1]
     assert all(name in told[0] for name in catalog.names())
@@ -135,7 +135,7 @@ def test_entry_point_hands_over_every_setting(name: str) -> None:
 
     entry = load_project(str(ROOT)).get_entry_point(name)
     words = shlex.split(entry.compute_command({"seed": "7", "data": "it's a file.root"}, storage_dir=None))
-    assert words[:5] == ["python", "-m", "projects", "run", name]
+    assert words[:5] == ["python", "-m", "shashlik", "run", name]
     assert parse(words[5:]) == {"seed": "7", "data": "it's a file.root"}
     task = catalog.load(name)
     assert resolve(task.settings, task.presets, parse(words[5:])).seed == 7

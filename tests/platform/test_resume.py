@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from programs import program, until
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from tracking.runs.reader import recall
 
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 from servers import kill, serving
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from tracking.evidence.resolution import Evidence
 from tracking.runs.recorder import CannotRecord, recording
 

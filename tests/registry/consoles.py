@@ -12,8 +12,8 @@ import toy_task
 from click.testing import CliRunner, Result
 from mlflow.tracking import MlflowClient
 
-from projects.__main__ import main
 from registry.journal.champions import opened_registry
+from shashlik.__main__ import main
 from shashlik.task import catalog
 
 __all__ = ["Shell", "as_at_first", "at", "champion", "console", "run_of", "train"]

@@ -318,7 +318,7 @@ def test_the_database_alone(restored: Shell) -> None:
 def test_killed_on_the_way_there_is_no_backup(restored: Shell, nursery: Nursery) -> None:
     code = (
         "import os, signal\n"
-        "from projects.__main__ import main\n"
+        "from shashlik.__main__ import main\n"
         "from tracking.storage.archive import Writer\n"
         "Writer.finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "main(['backup', 'killed.tar'])"

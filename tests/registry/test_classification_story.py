@@ -15,7 +15,7 @@ import uproot
 from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.task import catalog, rootio
 from tracking.evidence.agreement import differences
 from tracking.evidence.classification import Classification

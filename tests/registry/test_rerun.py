@@ -93,7 +93,7 @@ def shashlik(clone: Path, *words: str, code: int = 0) -> str:
         "MLFLOW_TRACKING_URI": f"sqlite:///{clone.parent / 'mlflow.db'}",
     }
     done = subprocess.run(
-        [sys.executable, "-P", "-W", "ignore", "-m", "projects", *words],
+        [sys.executable, "-P", "-W", "ignore", "-m", "shashlik", *words],
         cwd=clone.parent, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr

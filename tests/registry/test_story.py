@@ -292,7 +292,7 @@ sys.path.insert(0, {tests!r})
 import toy_task
 from shashlik.task import catalog
 catalog.load = lambda name: toy_task.TASK
-from projects.__main__ import main
+from shashlik.__main__ import main
 from registry.models import versions
 from registry.journal.direct import Journal
 from registry.journal.aliases import DirectMirror
@@ -436,7 +436,7 @@ sys.path.insert(0, {tests!r})
 import toy_task
 from shashlik.task import catalog, rootio
 catalog.load = lambda name: toy_task.TASK
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.commands import predict
 read = rootio.chunks
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 from programs import ROOT, program, until
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.search import placement
 from tracking.runs.reader import Found, look, nested
 
@@ -213,7 +213,7 @@ def test_workers_that_are_killed_and_one_started_by_hand(store: str) -> None:
         words = lines[-1].removeprefix("workers join with: ").split()
         assert words[-2:] == ["shashlik", "worker"]
         joined = subprocess.run(
-            [sys.executable, "-m", "projects", "worker"], capture_output=True, text=True, timeout=600,
+            [sys.executable, "-m", "shashlik", "worker"], capture_output=True, text=True, timeout=600,
             env={**os.environ, "PYTHONPATH": str(ROOT), **dict(word.split("=") for word in words[:-2])},
         )  # fmt: skip
         assert joined.returncode == 0, joined.stderr

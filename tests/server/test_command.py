@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.commands.logins import Options, logins
 from shashlik.commands.serve import _ended
 

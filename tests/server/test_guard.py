@@ -16,10 +16,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
-from projects.__main__ import main
 from registry.journal.remote import RemoteJournal
 from registry.server.gated_store import GatedStore
 from registry.server.middleware.limits import MOST_BYTES
+from shashlik.__main__ import main
 from tracking.evidence.resolution import Evidence
 from tracking.index.records import Origin, Selection
 from tracking.index.remote import RemoteIndex

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from logins import ADMIN, NOBODY, READER, Server
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 
 USER, FIRST, SECOND = "ada", "a first password 1", "a second password 2"
 

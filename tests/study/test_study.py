@@ -19,7 +19,7 @@ from mlflow.tracking import MlflowClient
 from programs import ROOT, until
 
 from benchmarks.study import write
-from projects.__main__ import main
+from shashlik.__main__ import main
 from shashlik.ablation.settings import StudySettings, chosen, common, variant_settings
 from shashlik.exceptions import BadInput
 from shashlik.task import catalog
@@ -171,7 +171,7 @@ sys.path.insert(0, {tests!r})
 import toy_study
 from shashlik.task import catalog
 catalog.load = lambda name: toy_study.TASK
-from projects.__main__ import main
+from shashlik.__main__ import main
 main(["study", "toy", "--variants", "{variants}", "--seeds", "{seeds}", "--pause", "1"])
 """
 

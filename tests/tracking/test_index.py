@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from index_suite import made_up
 from mlflow.tracking import MlflowClient
 
-from projects.__main__ import main
+from shashlik.__main__ import main
 from tracking.evidence.resolution import Evidence
 from tracking.index.records import Head, Selection
 from tracking.runs.indexing import opened_index
