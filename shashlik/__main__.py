@@ -184,7 +184,7 @@ def setup() -> None:
     "--image", default="", help="Write docker/kubernetes/MLproject instead, whose runs use this image."
 )
 def mlproject(check: bool, image: str) -> None:
-    """Write the file MLproject from the tasks in the catalog."""
+    """Write the file MLproject from the tasks below this folder."""
     from shashlik.cli.mlproject import render
 
     file = Path("docker/kubernetes/MLproject") if image else Path("MLproject")

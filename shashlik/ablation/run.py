@@ -67,7 +67,9 @@ def study(name: str, tokens: Sequence[str], say: Callable[[str], object] = print
     record = {**recorded(settings), f"{PREFIX}share": parameters.share}
     resume = parameters.resume or None
     # Also a finished study can be given more variants and more trainings.
-    with recording(name, seed=settings.seed, settings=record, resume=resume, reopen=True) as recorder:
+    with recording(
+        name, seed=settings.seed, settings=record, resume=resume, reopen=True, code=catalog.root(name)
+    ) as recorder:
         say(f"{name}: study in {recorder.where}; if it is interrupted, resume={recorder.run_id} continues it")
         recorder.tag("mlflow.runName", f"study, {len(asked)} variants")
         recorder.tag(PLAN, ",".join(f"{variant}:{number}" for variant, number in asked.items()))

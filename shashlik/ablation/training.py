@@ -15,6 +15,7 @@ import numpy as np
 from shashlik.ablation.settings import variant_settings
 from shashlik.evaluation.evaluate import Events, Judged, gather, judge, only
 from shashlik.evaluation.run import SUBJECT, answers_of, evidence_of, recorded, unseen
+from shashlik.task import catalog
 from shashlik.task.definition import Task
 from shashlik.task.estimator import Bench
 from shashlik.task.sample import Sample
@@ -122,6 +123,7 @@ class Studied:
                 settings=recorded(settings),
                 resume=None if before is None else before.run_id,
                 parent=self.run_id,
+                code=catalog.root(self.task.name),
             ) as recorder,
             tempfile.TemporaryDirectory(prefix="shashlik-") as folder,
         ):

@@ -1,22 +1,24 @@
-"""The file ``MLproject``, written from the tasks in the catalog and the commands of the registry."""
+"""The file ``MLproject``, written from the tasks of a folder and the commands of the registry."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from shashlik.ablation.settings import StudySettings
 from shashlik.cli import registry, server, store
+from shashlik.exceptions import BadInput
 from shashlik.search.settings import SearchSettings
 from shashlik.task import catalog
 
 __all__ = ["render"]
 
 _HEAD = """\
-# Written by `shashlik mlproject` from tasks and commands in projects/; do not edit.
+# Written by `shashlik mlproject` from the tasks in this folder and the commands of shashlik; do not edit.
 # Every parameter is a string here: the program itself checks types and ranges, where it can still say in one
 # line what is wrong and mark the run FAILED. An empty value means: the preset's, else the default stated.
 name: shashlik
@@ -57,16 +59,36 @@ def _entry(command: click.Command) -> str:
     return f"{head}{''.join(lines)}    command: python -m shashlik {command.name} {' '.join(words)}\n"
 
 
-def render(image: str = "") -> str:
+def _names(folder: Path) -> list[str]:
+    """Tasks that are below a folder; others that are installed run from theirs."""
+    home = folder.resolve()
+    found = sorted(place.name for place in catalog.places() if place.file.resolve().is_relative_to(home))
+    if not found:
+        raise BadInput(
+            f"no installed task is below {home}: run this in the folder of a package with an entry point "
+            f"{catalog.GROUP}, after 'pip install -e .'"
+        )
+    return found
+
+
+def render(image: str = "", folder: Path | None = None) -> str:
     """Text of ``MLproject``: one entry point a task with a parameter a setting, and one a command.
 
     Parameters
     ----------
     image : str
-        Container image in which they run in Kubernetes; by default they run here.
+        Container image in which all installed tasks run in Kubernetes; by default they run here.
+    folder : pathlib.Path, optional
+        Whose tasks run here; by default those below the working directory.
+
+    Raises
+    ------
+    BadInput
+        If no task is there.
     """
     environment = f"docker_env:\n  image: {json.dumps(image)}" if image else "python_env: python_env.yaml"
-    tasks = [catalog.load(name) for name in catalog.names()]
+    names = catalog.names() if image else _names(folder or Path.cwd())
+    tasks = [catalog.load(name) for name in names]
     lines = [_HEAD.format(environment=environment)]
     lines += [_fields(task.name, task.title, task.settings, f"run {task.name}") for task in tasks]
     title = "Search hyper-parameters; beside these it takes every parameter of the task"

@@ -48,7 +48,9 @@ def register(
     task = only(catalog.load(name), lambda estimator: estimator != SUBJECT)
     settings = resolve(task.settings, task.presets, parse(parameters))
     found: dict[str, int] = {}
-    with recording(name, seed=settings.seed, settings=recorded(settings)) as recorder:
+    with recording(
+        name, seed=settings.seed, settings=recorded(settings), code=catalog.root(name)
+    ) as recorder:
         recorder.tag("mlflow.runName", "baselines")
         events = gather(task, settings)
         if (frozen := identities(name)) is not None:

@@ -15,17 +15,17 @@ from pathlib import Path
 from registry.models import lineage, versions
 from shashlik.commands.listing import table
 from shashlik.exceptions import BadInput
+from shashlik.task import catalog
 from shashlik.task.definition import Task
 from tracking.evidence.agreement import MOST, Difference, differences
 from tracking.evidence.resolution import AnyEvidence, from_json
 from tracking.report.numbers import with_error
 from tracking.runs.lifecycle import CannotRecord
-from tracking.runs.provenance import commit
+from tracking.runs.provenance import HERE, checkout, commit
 from tracking.runs.reader import recall
 
 __all__ = ["Agreement", "rerun"]
 
-ROOT = Path(__file__).parents[2]
 #: What a process would take for its own run, or its own store.
 OWN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "SHASHLIK_DATABASE")
 
@@ -108,7 +108,7 @@ def rerun(
         )
     old = recall(version.run_id)
     with tempfile.TemporaryDirectory(prefix="shashlik-rerun-") as folder:
-        with _code(tags, here, Path(folder) / "code") as (source, words):
+        with _code(task.name, tags, here, Path(folder) / "code") as (source, words):
             say(f"{version.name} of {task.name} again: {words}")
             new = _run(task.name, settings, source, Path(folder))
         found = Agreement(words, old.facts.sha256 == new.facts.sha256, differences(old, new))
@@ -122,37 +122,39 @@ def rerun(
 
 
 @contextmanager
-def _code(tags: Mapping[str, str], here: bool, place: Path) -> Iterator[tuple[Path, str]]:
-    """Where the code is that is to run, and which it is in words."""
-    wanted, now = tags.get("git.commit", ""), commit(ROOT)
+def _code(name: str, tags: Mapping[str, str], here: bool, place: Path) -> Iterator[tuple[Path, str]]:
+    """The folder from which the task's code is to be imported, and which code it is in words."""
+    root = catalog.root(name) or HERE
+    wanted, now, top = tags.get("git.commit", ""), commit(root), checkout(root)
     present = f"the present code, commit {now[0][:12] if now else 'unknown'}"
     present += " with uncommitted changes" if now and now[1] else ""
     if here:
-        yield ROOT, f"{present}, recorded is {wanted[:12] or 'none'}"
+        yield root, f"{present}, recorded is {wanted[:12] or 'none'}"
         return
     if not wanted:
         raise BadInput("the run has no commit on record: --here runs the present code")
-    if now is None:
-        raise BadInput(
-            f"this program is no checkout that has commit {wanted[:12]}: --here runs the present code"
-        )
+    if now is None or top is None:
+        raise BadInput(f"{root} is no checkout that has commit {wanted[:12]}: --here runs the present code")
     # What was not committed then is lost, and who reads the comparison must know.
     lost = ", whose uncommitted changes of then are lost" if tags.get("git.dirty") == "true" else ""
     if now == (wanted, False):
-        yield ROOT, present + lost
+        yield root, present + lost
         return
-    done = _git("worktree", "add", "--detach", str(place), wanted)
+    done = _git(top, "worktree", "add", "--detach", str(place), wanted)
     if done.returncode:
         reason = " ".join(done.stderr.split())[-200:]
         raise BadInput(f"commit {wanted[:12]} cannot be checked out ({reason}): fetch it, or use --here")
     try:
-        yield place, f"commit {wanted[:12]} in a temporary worktree{lost}"
+        yield (
+            place / root.resolve().relative_to(top.resolve()),
+            f"commit {wanted[:12]} in a temporary worktree{lost}",
+        )
     finally:
-        _git("worktree", "remove", "--force", str(place))
+        _git(top, "worktree", "remove", "--force", str(place))
 
 
-def _git(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True)
+def _git(top: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", "-C", str(top), *words], capture_output=True, text=True)
 
 
 def _run(task: str, settings: Mapping[str, str], source: Path, folder: Path) -> AnyEvidence:

@@ -15,20 +15,16 @@ _HEAD = '''\
 from __future__ import annotations'''
 
 
-def _stands(node: ast.stmt) -> bool:
-    """Whether a statement is kept: imports of this repository's own modules are not, nor ``__future__``."""
+#: Packages whose modules are joined into a model, beside those of the task itself.
+PLATFORM = {"shashlik", "registry", "tracking"}
+
+
+def _stands(node: ast.stmt, own: set[str]) -> bool:
+    """Whether a statement is kept: imports from the packages `own` are not, nor ``__future__``."""
     if isinstance(node, ast.ImportFrom):
-        return (node.module or "").split(".")[0] not in {
-            "projects",
-            "tracking",
-            "registry",
-            "shashlik",
-            "__future__",
-        }
+        return (node.module or "").split(".")[0] not in own | {"__future__"}
     if isinstance(node, ast.Import):
-        return not any(
-            name.name.split(".")[0] in {"projects", "tracking", "registry", "shashlik"} for name in node.names
-        )
+        return not any(name.name.split(".")[0] in own for name in node.names)
     return not (
         isinstance(node, ast.Assign)
         and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
@@ -36,9 +32,9 @@ def _stands(node: ast.stmt) -> bool:
 
 
 def join(modules: Sequence[ModuleType], folder: Path) -> Path:
-    """One self-contained Python file of several modules of this repository.
+    """One self-contained Python file of several modules.
 
-    Imports among the modules are dropped, so they must be written as ``from projects.x import name`` and
+    Imports among the modules are dropped, so they must be written as ``from package.x import name`` and
     their top-level names must differ. What the modules import otherwise must be a requirement of the model.
 
     Parameters
@@ -53,6 +49,7 @@ def join(modules: Sequence[ModuleType], folder: Path) -> Path:
     ValueError
         When two modules define the same top-level name.
     """
+    own = PLATFORM | {module.__name__.partition(".")[0] for module in modules}
     owners: dict[str, str] = {}
     parts = [_HEAD]
     for module in modules:
@@ -61,7 +58,7 @@ def join(modules: Sequence[ModuleType], folder: Path) -> Path:
         kept = [f"# --- {module.__name__}"]
         for index, node in enumerate(ast.parse(source).body):
             docstring = index == 0 and isinstance(node, ast.Expr)
-            if docstring or not _stands(node):
+            if docstring or not _stands(node, own):
                 continue
             for name in _defined(node):
                 if owners.setdefault(name, module.__name__) != module.__name__:

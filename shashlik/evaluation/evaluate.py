@@ -23,8 +23,7 @@ __all__ = ["FEWEST_EVENTS", "Events", "Judged", "gather", "judge", "only", "rehe
 #: Fewer events than this in a file cannot be halved and fitted.
 FEWEST_EVENTS = 400
 #: Events that estimators answer before they are timed. Keras makes a graph for the first number of events and
-#: one for any number at the second; few, see `projects.ecal.networks.served_network`, are answered without a
-#: graph.
+#: one for any number at the second; few are answered without a graph by some networks.
 _WARM = (300, 299)
 
 

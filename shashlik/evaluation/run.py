@@ -77,7 +77,9 @@ def run(name: str, tokens: Sequence[str]) -> int:
         with active(name):
             raise
     resume = settings.resume or None
-    with recording(name, seed=settings.seed, settings=recorded(settings), resume=resume) as recorder:
+    with recording(
+        name, seed=settings.seed, settings=recorded(settings), resume=resume, code=catalog.root(name)
+    ) as recorder:
         print(f"{task.name}: {recorder.where}")
         with tempfile.TemporaryDirectory(prefix="shashlik-") as folder:
             version, _ = perform(task, settings, recorder, Path(folder))

@@ -110,6 +110,7 @@ class Searched:
             settings=recorded(settings),
             resume=None if before is None else before.run_id,
             parent=self.run_id,
+            code=catalog.root(self.task.name),
         ) as recorder:
             recorder.tag("search", self.run_id)
             recorder.tag(TRIAL, trial_id)

@@ -73,7 +73,9 @@ def tune(name: str, tokens: Sequence[str], say: Callable[[str], object] = print)
             raise
     resume = search.resume or None
     record = {**recorded(settings), **lasting(search)}
-    with recording(name, seed=settings.seed, settings=record, resume=resume) as recorder:
+    with recording(
+        name, seed=settings.seed, settings=record, resume=resume, code=catalog.root(name)
+    ) as recorder:
         say(
             f"{name}: search in {recorder.where}; if it is interrupted, resume={recorder.run_id} continues it"
         )

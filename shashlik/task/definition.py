@@ -53,7 +53,7 @@ def _undeclared(sample: Sample, predictions: Predictions) -> Residuals:
 
 @dataclass(frozen=True)
 class Task:
-    """A physics task. One module of `projects` defines one as ``TASK``.
+    """A physics task. A module ``task_<name>.py`` defines one as ``TASK``, see `shashlik.task.catalog`.
 
     It declares either `residuals` with `quantities` and `binnings`, and is judged by its resolution, or
     `scores` with `criteria`, and is judged as a classification. Everything else is the same for both.

@@ -29,7 +29,7 @@ from tracking.runs.curves import Curves, Point
 from tracking.runs.datasets import Recorded
 from tracking.runs.indexing import index
 from tracking.runs.lifecycle import MOST_METRICS, CannotRecord, active, one_line, silence
-from tracking.runs.provenance import commit
+from tracking.runs.provenance import HERE, commit
 
 __all__ = ["CannotRecord", "Recorder", "recording"]
 
@@ -46,6 +46,7 @@ def recording(
     resume: str | None = None,
     parent: str | None = None,
     reopen: bool = False,
+    code: Path | None = None,
 ) -> Iterator[Recorder]:
     """Everything inside belongs to one mlflow run.
 
@@ -63,6 +64,9 @@ def recording(
         Id of the run below which a new one is nested.
     reopen : bool
         Whether a finished run can be continued too, as one below which more runs are to be nested.
+    code : pathlib.Path, optional
+        The folder from which the task is imported; the run has the commit of its checkout. Left out, that of
+        the platform.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def recording(
     with active(task, resume, parent, reopen) as run:
         recorder = Recorder(run.info.run_id)
         try:
-            recorder._begin(task, seed, settings, run.data.params)
+            recorder._begin(task, seed, settings, run.data.params, code or HERE)
             yield recorder
         except BaseException:
             with suppress(Exception):
@@ -330,7 +334,9 @@ class Recorder:
             return f"what there is of its evidence is kept in {kept}"
         return "its evidence could not be kept on this machine either: free some disk space"
 
-    def _begin(self, task: str, seed: int, settings: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    def _begin(
+        self, task: str, seed: int, settings: Mapping[str, Any], known: Mapping[str, str], folder: Path
+    ) -> None:
         wanted = {f"cfg.{name}": str(value) for name, value in settings.items()}
         for name, value in wanted.items():
             if known.get(name, value) != value:
@@ -338,7 +344,7 @@ class Recorder:
                     f"run {self.run_id} has {name}={known[name]}, not {value}: "
                     "resume it with the same settings"
                 )
-        code = commit()
+        code = commit(folder)
         tags = {"task": task, "seed": str(seed)}
         if code is not None:
             tags |= {"git.commit": code[0], "git.dirty": str(code[1]).lower()}
