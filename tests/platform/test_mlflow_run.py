@@ -19,8 +19,8 @@ import pytest
 from mlflow.exceptions import ExecutionException
 from mlflow.tracking import MlflowClient
 
+from shashlik.plugins.experiment import EntryPointExperiment
 from tracking import environment
-from tracking.experiment import EntryPointExperiment
 
 ROOT = Path(__file__).parents[2]
 PROBE = """\
@@ -140,7 +140,7 @@ def test_verbatim_command(project: Path, installed: Path) -> None:
     assert Path(told.read_text()) == installed, ADVICE
     experiment = MlflowClient().get_experiment_by_name("probe")
     assert experiment is not None, (
-        "the plugin in tracking/experiment.py was not asked: pip install -e . again"
+        "the plugin in shashlik/plugins/experiment.py was not asked: pip install -e . again"
     )
     assert len(MlflowClient().search_runs([experiment.experiment_id])) == 1
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,25 @@ def test_the_old_name_of_the_program(door: str, tmp_path: Path) -> None:
     assert done.stdout.startswith("shashlik, version ")
     note = "shashlik: 'python -m projects' is now 'python -m shashlik'\n"
     assert done.stderr == (note if door == "projects" else "")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "registry.server.app:create_app",
+        "registry.server.gate:gated_store",
+        "tracking.experiment:EntryPointExperiment",
+    ],
+)
+def test_plugins_of_older_installations(target: str) -> None:
+    """They are what the present entry points lead to."""
+    ours = {entry.value.partition(":")[2]: entry.load() for entry in distribution("shashlik").entry_points}
+    assert EntryPoint("shashlik", target, "mlflow").load() is ours[target.partition(":")[2]]
+
+
+@pytest.mark.parametrize("module", ["shashlik.plugins.experiment", "shashlik.plugins.server"])
+def test_plugins_are_loaded_without_the_rest(module: str) -> None:
+    """A folder ``tracking`` of somebody's own, in which mlflow is started, has nothing to do with ours."""
+    code = f"import mlflow, sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {name.partition(".")[0] for name in done.stdout.split()} & {"tracking", "registry", "projects"}

@@ -13,7 +13,7 @@ from registry.gate.verdict import PROMOTE
 from registry.journal.direct import NOTES, Conflict
 from registry.journal.state import Entry
 from registry.server.access import Caller, caller
-from registry.server.gate import passage
+from registry.server.passage import passage
 from registry.server.stores import registry
 from tracking.evidence.serialization import encode
 
