@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from projects.clas12 import events
 from projects.clas12.kinematics import ETA, PI0, polar
+from shashlik.statistics import Binning, Quantity, Residuals, resolution
 from shashlik.task.sample import Predictions, Sample
-from tracking.statistics.residuals import Binning, Quantity, Residuals
-from tracking.statistics.resolution import resolution
 
 __all__ = ["BINNINGS", "QUANTITIES", "metrics", "residuals"]
 

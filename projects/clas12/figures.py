@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from projects.clas12 import events
 from projects.clas12.evaluation import BINNINGS, residuals
 from projects.clas12.kinematics import ETA, PI0
+from shashlik.figures import Style, legend, literal, points, steps, styles, tidy, variable
+from shashlik.statistics import resolution
 from shashlik.task.sample import Predictions, Sample
-from tracking.figures.drawing import legend, points, steps, tidy, variable
-from tracking.figures.styles import Style, literal, styles
-from tracking.statistics.resolution import resolution
 
 __all__ = ["draw"]
 

@@ -11,11 +11,11 @@ from projects.ecal.simulation.events import Scene
 from projects.ecal.stages import single_photon
 from projects.ecal.stages.ablations import STAGE1
 from projects.ecal.stages.scenes import limit, simulator
+from shashlik.statistics import Residuals
 from shashlik.task.definition import Task
 from shashlik.task.estimator import Estimator
 from shashlik.task.sample import Predictions, Sample
 from shashlik.task.settings import setting
-from tracking.statistics.residuals import Residuals
 
 __all__ = ["TASK", "Settings"]
 

@@ -15,11 +15,11 @@ from projects.ecal.stages import single_photon
 from projects.ecal.stages.ablations import STAGE3
 from projects.ecal.stages.scenes import limit, simulator
 from shashlik.exceptions import BadInput
+from shashlik.statistics import Residuals
 from shashlik.task.definition import Task
 from shashlik.task.estimator import Estimator
 from shashlik.task.sample import Predictions, Sample
 from shashlik.task.settings import setting
-from tracking.statistics.residuals import Residuals
 
 __all__ = ["TASK", "Settings"]
 

@@ -16,13 +16,13 @@ from projects.ecal.simulation.events import Scene
 from projects.ecal.stages.ablations import PAIRS
 from projects.ecal.stages.scenes import limit, simulator
 from projects.ecal.stages.switches import HELP, switched
+from shashlik.statistics import Residuals
 from shashlik.task.definition import Finding, Task
 from shashlik.task.estimator import Estimator
+from shashlik.task.rule import Check, Rule
 from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
-from tracking.rule import Check, Rule
-from tracking.statistics.residuals import Residuals
 
 __all__ = ["TASK", "Settings"]
 

@@ -16,13 +16,13 @@ from projects.ecal.networks.whole_estimator import WholeEstimator, WholeSettings
 from projects.ecal.simulation.events import Scene
 from projects.ecal.stages.mixtures import mixture, mixture_limit
 from shashlik.exceptions import BadInput
+from shashlik.statistics import Binning, Residuals
 from shashlik.task.definition import Finding, Task
 from shashlik.task.estimator import Estimator
+from shashlik.task.rule import Rule
 from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
-from tracking.rule import Rule
-from tracking.statistics.residuals import Binning, Residuals
 
 __all__ = ["TASK", "Settings"]
 

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from projects.facile.hits import positive
 from projects.facile.simulation.generator import LAST_BARREL
+from shashlik.statistics import Binning, Quantity, Residuals, resolution
 from shashlik.task.sample import Predictions, Sample
-from tracking.statistics.residuals import Binning, Quantity, Residuals
-from tracking.statistics.resolution import resolution
 
 __all__ = [
     "BINNINGS",

@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from projects.facile.evaluation import ENERGIES, MOMENTA, PILE_UP, response
+from shashlik.figures import legend, literal, points, styles, tidy, variable
+from shashlik.statistics import Binning
 from shashlik.task.sample import Predictions, Sample
-from tracking.figures.drawing import legend, points, tidy, variable
-from tracking.figures.styles import literal, styles
-from tracking.statistics.residuals import Binning
 
 __all__ = ["draw"]
 

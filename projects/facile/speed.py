@@ -19,9 +19,8 @@ from projects.facile.simulation.events import simulate
 from shashlik.estimators.regression import columns
 from shashlik.exceptions import BadInput
 from shashlik.export.onnx_graph import convert
+from shashlik.figures import MARKERS, OTHERS, tidy
 from shashlik.task.definition import Finding
-from tracking.figures.drawing import tidy
-from tracking.figures.styles import MARKERS, OTHERS
 
 __all__ = ["BATCHES", "measured", "nanoseconds"]
 

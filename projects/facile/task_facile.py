@@ -15,10 +15,10 @@ from projects.facile.simulation import events as simulation
 from projects.facile.simulation.readout import floor
 from shashlik.task.definition import Finding, Task
 from shashlik.task.estimator import Estimator
+from shashlik.task.rule import Check, Rule
 from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
-from tracking.rule import Check, Rule
 
 __all__ = ["TASK", "Settings"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tracking.statistics.residuals import Residuals
+from shashlik.statistics import Residuals
 
 __all__ = ["draw"]
 

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from projects.mass.figures import draw
 from shashlik.estimators.formula import Formula
 from shashlik.exceptions import BadInput
+from shashlik.statistics import Binning, Quantity, Residuals, fraction
 from shashlik.task.definition import Finding, Task
 from shashlik.task.estimator import Estimator
+from shashlik.task.rule import Check, Rule
 from shashlik.task.sample import Column, Predictions, Sample, Schema
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
-from tracking.rule import Check, Rule
-from tracking.statistics.counting import fraction
-from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 __all__ = ["BASES", "SCHEMA", "TASK", "Settings", "cartesian_mass", "network", "polar_mass", "simulate"]
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from projects.pnn.halves import selected
 from projects.pnn.predictor import QUARTERS, quarter
 from projects.pnn.schema import MASSES, is_signal, label
+from shashlik.figures import logarithmic, tidy
+from shashlik.statistics import interval, replicate
 from shashlik.task.sample import Predictions, Sample
-from tracking.figures.drawing import logarithmic, tidy
-from tracking.statistics.bootstrap import interval, replicate
 
 __all__ = ["EFFICIENCIES", "Tails", "draw", "measured", "metrics"]
 

@@ -15,14 +15,13 @@ from projects.pnn.halves import selected
 from projects.pnn.schema import BACKGROUNDS, HELD_OUT, MASSES, SCHEMA, is_signal, label
 from projects.pnn.simulation import events as simulation
 from shashlik.exceptions import BadInput
+from shashlik.statistics import Binning, Criteria, Published, Scores
 from shashlik.task.definition import Finding, Task
 from shashlik.task.estimator import Estimator
+from shashlik.task.rule import ScoreRule
 from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
-from tracking.rule import ScoreRule
-from tracking.statistics.residuals import Binning
-from tracking.statistics.scores import Criteria, Published, Scores
 
 __all__ = ["SEED_AUC", "SEED_SINGLE_AUC", "TASK", "Settings", "scores"]
 

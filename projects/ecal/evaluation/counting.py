@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 
 from projects.ecal.evaluation.photons import BINNINGS, residuals
 from projects.ecal.simulation.events import Scene, simulate
+from shashlik.figures import legend, literal, points, styles, tidy, variable
+from shashlik.statistics import MISSING, Binning, percent, wilson
 from shashlik.task.definition import Finding
 from shashlik.task.estimator import Estimator
 from shashlik.task.sample import Predictions
-from tracking.figures.drawing import legend, points, tidy, variable
-from tracking.figures.styles import literal, styles
-from tracking.report.numbers import MISSING, percent
-from tracking.statistics.counting import wilson
-from tracking.statistics.residuals import Binning
 
 __all__ = ["Counted", "both_found", "counted", "finding"]
 

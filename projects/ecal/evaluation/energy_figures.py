@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from projects.ecal.evaluation.energy_terms import EDGES, TERMS, fit, points
-from tracking.figures.styles import literal, styles
-from tracking.statistics.residuals import Quantity, Residuals
+from shashlik.figures import literal, styles
+from shashlik.statistics import Quantity, Residuals
 
 __all__ = ["energy_figure", "energy_numbers"]
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from tracking.statistics.residuals import Residuals
-from tracking.statistics.resolution import resolution
+from shashlik.statistics import Residuals, resolution
 
 __all__ = ["EDGES", "TERMS", "EnergyTerms", "Points", "fit", "points"]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from projects.ecal.detector import PITCH, Z_TARGET
 from projects.ecal.evaluation.photons import predicted_photons, residuals, true_photons
+from shashlik.figures import Style, styles
+from shashlik.statistics import Resolution, resolution
 from shashlik.task.sample import Predictions, Sample
-from tracking.figures.styles import Style, styles
-from tracking.statistics.resolution import Resolution, resolution
 
 __all__ = ["PI0_MASS_MEV", "event_displays", "pi0_masses", "pi0_numbers", "pi0_peak"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from projects.ecal.detector import PITCH
 from shashlik.exceptions import BadInput
+from shashlik.statistics import Binning, Quantity, Residuals
 from shashlik.task.sample import Predictions, Sample
-from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 __all__ = [
     "BINNINGS",

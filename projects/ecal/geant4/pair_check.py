@@ -19,10 +19,9 @@ from projects.ecal.evaluation.photons import residuals, true_photons
 from projects.ecal.fits.baselines import baselines
 from projects.ecal.simulation.events import Scene, simulate
 from shashlik.exceptions import BadInput
+from shashlik.statistics import Residuals, Resolution, resolution
 from shashlik.task.estimator import Bench
 from shashlik.task.sample import Sample
-from tracking.statistics.residuals import Residuals
-from tracking.statistics.resolution import Resolution, resolution
 
 __all__ = ["FEWEST_PAIRS", "PairResolution", "pair_figure", "pair_resolutions", "pair_table"]
 

@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 
 from projects.ecal.detector import SCHEMA
 from projects.ecal.evaluation.photons import BINNINGS, residuals
+from shashlik.evaluation.evidence import LIMIT, Evidence, from_json, predictions
 from shashlik.exceptions import BadInput
+from shashlik.statistics import Binning, Resolution, resolution, with_error
 from shashlik.task.sample import Sample
-from tracking.evidence import predictions
-from tracking.evidence.resolution import LIMIT, Evidence, from_json
-from tracking.report.numbers import with_error
-from tracking.statistics.residuals import Binning
-from tracking.statistics.resolution import Resolution, resolution
 
 __all__ = ["Finished", "Pulls", "binning", "pull_tables", "pulls"]
 

@@ -28,9 +28,8 @@ from projects.ecal.simulation.deposits import deposit
 from projects.ecal.simulation.events import Scene, simulate
 from projects.ecal.simulation.showers import draw, geant4_model
 from shashlik.exceptions import BadInput
-from tracking.figures.drawing import points
-from tracking.figures.styles import styles
-from tracking.statistics.resolution import resolution
+from shashlik.figures import points, styles
+from shashlik.statistics import resolution
 
 __all__ = ["against_distance", "against_energy", "figure", "linear_estimates", "main"]
 

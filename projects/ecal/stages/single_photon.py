@@ -13,12 +13,12 @@ from projects.ecal.evaluation import photons
 from projects.ecal.fits.baselines import baselines
 from projects.ecal.networks.pair_estimator import NetworkEstimator, NetworkSettings
 from projects.ecal.stages.switches import HELP, switched
+from shashlik.statistics import Residuals
 from shashlik.task.estimator import Estimator
+from shashlik.task.rule import Rule
 from shashlik.task.sample import Predictions, Sample
 from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
-from tracking.rule import Rule
-from tracking.statistics.residuals import Residuals
 
 __all__ = [
     "BINNINGS", "WINDOW", "SingleSettings", "carried", "estimators", "extra_metrics", "pictures", "presets",

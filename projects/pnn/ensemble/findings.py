@@ -10,8 +10,8 @@ import numpy as np
 from projects.pnn.ensemble.one_cycle import cycle_figure, finder_figure
 from projects.pnn.predictor import PARITIES
 from projects.pnn.schema import FEATURES
+from shashlik.figures import importance
 from shashlik.task.definition import Finding
-from tracking.figures.dependence import importance
 
 __all__ = ["findings"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tracking.figures.drawing import tidy
+from shashlik.figures import tidy
 
 __all__ = ["Cycle", "Suggestion", "cycle_figure", "finder_figure", "one_cycle", "suggested", "sweep"]
 
