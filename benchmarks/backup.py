@@ -46,8 +46,9 @@ def filled(file: Path, rows: int) -> str:
             run = f"{number:032x}"
             connection.execute(
                 "INSERT INTO runs (run_uuid, experiment_id, lifecycle_stage, status, artifact_uri) "
-                "VALUES (?, 1, 'active', 'FINISHED', ?)", (run, f"/a/1/{run}/artifacts"),
-            )  # fmt: skip
+                "VALUES (?, 1, 'active', 'FINISHED', ?)",
+                (run, f"/a/1/{run}/artifacts"),
+            )
             connection.executemany(
                 "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) "
                 "VALUES (?, ?, ?, ?, ?, 0)",

@@ -133,9 +133,11 @@ def main() -> None:
         spent, (photons, chi2) = seconds(partial(with_iminuit, coral, cells, starts[:few], chi2_of))
         gap, shift = found.chi2[:few] - chi2, np.abs(found.photons[:few] - photons) / found.errors[:few]
         print(f"iminuit, chi2 in {label} code: {few / spent:.0f}, ratio {rate * spent / few:.0f}")
-        print(f"    chi2 of the batched fit within 0.01 in {np.mean(np.abs(gap) < 0.01):.1%} of {few}, "
-              f"lower in {np.mean(gap < -0.01):.1%}, higher in {np.mean(gap > 0.01):.1%}; "
-              f"median distance {np.nanmedian(shift):.1e} of an error")  # fmt: skip
+        print(
+            f"    chi2 of the batched fit within 0.01 in {np.mean(np.abs(gap) < 0.01):.1%} of {few}, "
+            f"lower in {np.mean(gap < -0.01):.1%}, higher in {np.mean(gap > 0.01):.1%}; "
+            f"median distance {np.nanmedian(shift):.1e} of an error"
+        )
     for name, method in fits.items():
         for label, wanted in (("by its rules", 0), ("two photons given", 2)):
             fixed = replace(method, wanted=wanted)

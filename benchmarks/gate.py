@@ -51,9 +51,14 @@ def trial(rule: Rule, events: int, improvement: float, seed: int, common: float 
     """Verdict on a candidate whose widths are by `improvement` smaller than the champion's."""
     champion, candidate = pairs(events, (1.0, 1.0 - improvement), np.random.default_rng(seed), common)
     return judge(
-        rule, Contestant("candidate", candidate), Contestant("champion", champion), {},
-        task="made up", sample_sha256="", seed=seed,
-    )  # fmt: skip
+        rule,
+        Contestant("candidate", candidate),
+        Contestant("champion", champion),
+        {},
+        task="made up",
+        sample_sha256="",
+        seed=seed,
+    )
 
 
 def rates(
@@ -106,10 +111,15 @@ def score_rates(
         champion, candidate = classified(events, (AREA, AREA + gain), np.random.default_rng(seed), common)
         found.append(
             judge(
-                rule, Contestant("candidate", candidate), Contestant("champion", champion), {},
-                task="made up", sample_sha256="", seed=seed,
+                rule,
+                Contestant("candidate", candidate),
+                Contestant("champion", champion),
+                {},
+                task="made up",
+                sample_sha256="",
+                seed=seed,
             )
-        )  # fmt: skip
+        )
     return _rates(found, "auc", gain)
 
 
@@ -152,9 +162,7 @@ def _resolutions(options: argparse.Namespace) -> None:
 
 def _classifications(options: argparse.Namespace) -> None:
     usual = ScoreRule(primary=("auc", "ams"), margin=0.02, ams=0.2, peak=0, replicas=options.replicas)
-    alone = ScoreRule(
-        primary=("auc", "ams"), margin=0.9, ams=1, efficiency=0.9, replicas=options.replicas
-    )  # fmt: skip
+    alone = ScoreRule(primary=("auc", "ams"), margin=0.9, ams=1, efficiency=0.9, replicas=options.replicas)
     print("| rule | events | common | true gain | promoted (95 %) | rejected | coverage | half-width |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name, rule, events, gain, common in (

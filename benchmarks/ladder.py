@@ -61,26 +61,32 @@ STEPS = {
     "1": Step("1", "ecal_stage1", study={"x": "0.045", "y": "0.046"}),
     "2": Step("2", "ecal_stage2", study={"energy": "0.022"}),
     "3-1": Step(
-        "3, up to 12 mrad", "ecal_stage3", {"dataset": "1"},
-        {"x": "0.021*", "y": "0.020*", "energy": "0.022"},
+        "3, up to 12 mrad", "ecal_stage3", {"dataset": "1"}, {"x": "0.021*", "y": "0.020*", "energy": "0.022"}
     ),
     "3-2-blind": Step(
-        "3, up to 27 mrad, position not known", "ecal_stage3", {"dataset": "2", "position": "false"},
-        {"x": "0.037*"}, PARTS[:2],
+        "3, up to 27 mrad, position not known",
+        "ecal_stage3",
+        {"dataset": "2", "position": "false"},
+        {"x": "0.037*"},
+        PARTS[:2],
     ),
     "3-2": Step("3, up to 27 mrad", "ecal_stage3", {"dataset": "2"}, {"x": "0.020*"}),
     "4": Step("4", "ecal_stage4", study={"x": "0.42", "y": "0.33", "energy": "0.035"}),
     # Fewer events than by default, for the sake of time.
     "4-target": Step(
-        "4, from the target", "ecal_stage4",
+        "4, from the target",
+        "ecal_stage4",
         {"incidence": "target", "network_events": "100000", "test_events": "8000"},
         parts=("default", LIMIT),
     ),
     "4-whole": Step(
-        "4*, on the same pairs", "ecal_stage4_whole", {"test_events": "8000"},
-        parts=("default",), on="4-target",
+        "4*, on the same pairs",
+        "ecal_stage4_whole",
+        {"test_events": "8000"},
+        parts=("default",),
+        on="4-target",
     ),
-}  # fmt: skip
+}
 
 
 def run(folder: Path, chosen: list[str]) -> None:

@@ -42,10 +42,14 @@ def evidence(seed: int) -> Evidence:
         for name in ESTIMATORS
     }
     return build(
-        residuals, [Quantity(name, "cm", name) for name in QUANTITIES],
+        residuals,
+        [Quantity(name, "cm", name) for name in QUANTITIES],
         [Binning("energy", "GeV", "energy", tuple(float(edge) for edge in range(1, 21)))],
-        facts=Facts(TASK, "cd" * 32, "made up", 2000, 1, seed), seed=1, replicas=20, bin_replicas=5,
-    )  # fmt: skip
+        facts=Facts(TASK, "cd" * 32, "made up", 2000, 1, seed),
+        seed=1,
+        replicas=20,
+        bin_replicas=5,
+    )
 
 
 @contextmanager

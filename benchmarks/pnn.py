@@ -123,9 +123,15 @@ def _scores(sample: Sample, rows: NDArray[np.integer], mass: int, way: Crossed) 
     signal, response = is_signal(sample)[rows], way.responses(sample, rows, (mass,))
     ones = np.ones(len(rows))
     return Scores(
-        response, np.ones((len(rows), 1), bool), signal, ones, ones, (label(mass),),
-        np.array([float(mass)]), np.array([True]),
-    )  # fmt: skip
+        response,
+        np.ones((len(rows), 1), bool),
+        signal,
+        ones,
+        ones,
+        (label(mass),),
+        np.array([float(mass)]),
+        np.array([True]),
+    )
 
 
 def held_out(sample: Sample, members: int, epochs: int, own: bool) -> None:

@@ -30,9 +30,11 @@ def search(task: str, folder: Path, *words: str) -> tuple[float, str]:
     begin = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "shashlik", "tune", task, *words],
-        env={**os.environ, "MLFLOW_TRACKING_URI": store}, cwd=Path(__file__).parents[1],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        env={**os.environ, "MLFLOW_TRACKING_URI": store},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         raise SystemExit(done.stderr)
     return time.perf_counter() - begin, done.stdout.partition("search in run ")[2].split()[0]
@@ -55,9 +57,7 @@ def workers(task: str, trials: int) -> None:
     for number in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
             words = ("--preset", "smoke", "--algorithm", "random", "--trials", str(trials), "--best", "0")
-            seconds, _ = search(
-                task, Path(folder), *words, "--workers", str(number), "--threads", "1",
-            )  # fmt: skip
+            seconds, _ = search(task, Path(folder), *words, "--workers", str(number), "--threads", "1")
             times.append(seconds)
             print(f"{number} worker(s) of one core: {trials} trials in {seconds:.0f} s", flush=True)
     print(f"two workers finish {times[0] / times[1]:.2f} times faster than one")

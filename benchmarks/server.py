@@ -62,43 +62,87 @@ def filled(engine: sa.Engine, runs: int) -> None:
     number = 0
     for run in range(runs):
         name, began = run_id(run), 1_700_000_000_000 + run
-        put["runs"].add({
-            "run_uuid": name, "name": f"run {run}", "user_id": "ada", "status": "FINISHED",
-            "start_time": began, "end_time": began + 1, "lifecycle_stage": "active",
-            "experiment_id": int(experiment), "artifact_uri": f"mlflow-artifacts:/{name}",
-            "source_type": "LOCAL", "source_name": "", "entry_point_name": "", "source_version": "",
-        })  # fmt: skip
+        put["runs"].add(
+            {
+                "run_uuid": name,
+                "name": f"run {run}",
+                "user_id": "ada",
+                "status": "FINISHED",
+                "start_time": began,
+                "end_time": began + 1,
+                "lifecycle_stage": "active",
+                "experiment_id": int(experiment),
+                "artifact_uri": f"mlflow-artifacts:/{name}",
+                "source_type": "LOCAL",
+                "source_name": "",
+                "entry_point_name": "",
+                "source_version": "",
+            }
+        )
         for key, value in (("task", TASK), ("mlflow.user", "ada"), ("git.commit", COMMIT)):
             put["tags"].add({"key": key, "value": value, "run_uuid": name})
         for key, value in metrics(widths[run]):
             row = {
-                "key": key, "value": value, "timestamp": began, "step": 0, "is_nan": False, "run_uuid": name,
-            }  # fmt: skip
+                "key": key,
+                "value": value,
+                "timestamp": began,
+                "step": 0,
+                "is_nan": False,
+                "run_uuid": name,
+            }
             put["metrics"].add(row)
             put["latest_metrics"].add(row)
         samples = ["test", *(["frozen 1"] if run % 10 == 0 else [])]
         for sample in samples:
             number += 1
-            heads.add({
-                "id": number, "run": name, "experiment": experiment, "name": f"run {run}", "sample": sample,
-                "artifact": f"{sample}.json", "time": began, "user": "ada", "commit": COMMIT, "task": TASK,
-                "kind": "resolution", "subject": "network", "sha256": "ab" * 32,
-                "sample_sha256": "cd" * 32, "source": "made up", "events": 20_000, "objects": 2, "seed": run,
-            })  # fmt: skip
+            heads.add(
+                {
+                    "id": number,
+                    "run": name,
+                    "experiment": experiment,
+                    "name": f"run {run}",
+                    "sample": sample,
+                    "artifact": f"{sample}.json",
+                    "time": began,
+                    "user": "ada",
+                    "commit": COMMIT,
+                    "task": TASK,
+                    "kind": "resolution",
+                    "subject": "network",
+                    "sha256": "ab" * 32,
+                    "sample_sha256": "cd" * 32,
+                    "source": "made up",
+                    "events": 20_000,
+                    "objects": 2,
+                    "seed": run,
+                }
+            )
             for place, estimator in enumerate(ESTIMATORS):
                 version = place if place else run + 10
-                parts[Estimator].add({
-                    "evidence": number, "estimator": estimator, "position": place,
-                    "version": version if sample != "test" or not place else None,
-                })  # fmt: skip
+                parts[Estimator].add(
+                    {
+                        "evidence": number,
+                        "estimator": estimator,
+                        "position": place,
+                        "version": version if sample != "test" or not place else None,
+                    }
+                )
             parts[Line].extend(lines(number, widths[run]))
             for quantity in QUANTITIES:
                 for reference in ESTIMATORS[1:]:
-                    parts[Ratio].add({
-                        "evidence": number, "subject": "network", "reference": reference,
-                        "quantity": quantity, "statistic": "sigma", "ratio": 0.95, "ratio_low": 0.94,
-                        "ratio_high": 0.96, "level": 0.95,
-                    })  # fmt: skip
+                    parts[Ratio].add(
+                        {
+                            "evidence": number,
+                            "subject": "network",
+                            "reference": reference,
+                            "quantity": quantity,
+                            "statistic": "sigma",
+                            "ratio": 0.95,
+                            "ratio_low": 0.94,
+                            "ratio_high": 0.96,
+                            "level": 0.95,
+                        }
+                    )
     for bulk in (*put.values(), heads, *parts.values()):
         bulk.send()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -159,9 +203,30 @@ def lines(number: int, widths: np.ndarray) -> Iterator[tuple[Any, ...]]:
             for bin_, sigma in enumerate(sigmas):
                 binning, err = "energy" if bin_ else "", sigma / 140
                 yield (
-                    number, estimator, quantity, binning, bin_, float(bin_), bin_ + 1.0, 20_000, 0.001, 1e-4,
-                    sigma, err, sigma, err, sigma, 0.003, 1e-4, 0.99, 0.98, 1.0, 0.01, 0.009, 0.011,
-                )  # fmt: skip
+                    number,
+                    estimator,
+                    quantity,
+                    binning,
+                    bin_,
+                    float(bin_),
+                    bin_ + 1.0,
+                    20_000,
+                    0.001,
+                    1e-4,
+                    sigma,
+                    err,
+                    sigma,
+                    err,
+                    sigma,
+                    0.003,
+                    1e-4,
+                    0.99,
+                    0.98,
+                    1.0,
+                    0.01,
+                    0.009,
+                    0.011,
+                )
 
 
 def median(what: Callable[[], Any], times: int) -> float:
@@ -232,10 +297,12 @@ def main(address: str, runs: int, times: int) -> None:
             on_frozen, "x", "sigma", once=True
         ),
         "leaderboard of a user and a tag": lambda: found.leaderboard(
-            Selection(task=TASK, sample="test", user="ada", tags={"git.commit": COMMIT}), "x", "sigma",
+            Selection(task=TASK, sample="test", user="ada", tags={"git.commit": COMMIT}),
+            "x",
+            "sigma",
             subjects=True,
         ),
-    }  # fmt: skip
+    }
     for name, what in alone.items():
         print(f"| {name} | {median(what, times):.3f} | – | – |", flush=True)
     engine.dispose()

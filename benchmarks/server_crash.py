@@ -64,9 +64,14 @@ def client(number: int, runs: int, journal: Path) -> None:
 
     facts = Facts(TASK, f"{number:064x}", "made up", 500, 2, number)
     evidence = build(
-        pairs(500, WIDTHS, seed=number), QUANTITIES, BINNINGS, facts=facts, seed=1, replicas=20,
+        pairs(500, WIDTHS, seed=number),
+        QUANTITIES,
+        BINNINGS,
+        facts=facts,
+        seed=1,
+        replicas=20,
         bin_replicas=5,
-    )  # fmt: skip
+    )
     with journal.open("a") as told:
         for run in range(runs):
             try:
@@ -102,17 +107,31 @@ def crash(folder: Path, clients: int, runs: int, kills: int, seed: int = 1) -> O
     with ExitStack() as stack:
         _, server = stack.enter_context(shashlik_server(place, port=port))
         environment = os.environ | {
-            "MLFLOW_TRACKING_URI": address, "OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true",
-        }  # fmt: skip
+            "MLFLOW_TRACKING_URI": address,
+            "OMP_NUM_THREADS": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
         logs = [stack.enter_context((folder / f"client-{n}.log").open("w")) for n in range(clients)]
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.server_crash", "--client", f"{n}", "--runs", f"{runs}",
-                 "--journal", str(journals[n])],
-                cwd=ROOT, env=environment, stdout=logs[n], stderr=logs[n],
+                [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.server_crash",
+                    "--client",
+                    f"{n}",
+                    "--runs",
+                    f"{runs}",
+                    "--journal",
+                    str(journals[n]),
+                ],
+                cwd=ROOT,
+                env=environment,
+                stdout=logs[n],
+                stderr=logs[n],
             )
             for n in range(clients)
-        ]  # fmt: skip
+        ]
         for number in range(1, kills + 1):
             # Not before the first write and not after the last, which would show nothing.
             while _lines(journals) < number * clients * runs / (kills + 1):

@@ -84,8 +84,10 @@ def main(task: str, preset: str, times: int) -> None:
 
     with tempfile.TemporaryDirectory() as folder, shashlik_server(Path(folder)) as (address, _):
         environment = os.environ | {
-            "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_TRACKING_URI": address,
-        }  # fmt: skip
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "MLFLOW_TRACKING_URI": address,
+        }
         off = [
             sys.executable,
             "-m",

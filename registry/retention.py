@@ -111,9 +111,13 @@ def stands_on(task: str, entries: Sequence[Entry], versions: Iterable[Named]) ->
 
 
 def plan(
-    runs: Sequence[Aged], needed: Mapping[str, str], now: float, days: float, best: int = 0,
+    runs: Sequence[Aged],
+    needed: Mapping[str, str],
+    now: float,
+    days: float,
+    best: int = 0,
     by: Sequence[str] = (),
-) -> Plan:  # fmt: skip
+) -> Plan:
     """What goes and what stays.
 
     Parameters

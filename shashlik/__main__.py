@@ -88,9 +88,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
 
 
-for command in (
-    *search.COMMANDS, *ablation.COMMANDS, *registry.COMMANDS, *server.COMMANDS, *store.COMMANDS,
-):  # fmt: skip
+for command in (*search.COMMANDS, *ablation.COMMANDS, *registry.COMMANDS, *server.COMMANDS, *store.COMMANDS):
     main.add_command(command)
 
 

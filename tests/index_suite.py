@@ -75,10 +75,17 @@ class IndexSuite:
         facts = evidence.facts
         own = {name: value for name, value in asdict(origin).items() if name != "versions"}
         assert asdict(head) == own | {
-            "id": head.id, "task": task, "kind": "resolution", "subject": evidence.subject,
-            "sha256": evidence.sha256, "sample_sha256": facts.sha256, "source": facts.source,
-            "events": facts.events, "objects": facts.objects, "seed": facts.seed,
-        }  # fmt: skip
+            "id": head.id,
+            "task": task,
+            "kind": "resolution",
+            "subject": evidence.subject,
+            "sha256": evidence.sha256,
+            "sample_sha256": facts.sha256,
+            "source": facts.source,
+            "events": facts.events,
+            "objects": facts.objects,
+            "seed": facts.seed,
+        }
         entered = found.estimators([head.id])
         assert [entry.estimator for entry in entered] == list(evidence.estimators)
         assert {entry.estimator: entry.version for entry in entered}["network"] == 7
@@ -103,9 +110,10 @@ class IndexSuite:
             assert (ratio.subject, ratio.level) == (c.subject, c.level)
         others = {(s.estimator, s.quantity, s.statistic): s.value for s in found.statistics([head.id])}
         assert others == {
-            ("network", "", "ns_per_event"): 12_000.0, ("fit", "", "ns_per_event"): 80_000.0,
+            ("network", "", "ns_per_event"): 12_000.0,
+            ("fit", "", "ns_per_event"): 80_000.0,
             ("", "pi0", "mass"): 0.1349,
-        }  # fmt: skip
+        }
 
     def test_bins_keep_their_order(self, found: Index, place: Place, evidence: Evidence, task: str) -> None:
         found.put(place("a"), evidence)
@@ -190,9 +198,7 @@ class IndexSuite:
     def test_only_what_is_asked_for(
         self, found: Index, place: Place, evidence: Evidence, task: str, selection: Selection, wanted: str
     ) -> None:
-        origins = {
-            "a": place("a"), "b": place("b", user="bob", time=2000), "c": place("c", **ON_FROZEN),
-        }  # fmt: skip
+        origins = {"a": place("a"), "b": place("b", user="bob", time=2000), "c": place("c", **ON_FROZEN)}
         for origin in origins.values():
             found.put(origin, evidence)
         letters = {origin.run: letter for letter, origin in origins.items()}

@@ -40,8 +40,10 @@ class Janitor:
         environment = {name: value for name, value in os.environ.items() if name != MARK}
         self._process = subprocess.Popen(
             [sys.executable, __file__, mark, str(folder or "")],
-            env=environment, stdin=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            env=environment,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def dismiss(self, keep: bool = False) -> None:
         """Clean up now, and return when it is done; with `keep`, leave the folder."""

@@ -29,12 +29,19 @@ __all__ = ["Born", "Nursery", "nursery"]
 PATIENCE = 120.0
 #: What the processes of the tests use.
 MODULES = (
-    "git", "uproot", "matplotlib.backends.backend_agg", "mlflow.cli", "mlflow.pyfunc",
-    "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
-    "shashlik.__main__", "shashlik.commands.predict", "shashlik.commands.promote",
+    "git",
+    "uproot",
+    "matplotlib.backends.backend_agg",
+    "mlflow.cli",
+    "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "shashlik.__main__",
+    "shashlik.commands.predict",
+    "shashlik.commands.promote",
     "registry.journal.champions",
     "tracking.runs.recorder",
-)  # fmt: skip
+)
 
 
 class Born:

@@ -23,16 +23,29 @@ KEY, SECRET = "shashlik", "no secret at all"
 @contextmanager
 def objects(folder: Path) -> Iterator[str]:
     """Address of a store that keeps everything below `folder`."""
-    identity = {"name": KEY, "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
-                "actions": ["Admin", "Read", "Write", "List", "Tagging"]}  # fmt: skip
+    identity = {
+        "name": KEY,
+        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     (folder / "data").mkdir()
     port = free_port()
     words = [
-        str(Path(sys.executable).with_name("weed")), "-logtostderr", "server", "-s3", f"-s3.port={port}",
-        f"-s3.config={folder / 's3.json'}", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        "-master.volumeSizeLimitMB=64", "-volume.max=20", "-s3.port.iceberg=0", "-s3.port.lance=0",
-    ]  # fmt: skip
+        str(Path(sys.executable).with_name("weed")),
+        "-logtostderr",
+        "server",
+        "-s3",
+        f"-s3.port={port}",
+        f"-s3.config={folder / 's3.json'}",
+        f"-dir={folder / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.volumeSizeLimitMB=64",
+        "-volume.max=20",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+    ]
     for part in ("master", "volume", "filer"):
         words += [f"-{part}.port={free_port()}", f"-{part}.port.grpc={free_port()}"]
     words.append(f"-s3.port.grpc={free_port()}")

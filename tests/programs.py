@@ -36,9 +36,13 @@ def program(*words: str, cwd: Path = ROOT, **variables: str) -> Iterator[subproc
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "shashlik", *words],
-            cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT), **variables}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
     with process:

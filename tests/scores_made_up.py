@@ -19,9 +19,14 @@ def area(distance: float) -> float:
 
 
 def scores(
-    distances: dict[str, float], background: int = 2000, signal: int = 400, seed: int = 0,
-    common: float = 0.9, names: tuple[str, ...] = NAMES, lost: dict[str, float] | None = None,
-) -> dict[str, Scores]:  # fmt: skip
+    distances: dict[str, float],
+    background: int = 2000,
+    signal: int = 400,
+    seed: int = 0,
+    common: float = 0.9,
+    names: tuple[str, ...] = NAMES,
+    lost: dict[str, float] | None = None,
+) -> dict[str, Scores]:
     """Scores of classifiers that differ in how far they move the signal; what they err in is partly common.
 
     Parameters
@@ -52,9 +57,16 @@ def scores(
         response[rng.uniform(size=events) < (lost or {}).get(name, 0.0)] = np.nan
         physical = np.where(own < 0, 5000.0 / background, 50.0 / signal)
         found[name] = Scores(
-            response, asked, own >= 0, weights, physical, names, VALUES[:number],
-            np.array(names) == "m900", {"m_hh": mass},
-        )  # fmt: skip
+            response,
+            asked,
+            own >= 0,
+            weights,
+            physical,
+            names,
+            VALUES[:number],
+            np.array(names) == "m900",
+            {"m_hh": mass},
+        )
     return found
 
 

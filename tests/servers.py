@@ -81,9 +81,14 @@ def _started(
     with (folder / "log").open("a") as log:
         # A group of its own, so that its workers can be ended with it and nobody else.
         process = subprocess.Popen(
-            [*command, *where], cwd=folder, env=inherited | environment, stdin=subprocess.DEVNULL,
-            stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            [*command, *where],
+            cwd=folder,
+            env=inherited | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         for _ in range(720):
             try:

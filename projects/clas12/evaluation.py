@@ -103,9 +103,11 @@ def _peak(name: str, corrected: NDArray[np.floating], perfect: NDArray[np.floati
     low, high = np.quantile(moved, (TRIMMED, 1.0 - TRIMMED))
     kept = moved[(moved >= low) & (moved <= high)]
     numbers = {
-        "peak": core.mu, "peak_err": core.mu_err,
-        "shift": kept.mean(), "shift_err": kept.std() / np.sqrt(len(kept)),
-    }  # fmt: skip
+        "peak": core.mu,
+        "peak_err": core.mu_err,
+        "shift": kept.mean(),
+        "shift_err": kept.std() / np.sqrt(len(kept)),
+    }
     return {f"{name}/{key}": float(value) for key, value in numbers.items()}
 
 

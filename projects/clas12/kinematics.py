@@ -12,10 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "BEAM", "CENTRAL", "ELECTRON", "ETA", "FEATURES", "PI0", "PROTON", "energy", "features", "missing",
-    "missing_mass_squared", "momenta", "polar", "q_squared", "shift_of_missing_mass_squared", "transfer",
+    "BEAM",
+    "CENTRAL",
+    "ELECTRON",
+    "ETA",
+    "FEATURES",
+    "PI0",
+    "PROTON",
+    "energy",
+    "features",
+    "missing",
+    "missing_mass_squared",
+    "momenta",
+    "polar",
+    "q_squared",
+    "shift_of_missing_mass_squared",
+    "transfer",
     "vector",
-]  # fmt: skip
+]
 
 #: Momentum of the beam of fall 2018, GeV.
 BEAM = 10.6041

@@ -79,9 +79,15 @@ def _everything(vector: keras.KerasTensor) -> keras.KerasTensor:
     grown = ops.square(p)
     minus_t = 2.0 * PROTON * grown / (ops.sqrt(grown + PROTON**2) + PROTON)
     parts = [
-        ops.log(e), theta_e, ops.arctan2(sine_e, cosine_e),
-        ops.log(p), theta_p, ops.arctan2(sine_p, cosine_p), ops.log(q2), ops.log(minus_t),
-    ]  # fmt: skip
+        ops.log(e),
+        theta_e,
+        ops.arctan2(sine_e, cosine_e),
+        ops.log(p),
+        theta_p,
+        ops.arctan2(sine_p, cosine_p),
+        ops.log(q2),
+        ops.log(minus_t),
+    ]
     return ops.concatenate(parts, axis=1)
 
 
@@ -146,8 +152,11 @@ def train_network(
         return ops.mean(ops.sum(ops.square((wanted - found) * scale), axis=-1))
 
     plan = Plan(
-        epochs=architecture.epochs, batch=architecture.batch, rate=architecture.rate,
-        constant=architecture.kind == "seed", patience=architecture.patience or None,
-    )  # fmt: skip
+        epochs=architecture.epochs,
+        batch=architecture.batch,
+        rate=architecture.rate,
+        constant=architecture.kind == "seed",
+        patience=architecture.patience or None,
+    )
     train(architecture.kind, model, loss, (x[:kept], y[:kept]), (x[kept:], y[kept:]), plan, bench)
     return model

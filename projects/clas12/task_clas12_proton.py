@@ -31,9 +31,10 @@ class Settings(RunSettings):
     )
     trees: int = setting(30, "trees of the random forest; 0: none is grown", least=0, most=1000)
     network: str = setting(
-        "default", "the network that sees the proton alone, or the original study's",
+        "default",
+        "the network that sees the proton alone, or the original study's",
         allowed=("default", "seed"),
-    )  # fmt: skip
+    )
     network_events: int = setting(
         120_000, "events simulated for the network; a fourth of them validates", least=400
     )

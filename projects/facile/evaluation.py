@@ -46,10 +46,12 @@ QUANTITIES = (
 )
 
 ENERGIES = Binning(
-    "energy", "GeV", "$E_{gen}$",
+    "energy",
+    "GeV",
+    "$E_{gen}$",
     (0.2, 2.0, 4.0, 6.0, 8.0, 11.0, 14.0, 17.0, 20.0, 25.0, 40.0, 60.0, 80.0, 100.0),
     log=True,
-)  # fmt: skip
+)
 MOMENTA = Binning("pt", "GeV", "$p_T$", (1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 60.0, 80.0, 100.0))
 PILE_UP = Binning("pu", "", "pile-up", (30.0, 60.0, 80.0, 110.0))
 BINNINGS = (

@@ -34,9 +34,7 @@ __all__ = [
 ]
 
 #: Columns that both see.
-COLUMNS = (
-    "raw", "ped", "inNoiseADC", "inNoisePhoto", "inPedAvg", "lambda", "darkCurrent", "gain",
-)  # fmt: skip
+COLUMNS = ("raw", "ped", "inNoiseADC", "inNoisePhoto", "inPedAvg", "lambda", "darkCurrent", "gain")
 #: Slices that Method 0 sums, and how much of a pulse is in them.
 WINDOW = slice(SIGNAL, SIGNAL + 2)
 CONTAINED = float(template()[WINDOW].sum())

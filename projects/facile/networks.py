@@ -84,9 +84,13 @@ def _features(vector: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.Keras
     total = ops.sum(charge[:, WINDOW], axis=1, keepdims=True) / CONTAINED
     total = ops.maximum(total, _LEAST)
     seen = [
-        ops.arcsinh(charge / _LINEAR), charge / total, ops.log(total), ops.log(gain),
-        ops.abs(vector[:, :1]), vector[:, 2:3],
-    ]  # fmt: skip
+        ops.arcsinh(charge / _LINEAR),
+        charge / total,
+        ops.log(total),
+        ops.log(gain),
+        ops.abs(vector[:, :1]),
+        vector[:, 2:3],
+    ]
     return ops.concatenate(seen, axis=1), gain * total
 
 
@@ -134,9 +138,12 @@ def train_network(
     if not seed:  # with the gain, of which the loss makes the floor
         y = np.concatenate([y, x[:, 3:4]], axis=1)
     plan = Plan(
-        epochs=architecture.epochs, batch=architecture.batch, rate=architecture.rate, constant=seed,
+        epochs=architecture.epochs,
+        batch=architecture.batch,
+        rate=architecture.rate,
+        constant=seed,
         patience=architecture.patience or None,
-    )  # fmt: skip
+    )
     data, validation = (x[:kept], y[:kept]), (x[kept:], y[kept:])
     train(architecture.kind, model, _squared if seed else _in_floors, data, validation, plan, bench)
     return model

@@ -49,9 +49,19 @@ SCHEMA = Schema(
 
 #: The task's own network, the search for the smallest one, and those that take part in it.
 NETWORKS = (
-    "default", "search", "seed", "squares", "squares-softplus-1", "squares-softplus-2", "squares-softplus-3",
-    "squares-gelu-3", "products-3", "products-4", "gelu-8-2", "gelu-16-4",
-)  # fmt: skip
+    "default",
+    "search",
+    "seed",
+    "squares",
+    "squares-softplus-1",
+    "squares-softplus-2",
+    "squares-softplus-3",
+    "squares-gelu-3",
+    "products-3",
+    "products-4",
+    "gelu-8-2",
+    "gelu-16-4",
+)
 
 
 @dataclass(frozen=True)

@@ -123,9 +123,12 @@ class Trees:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         model = HistGradientBoostingClassifier(
-            max_iter=self.number, max_leaf_nodes=self.leaves, learning_rate=self.rate, early_stopping=False,
+            max_iter=self.number,
+            max_leaf_nodes=self.leaves,
+            learning_rate=self.rate,
+            early_stopping=False,
             random_state=bench.seed % 2**32,
-        )  # fmt: skip
+        )
         inputs = np.concatenate([half.features, half.masses[:, None]], axis=1).astype(np.float64)
         # Its threads wait by spinning: on a machine with other work two take many times as long as one.
         with threadpool_limits(limits=1, user_api="openmp"):

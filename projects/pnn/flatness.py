@@ -140,10 +140,17 @@ def draw(tails: Tails) -> Figure:
         zip(meant, labels, ("black", "#0072B2", "#D55E00"), strict=True)
     ):
         left.errorbar(
-            at * 1.012 ** (place - 1), tails.background[place, :, 0] / value, tails.errors[place] / value,
-            color=colour, marker="os^"[place], markersize=4, linewidth=0.8, elinewidth=1.1, capsize=2,
+            at * 1.012 ** (place - 1),
+            tails.background[place, :, 0] / value,
+            tails.errors[place] / value,
+            color=colour,
+            marker="os^"[place],
+            markersize=4,
+            linewidth=0.8,
+            elinewidth=1.1,
+            capsize=2,
             label=text,
-        )  # fmt: skip
+        )
     left.axhline(1.0, color="0.5", linewidth=0.8, linestyle=":")
     left.set_ylabel("background, relative to what is meant")
     left.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)

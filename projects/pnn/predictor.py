@@ -19,8 +19,20 @@ from numpy.typing import NDArray
 from projects.pnn.selection import PRESELECTION, preselected
 from projects.pnn.tail_probability import ends, tail_probability
 
-__all__ = ["PARITIES", "QUARTERS", "Respond", "answers", "graph", "load", "matrix", "network_responses",
-           "quarter", "responses", "tree_responses", "window_responses"]  # fmt: skip
+__all__ = [
+    "PARITIES",
+    "QUARTERS",
+    "Respond",
+    "answers",
+    "graph",
+    "load",
+    "matrix",
+    "network_responses",
+    "quarter",
+    "responses",
+    "tree_responses",
+    "window_responses",
+]
 
 #: From columns of some events to responses, shape (events, masses).
 Respond = Callable[[Mapping[str, Any]], NDArray[np.floating]]

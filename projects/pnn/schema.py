@@ -10,14 +10,42 @@ from numpy.typing import NDArray
 from shashlik.task.sample import Column, Sample, Schema
 
 __all__ = [
-    "BACKGROUNDS", "FEATURES", "HELD_OUT", "MASSES", "SCHEMA", "SIGNAL", "hypotheses", "is_signal", "label",
-    "named", "outputs",
-]  # fmt: skip
+    "BACKGROUNDS",
+    "FEATURES",
+    "HELD_OUT",
+    "MASSES",
+    "SCHEMA",
+    "SIGNAL",
+    "hypotheses",
+    "is_signal",
+    "label",
+    "named",
+    "outputs",
+]
 
 #: Masses of X in GeV that are simulated.
 MASSES = (
-    260, 270, 300, 350, 400, 450, 500, 550, 600, 650, 750, 800, 900, 1000, 1250, 1500, 1750, 2000, 2500, 3000,
-)  # fmt: skip
+    260,
+    270,
+    300,
+    350,
+    400,
+    450,
+    500,
+    550,
+    600,
+    650,
+    750,
+    800,
+    900,
+    1000,
+    1250,
+    1500,
+    1750,
+    2000,
+    2500,
+    3000,
+)
 
 #: Masses of which nothing is learned, as in the original study: they show whether a network interpolates.
 HELD_OUT = (900,)
@@ -27,12 +55,28 @@ SIGNAL, BACKGROUNDS = 0, {1: "DYJetsToLL_M-10to50", 2: "DYToLL_0J", 3: "DYToLL_1
 
 #: What the networks see beside the mass, in the order of the original study.
 FEATURES = (
-    "Higgsbb_cand_pt", "Zjet_cand_pt", "leading_Hbb_pt", "trailing_Hbb_pt", "leading_jet_pt",
-    "trailing_jet_pt", "Higgsbb_cand_mass", "HiggsZZ_cand_mass", "Zlep_cand_mass", "Zjet_cand_mass",
+    "Higgsbb_cand_pt",
+    "Zjet_cand_pt",
+    "leading_Hbb_pt",
+    "trailing_Hbb_pt",
+    "leading_jet_pt",
+    "trailing_jet_pt",
+    "Higgsbb_cand_mass",
+    "HiggsZZ_cand_mass",
+    "Zlep_cand_mass",
+    "Zjet_cand_mass",
     "Zlep_cand_pt",
-    "dR_l1j1", "dR_l1j2", "dR_l1b1", "dR_l1b2", "dR_l2j1", "dR_l2j2", "dR_l2b1", "dR_l2b2", "dR_j1j2",
+    "dR_l1j1",
+    "dR_l1j2",
+    "dR_l1b1",
+    "dR_l1b2",
+    "dR_l2j1",
+    "dR_l2j2",
+    "dR_l2b1",
+    "dR_l2b2",
+    "dR_j1j2",
     "dR_b1b2",
-)  # fmt: skip
+)
 
 _MEANING = {
     "Higgsbb_cand_pt": "transverse momentum of the pair of b jets",
@@ -47,8 +91,14 @@ _MEANING = {
     "Zjet_cand_mass": "mass of the pair of other jets",
     "Zlep_cand_pt": "transverse momentum of the lepton pair",
 }
-_OBJECTS = {"l1": "leading lepton", "l2": "trailing lepton", "j1": "first jet of the Z",
-            "j2": "second jet of the Z", "b1": "first b jet", "b2": "second b jet"}  # fmt: skip
+_OBJECTS = {
+    "l1": "leading lepton",
+    "l2": "trailing lepton",
+    "j1": "first jet of the Z",
+    "j2": "second jet of the Z",
+    "b1": "first b jet",
+    "b2": "second b jet",
+}
 
 
 def _feature(name: str) -> Column:

@@ -12,9 +12,15 @@ __all__ = ["PRESELECTION", "preselected"]
 
 #: What each column must exceed; besides, an event has exactly two leptons.
 PRESELECTION = {
-    "ngood_bjets": 0, "Zlep_cand_mass": 15.0, "leading_lep_pt": 20.0, "trailing_lep_pt": 10.0,
-    "leading_Hbb_pt": 20.0, "trailing_Hbb_pt": 20.0, "leading_jet_pt": 20.0, "trailing_jet_pt": 20.0,
-}  # fmt: skip
+    "ngood_bjets": 0,
+    "Zlep_cand_mass": 15.0,
+    "leading_lep_pt": 20.0,
+    "trailing_lep_pt": 10.0,
+    "leading_Hbb_pt": 20.0,
+    "trailing_Hbb_pt": 20.0,
+    "leading_jet_pt": 20.0,
+    "trailing_jet_pt": 20.0,
+}
 
 
 def preselected(columns: Mapping[str, Any]) -> NDArray[np.bool_]:

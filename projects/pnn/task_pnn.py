@@ -91,8 +91,13 @@ def estimators(settings: Settings) -> Sequence[Estimator]:
         settings.epochs, settings.batch, settings.low_rate, settings.high_rate, patience=settings.patience
     )
     # Networks to compare with do without a finder, so with rates of their own where it would be asked.
-    plain = Cycle(settings.epochs, settings.batch, settings.low_rate or 1e-3, settings.high_rate or 1e-2,
-                  patience=settings.patience)  # fmt: skip
+    plain = Cycle(
+        settings.epochs,
+        settings.batch,
+        settings.low_rate or 1e-3,
+        settings.high_rate or 1e-2,
+        patience=settings.patience,
+    )
     shape = settings.width, settings.depth
     chosen: list[Estimator] = []
     if settings.cuts:

@@ -82,12 +82,17 @@ def ratios(verdict: Verdict) -> Figure:
                 error = [[one.value - one.low], [one.high - one.value]]
                 axes.errorbar(one.value, place, xerr=error, fmt="o", color=_COLOURS[one.status], capsize=3)
         names = [c.what.removeprefix(f"{what} of ") for c in reversed(claims)]
-        labels = [c.reference if n == what else f"{n} / {c.reference}"
-                  for n, c in zip(names, reversed(claims), strict=True)]  # fmt: skip
+        labels = [
+            c.reference if n == what else f"{n} / {c.reference}"
+            for n, c in zip(names, reversed(claims), strict=True)
+        ]
         axes.set_yticks(range(len(claims)), labels)
         axes.set_ylim(-0.6, len(claims) - 0.4)
-        axes.axvline(next(limit for limit in (claims[0].most, claims[0].least) if math.isfinite(limit)),
-                     color="black", linewidth=0.8)  # fmt: skip
+        axes.axvline(
+            next(limit for limit in (claims[0].most, claims[0].least) if math.isfinite(limit)),
+            color="black",
+            linewidth=0.8,
+        )
         axes.set_xlabel(f"{what} relative to the reference, simultaneous intervals")
     panels[0].set_title(f"{verdict.candidate}: {verdict.decision}")
     return figure
@@ -112,12 +117,16 @@ def _table(claims: Sequence[Claim]) -> str:
         return ""
     lines = ["| claim | relative to | measured | wanted | holds |", "|---|---|---:|---:|---|"]
     for one in claims:
-        wanted = [f"> {one.least:g}" if math.isfinite(one.least) else "",
-                  f"< {one.most:g}" if math.isfinite(one.most) else ""]  # fmt: skip
+        wanted = [
+            f"> {one.least:g}" if math.isfinite(one.least) else "",
+            f"< {one.most:g}" if math.isfinite(one.most) else "",
+        ]
         cells = (
-            f"{one.kind}: {one.what}", one.reference or "–", interval(one.value, one.low, one.high),
+            f"{one.kind}: {one.what}",
+            one.reference or "–",
+            interval(one.value, one.low, one.high),
             ", ".join(text for text in wanted if text),
-        )  # fmt: skip
+        )
         lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} | {_MARKS[one.status]} |")
     return "\n".join(lines)
 

@@ -62,8 +62,13 @@ class Contestant:
 def undecided(reason: str, **facts: Any) -> Verdict:
     """The verdict where something keeps the gate from judging; `facts` as in `judge`."""
     blank: dict[str, Any] = {
-        "task": "", "candidate": "", "champion": "", "sample_sha256": "", "rule_sha256": "", "events": 0,
-    }  # fmt: skip
+        "task": "",
+        "candidate": "",
+        "champion": "",
+        "sample_sha256": "",
+        "rule_sha256": "",
+        "events": 0,
+    }
     return Verdict(INCONCLUSIVE, (reason,), (), **blank | facts)
 
 
@@ -164,5 +169,12 @@ def _absolute(rule: Terms, candidate: Contestant) -> Iterator[Claim]:
         value = candidate.metrics.get(check.metric, math.nan)
         half = 2 * candidate.metrics.get(f"{check.metric}_err", 0.0)
         events = candidate.outcome.shape[0] if half > 0 else 0
-        yield claim("check", check.meaning or check.metric, "", (value, value - half, value + half),
-                    (check.least, check.most), events=events, z=2.0)  # fmt: skip
+        yield claim(
+            "check",
+            check.meaning or check.metric,
+            "",
+            (value, value - half, value + half),
+            (check.least, check.most),
+            events=events,
+            z=2.0,
+        )

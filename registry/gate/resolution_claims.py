@@ -58,18 +58,41 @@ def _against(rule: Rule, sampled: Sampled, index: int, name: str, quantities: li
     common = sampled.simultaneous([ratios[quantity] for quantity in rule.primary])
     for quantity in rule.primary:
         numbers = sampled.around(*ratios[quantity], common, logarithmic=True)
-        yield claim("better", f"core width of {quantity}", name, numbers, (-math.inf, 1 - rule.improvement),
-                    events=events, z=common, logarithmic=True)  # fmt: skip
+        yield claim(
+            "better",
+            f"core width of {quantity}",
+            name,
+            numbers,
+            (-math.inf, 1 - rule.improvement),
+            events=events,
+            z=common,
+            logarithmic=True,
+        )
     for kind, row, label in (("width", 1, "core width"), ("q68", 2, "68 % width")):
         for quantity in quantities:
             value = ratios[quantity] if row == 1 else sampled.ratio(index, quantity, row)
             numbers = sampled.around(*value, z, logarithmic=True)
-            yield claim(kind, f"{label} of {quantity}", name, numbers, (-math.inf, 1 + rule.margin),
-                        events=events, z=z, logarithmic=True)  # fmt: skip
+            yield claim(
+                kind,
+                f"{label} of {quantity}",
+                name,
+                numbers,
+                (-math.inf, 1 + rule.margin),
+                events=events,
+                z=z,
+                logarithmic=True,
+            )
     for quantity in quantities:
         numbers = sampled.difference((index, 0, quantity, "tail"), (index, 1, quantity, "tail"))
-        yield claim("tail", f"share of {quantity} beyond three sigma", name, numbers,
-                    (-math.inf, rule.tails), events=events, z=z)  # fmt: skip
+        yield claim(
+            "tail",
+            f"share of {quantity} beyond three sigma",
+            name,
+            numbers,
+            (-math.inf, rule.tails),
+            events=events,
+            z=z,
+        )
     numbers = sampled.difference((index, 0, "failures"), (index, 1, "failures"))
     yield claim(
         "failures", "share of failures", name, numbers, (-math.inf, rule.failures), events=events, z=z

@@ -58,9 +58,14 @@ def claims(rule: ScoreRule, ours: Scores, references: Mapping[str, Scores], seed
 
 
 def _against(
-    rule: ScoreRule, sampled: Sampled, whole: Mapping, drawn: Mapping, hypotheses: tuple[str, ...],
-    who: int, name: str,
-) -> Iterator[Claim]:  # fmt: skip
+    rule: ScoreRule,
+    sampled: Sampled,
+    whole: Mapping,
+    drawn: Mapping,
+    hypotheses: tuple[str, ...],
+    who: int,
+    name: str,
+) -> Iterator[Claim]:
     events, z = sampled.events, sampled.z
     chosen = [place for place, one in enumerate(hypotheses) if one in rule.hypotheses or not rule.hypotheses]
     areas, replicas = (found[0, "auc"] - found[who, "auc"] for found in (whole, drawn))
@@ -78,16 +83,25 @@ def _against(
             ("ratio of AMS", 1 + rule.improvement) if logarithmic else ("gain in mean AUC", rule.improvement)
         )
         numbers = sampled.around(*found, common, logarithmic=logarithmic)
-        yield claim("better", what, name, numbers, (least, math.inf), events=events, z=common,
-                    logarithmic=logarithmic)  # fmt: skip
+        yield claim(
+            "better", what, name, numbers, (least, math.inf), events=events, z=common, logarithmic=logarithmic
+        )
     for place, hypothesis in enumerate(hypotheses):
         numbers = sampled.around(float(areas[place, 0]), replicas[place], z)
         what = f"gain in AUC of {hypothesis}" if hypothesis else "gain in AUC"
         yield claim("auc", what, name, numbers, (-rule.margin, math.inf), events=events, z=z)
     if rule.ams < 1:
         numbers = sampled.around(*series["ams"], z, logarithmic=True)
-        yield claim("ams", "ratio of AMS", name, numbers, (1 - rule.ams, math.inf), events=events, z=z,
-                    logarithmic=True)  # fmt: skip
+        yield claim(
+            "ams",
+            "ratio of AMS",
+            name,
+            numbers,
+            (1 - rule.ams, math.inf),
+            events=events,
+            z=z,
+            logarithmic=True,
+        )
     numbers = sampled.difference((0, "efficiency"), (who, "efficiency"))
     yield claim("efficiency", "efficiency", name, numbers, (-rule.efficiency, math.inf), events=events, z=z)
 
@@ -101,18 +115,38 @@ def _dependence(
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.log(flatness(responses[0]))
         numbers = sampled.around(float(ratio[0]), ratio[1:], z, logarithmic=True)
-        yield claim("flatness", "largest over smallest background response", "", numbers,
-                    (-math.inf, rule.flatness), events=events, z=z, logarithmic=True)  # fmt: skip
+        yield claim(
+            "flatness",
+            "largest over smallest background response",
+            "",
+            numbers,
+            (-math.inf, rule.flatness),
+            events=events,
+            z=z,
+            logarithmic=True,
+        )
     if math.isfinite(rule.spread):
         apart = spread(responses[0])
         numbers = sampled.around(float(apart[0]), apart[1:], z)
-        yield claim("flatness", "largest less smallest background response", "", numbers,
-                    (-math.inf, rule.spread), events=events, z=z)  # fmt: skip
+        yield claim(
+            "flatness",
+            "largest less smallest background response",
+            "",
+            numbers,
+            (-math.inf, rule.spread),
+            events=events,
+            z=z,
+        )
     if math.isfinite(rule.peak):
         level = math.erf(z / math.sqrt(2))
         for hypothesis, steps in zip(hypotheses, np.abs(peaks(responses[1:])), strict=True):
             found = interval(float(steps[0]), steps[1:], level)
             numbers = (found.value, found.low, found.high)
             # Steps are whole numbers: the limit lies between two of them.
-            yield claim("peak", f"steps from {hypothesis} at which its signal response peaks", "", numbers,
-                        (-math.inf, rule.peak + 0.5))  # fmt: skip
+            yield claim(
+                "peak",
+                f"steps from {hypothesis} at which its signal response peaks",
+                "",
+                numbers,
+                (-math.inf, rule.peak + 0.5),
+            )

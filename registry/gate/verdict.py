@@ -14,9 +14,19 @@ from tracking.evidence.serialization import decode, encode
 from tracking.report.numbers import interval
 
 __all__ = [
-    "INCONCLUSIVE", "OPEN", "PROMOTE", "REFUTED", "REJECT", "SHOWN",
-    "Claim", "Spread", "Verdict", "claim", "decide", "from_json",
-]  # fmt: skip
+    "INCONCLUSIVE",
+    "OPEN",
+    "PROMOTE",
+    "REFUTED",
+    "REJECT",
+    "SHOWN",
+    "Claim",
+    "Spread",
+    "Verdict",
+    "claim",
+    "decide",
+    "from_json",
+]
 
 PROMOTE, REJECT, INCONCLUSIVE = "PROMOTE", "REJECT", "INCONCLUSIVE"
 SHOWN, OPEN, REFUTED = "shown", "open", "refuted"
@@ -65,8 +75,10 @@ class Claim:
     def words(self) -> str:
         """One line for people."""
         against = f" relative to {self.reference}" if self.reference else ""
-        limits = [f"at most {self.most:g}" if math.isfinite(self.most) else "",
-                  f"at least {self.least:g}" if math.isfinite(self.least) else ""]  # fmt: skip
+        limits = [
+            f"at most {self.most:g}" if math.isfinite(self.most) else "",
+            f"at least {self.least:g}" if math.isfinite(self.least) else "",
+        ]
         wanted = " and ".join(text for text in limits if text)
         measured = interval(self.value, self.low, self.high)
         return f"{self.what}{against}: {measured}, wanted {wanted}: {self.status}"

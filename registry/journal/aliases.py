@@ -11,9 +11,7 @@ from registry.journal.direct import Conflict
 from registry.journal.state import Entry, State
 from registry.models import versions
 
-__all__ = [
-    "BASELINE", "CHAMPION", "PREVIOUS", "DirectMirror", "RemoteMirror", "aliases", "gated", "named",
-]  # fmt: skip
+__all__ = ["BASELINE", "CHAMPION", "PREVIOUS", "DirectMirror", "RemoteMirror", "aliases", "gated", "named"]
 
 CHAMPION, PREVIOUS, BASELINE = "champion", "previous", "baseline-"
 

@@ -38,9 +38,7 @@ __all__ = [
     "settled",
 ]
 
-ADDRESS, SECRET, SECRET_FILE = (
-    "SHASHLIK_WEBHOOK", "SHASHLIK_WEBHOOK_SECRET", "SHASHLIK_WEBHOOK_SECRET_FILE",
-)  # fmt: skip
+ADDRESS, SECRET, SECRET_FILE = ("SHASHLIK_WEBHOOK", "SHASHLIK_WEBHOOK_SECRET", "SHASHLIK_WEBHOOK_SECRET_FILE")
 #: Entries that are told of.
 EVENTS = ("look", "promote", "rollback", "withdraw", "override")
 #: Seconds for a connection and for an answer; pauses between attempts.
@@ -118,9 +116,13 @@ class Webhook:
             session.trust_env = False
             try:
                 answer = session.post(
-                    self.address, data=body, headers=headers, timeout=TIMEOUT,
-                    allow_redirects=False, stream=True,
-                )  # fmt: skip
+                    self.address,
+                    data=body,
+                    headers=headers,
+                    timeout=TIMEOUT,
+                    allow_redirects=False,
+                    stream=True,
+                )
                 code = answer.status_code
                 answer.close()
             except requests.RequestException as error:

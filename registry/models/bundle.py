@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "CARD", "DESCRIPTION", "EVIDENCE", "FORMAT", "GOLDEN", "MANIFEST", "MODEL", "NETWORK", "VERDICT",
-    "Damaged", "seal", "sealed",
-]  # fmt: skip
+    "CARD",
+    "DESCRIPTION",
+    "EVIDENCE",
+    "FORMAT",
+    "GOLDEN",
+    "MANIFEST",
+    "MODEL",
+    "NETWORK",
+    "VERDICT",
+    "Damaged",
+    "seal",
+    "sealed",
+]
 
 #: A later program that writes other bundles counts on.
 FORMAT = 1
@@ -20,9 +30,14 @@ NETWORK, CARD, DESCRIPTION = "network.onnx", "card.md", "description.md"
 MODEL, EVIDENCE, GOLDEN, VERDICT = "model", "evidence", "golden", "verdict"
 #: Without these it is none.
 PARTS = (
-    NETWORK, CARD, DESCRIPTION, "README.md", f"{MODEL}/MLmodel", f"{EVIDENCE}/evidence.json",
+    NETWORK,
+    CARD,
+    DESCRIPTION,
+    "README.md",
+    f"{MODEL}/MLmodel",
+    f"{EVIDENCE}/evidence.json",
     f"{GOLDEN}/usable.npy",
-)  # fmt: skip
+)
 #: What else every manifest says.
 FACTS = ("task", "version", "store", "run", "tags", "frozen", "unseen", "verdict", "network", "parity")
 

@@ -14,9 +14,16 @@ from tracking.runs.lifecycle import CannotRecord, one_line
 from tracking.runs.reader import settings_in
 
 __all__ = [
-    "fetch_files", "log_files", "restore", "run_metrics", "run_settings", "run_tags", "siblings",
-    "stage", "tag_run",
-]  # fmt: skip
+    "fetch_files",
+    "log_files",
+    "restore",
+    "run_metrics",
+    "run_settings",
+    "run_tags",
+    "siblings",
+    "stage",
+    "tag_run",
+]
 
 
 def siblings(version: Version, among: Sequence[Version], most: int) -> tuple[Version, ...]:

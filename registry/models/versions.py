@@ -17,9 +17,21 @@ from registry.models import model_files
 from tracking.runs.lifecycle import CannotRecord, one_line
 
 __all__ = [
-    "ANCHOR", "LONGEST_DESCRIPTION", "Version", "alias", "anchor", "ensure", "exists", "fetch", "find",
-    "listed", "set_alias", "set_anchor", "store", "write",
-]  # fmt: skip
+    "ANCHOR",
+    "LONGEST_DESCRIPTION",
+    "Version",
+    "alias",
+    "anchor",
+    "ensure",
+    "exists",
+    "fetch",
+    "find",
+    "listed",
+    "set_alias",
+    "set_anchor",
+    "store",
+    "write",
+]
 
 ANCHOR = "journal"
 LONGEST_DESCRIPTION = 5000

@@ -86,19 +86,26 @@ def metrics(who: Annotated[Caller, Depends(caller)]) -> Response:
 
 def _app(title: str) -> FastAPI:
     app = FastAPI(
-        title=title, version=version("shashlik"), docs_url=None, redoc_url=None, openapi_url=None,
+        title=title,
+        version=version("shashlik"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
         swagger_ui_oauth2_redirect_url=None,
-    )  # fmt: skip
+    )
     # Whatever is added last is asked first: what is too long is no failure.
     app.add_middleware(Watched)
     app.add_middleware(Limited)
     app.add_exception_handler(MlflowException, _of_mlflow)
     for kind, status in (
         # Text that the database cannot hold: NUL, halves of characters.
-        (sa.exc.DataError, 422), (UnicodeError, 422),
-        (sa.exc.OperationalError, 503), (sa.exc.InterfaceError, 503), (sa.exc.TimeoutError, 503),
+        (sa.exc.DataError, 422),
+        (UnicodeError, 422),
+        (sa.exc.OperationalError, 503),
+        (sa.exc.InterfaceError, 503),
+        (sa.exc.TimeoutError, 503),
         (Unreachable, 503),
-    ):  # fmt: skip
+    ):
         app.add_exception_handler(kind, _answer(status))
     return app
 

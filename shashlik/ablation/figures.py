@@ -47,8 +47,15 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
             if ratio is not None and math.isfinite(ratio.value):
                 reach = [[ratio.value - ratio.low], [ratio.high - ratio.value]]
                 known = math.isfinite(ratio.low + ratio.high)
-                lower.errorbar(ratio.value, place, xerr=reach if known else None, fmt="s", ms=3.5,
-                               capsize=2, color=colour)  # fmt: skip
+                lower.errorbar(
+                    ratio.value,
+                    place,
+                    xerr=reach if known else None,
+                    fmt="s",
+                    ms=3.5,
+                    capsize=2,
+                    color=colour,
+                )
         upper.set_xscale("log")
         upper.set_xlabel(with_unit(f"σ of {quantity.name}", quantity.unit))
         lower.set_xscale("log")

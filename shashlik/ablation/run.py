@@ -161,11 +161,13 @@ def _tell(studied: Studied, asked: dict[str, int], recorder: Recorder, say: Call
     if findings:
         files["study/findings.md"] = findings
     recorder.tell(blocks, {"study": figure(study, found, task.quantities)}, files)
-    recorder.metrics({
-        "trainings/finished": sum(one.done for one in trainings),
-        "variants/failed": sum(not row.trainings for row in found),
-        SECONDS: math.fsum(one.seconds for one in trainings if one.done),
-    })  # fmt: skip
+    recorder.metrics(
+        {
+            "trainings/finished": sum(one.done for one in trainings),
+            "variants/failed": sum(not row.trainings for row in found),
+            SECONDS: math.fsum(one.seconds for one in trainings if one.done),
+        }
+    )
     for block in (compared, findings, outcome):
         if block:
             say(f"\n{block}")
@@ -176,11 +178,15 @@ def _training(run: Found, names: Sequence[str]) -> summary.Training:
         return run.metrics.get(f"{SUBJECT}/{name}", math.nan)
 
     return summary.Training(
-        run.tags[VARIANT], int(run.tags[REPETITION]), run.status, run.failure, run.run_id,
+        run.tags[VARIANT],
+        int(run.tags[REPETITION]),
+        run.status,
+        run.failure,
+        run.run_id,
         run.metrics.get(SECONDS, math.nan),
         {name: (metric(f"{name}/sigma"), metric(f"{name}/sigma_err")) for name in names},
         (metric("failures"), metric("failures_low"), metric("failures_high")),
-    )  # fmt: skip
+    )
 
 
 def _forget_networks() -> None:

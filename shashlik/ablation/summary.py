@@ -112,8 +112,15 @@ def rows(study: Study, asked: Sequence[str], trainings: Sequence[Training], widt
 def table(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -> str:
     """The comparison as markdown: the original study's own numbers first, then the base and its variants."""
     labels = [f"{one.name} ({one.unit})" if one.unit else one.name for one in quantities]
-    head = ["variant", "", "n", *(f"σ {label}" for label in labels), "failures",
-            *(f"{one.name}: ratio" for one in quantities), "to"]  # fmt: skip
+    head = [
+        "variant",
+        "",
+        "n",
+        *(f"σ {label}" for label in labels),
+        "failures",
+        *(f"{one.name}: ratio" for one in quantities),
+        "to",
+    ]
     lines = [head, ["---", "---", *["---:"] * (len(head) - 3), "---"]]
     if study.stated:
         stated = [f"{study.stated[one.name]:g}" if one.name in study.stated else "" for one in quantities]
@@ -125,14 +132,20 @@ def table(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) ->
             lines.append([f"`{row.name}`", escaped(row.title), "0", reason, *[""] * (len(head) - 4)])
             continue
         share = np.mean([one.failures for one in row.trainings], axis=0)
-        ratios = [MISSING if one is None else interval(one.value, one.low, one.high)
-                  for one in row.ratios.values()]  # fmt: skip
-        lines.append([
-            f"`{row.name}`", escaped(row.title), str(len(row.trainings)),
-            *(with_error(*row.sigma(one.name)) for one in quantities), percent(*(float(x) for x in share)),
-            *([""] * len(ratios) if row.name == BASE else ratios),
-            "" if row.name == BASE else f"`{row.against}`",
-        ])  # fmt: skip
+        ratios = [
+            MISSING if one is None else interval(one.value, one.low, one.high) for one in row.ratios.values()
+        ]
+        lines.append(
+            [
+                f"`{row.name}`",
+                escaped(row.title),
+                str(len(row.trainings)),
+                *(with_error(*row.sigma(one.name)) for one in quantities),
+                percent(*(float(x) for x in share)),
+                *([""] * len(ratios) if row.name == BASE else ratios),
+                "" if row.name == BASE else f"`{row.against}`",
+            ]
+        )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -156,8 +169,15 @@ def told(
         elif own:
             measured = escaped(own[0].failure or own[0].status)
         pair = f"`{statement.variant}` / `{statement.than}`"
-        found.append([statement.text, statement.expected, f"{pair}, {what}", measured,
-                      verdict(statement, ratio, diverged)])  # fmt: skip
+        found.append(
+            [
+                statement.text,
+                statement.expected,
+                f"{pair}, {what}",
+                measured,
+                verdict(statement, ratio, diverged),
+            ]
+        )
     return found
 
 
@@ -196,15 +216,22 @@ def frame(found: Sequence[Row]) -> pd.DataFrame:
     for row in found:
         for one in row.trainings:
             line: dict[str, object] = {
-                "variant": row.name, "repetition": one.repetition, "against": row.against,
-                "seconds": one.seconds, "failures": one.failures[0], "run_id": one.run_id,
-            }  # fmt: skip
+                "variant": row.name,
+                "repetition": one.repetition,
+                "against": row.against,
+                "seconds": one.seconds,
+                "failures": one.failures[0],
+                "run_id": one.run_id,
+            }
             for name, (value, error) in one.widths.items():
                 line |= {f"{name}_sigma": value, f"{name}_sigma_err": error}
             for name, ratio in row.ratios.items():
                 if ratio is not None:
-                    line |= {f"{name}_ratio": ratio.value, f"{name}_ratio_low": ratio.low,
-                             f"{name}_ratio_high": ratio.high}  # fmt: skip
+                    line |= {
+                        f"{name}_ratio": ratio.value,
+                        f"{name}_ratio_low": ratio.low,
+                        f"{name}_ratio_high": ratio.high,
+                    }
             lines.append(line)
         if not row.trainings:
             lines.append({"variant": row.name, "against": row.against, "failure": row.failure})

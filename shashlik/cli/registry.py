@@ -13,9 +13,21 @@ import click
 from shashlik.exceptions import BadInput
 
 __all__ = [
-    "COMMANDS", "baselines", "candidates", "champion", "compare", "doctor", "export", "freeze", "history",
-    "imports", "predict", "promote", "rerun", "rollback",
-]  # fmt: skip
+    "COMMANDS",
+    "baselines",
+    "candidates",
+    "champion",
+    "compare",
+    "doctor",
+    "export",
+    "freeze",
+    "history",
+    "imports",
+    "predict",
+    "promote",
+    "rerun",
+    "rollback",
+]
 
 
 class _Maybe(click.ParamType):
@@ -203,8 +215,10 @@ def doctor(task: str, repair: bool) -> None:
         click.echo(f"repaired: {line}")
     for line in wrong:
         click.echo(f"wrong: {line}")
-    click.echo(f"{task}: the champion is {'none' if champion is None else f'version {champion}'}; "
-               f"{len(wrong)} problems")  # fmt: skip
+    click.echo(
+        f"{task}: the champion is {'none' if champion is None else f'version {champion}'}; "
+        f"{len(wrong)} problems"
+    )
     sys.exit(bool(wrong))
 
 
@@ -255,6 +269,17 @@ def rerun(model: str, task: str | None, here: bool) -> None:
 
 
 COMMANDS = (
-    candidates, baselines, freeze, compare, promote, rollback, history, champion, predict, export, imports,
-    rerun, doctor,
-)  # fmt: skip
+    candidates,
+    baselines,
+    freeze,
+    compare,
+    promote,
+    rollback,
+    history,
+    champion,
+    predict,
+    export,
+    imports,
+    rerun,
+    doctor,
+)

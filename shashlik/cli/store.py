@@ -27,9 +27,15 @@ def backup(target: Path, store: str | None, artifacts: str | None, only_database
 
     address = storage.database(store)
     sha256 = work(
-        target, address, storage.SCHEMAS, storage.facts(), artifacts=storage.artifacts(artifacts),
-        journal=storage.journal(address), files=not only_database, say=click.echo,
-    )  # fmt: skip
+        target,
+        address,
+        storage.SCHEMAS,
+        storage.facts(),
+        artifacts=storage.artifacts(artifacts),
+        journal=storage.journal(address),
+        files=not only_database,
+        say=click.echo,
+    )
     click.echo(f"{target}: sha256 of its manifest {sha256}")
 
 

@@ -63,15 +63,20 @@ def register(
             evidence = evidence_of(task, settings, events.test, judged, next(iter(judged.estimators)))
             pictures = task.judgement.figures(evidence, judged.outcomes)
             recorder.record(
-                evidence, pictures, answers_of(task, events.test, judged),
+                evidence,
+                pictures,
+                answers_of(task, events.test, judged),
                 residuals=residual_table.of(judged.outcomes, events.test.sha256),
-            )  # fmt: skip
+            )
             few = events.test.select(EXAMPLE)
             for estimator in judged.estimators.values():
                 uri = log_model(
-                    estimator.portable(scratch / estimator.name), few.columns, estimator.predict(few),
-                    name=f"baseline-{estimator.name}", metrics=metrics_of(evidence, estimator.name),
-                )  # fmt: skip
+                    estimator.portable(scratch / estimator.name),
+                    few.columns,
+                    estimator.predict(few),
+                    name=f"baseline-{estimator.name}",
+                    metrics=metrics_of(evidence, estimator.name),
+                )
                 version = registration.register(
                     name, uri, recorder.run_id, evidence, estimator.name, baseline=True
                 )

@@ -19,9 +19,12 @@ __all__ = ["compare"]
 
 
 def compare(
-    registry: Registry, task: Task, references: Sequence[str], folder: Path | None = None,
+    registry: Registry,
+    task: Task,
+    references: Sequence[str],
+    folder: Path | None = None,
     say: Callable[[str], object] = print,
-) -> AnyEvidence:  # fmt: skip
+) -> AnyEvidence:
     """Evidence of several versions on the frozen sample; the first is compared with all others.
 
     Parameters

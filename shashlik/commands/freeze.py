@@ -27,9 +27,13 @@ STREAM = 0xF60
 
 
 def freeze(
-    registry: Registry, name: str, data: str = "", events: int | None = None, seed: int = SEED,
+    registry: Registry,
+    name: str,
+    data: str = "",
+    events: int | None = None,
+    seed: int = SEED,
     parameters: Sequence[str] = (),
-) -> Frozen:  # fmt: skip
+) -> Frozen:
     """Keep a sample, simulated or from the user's files, as the next version of the task's frozen sample.
 
     Parameters

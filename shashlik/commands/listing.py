@@ -51,9 +51,16 @@ def candidates(registry: Registry, task: Task, everything: bool = False) -> str:
         made = f"{datetime.fromtimestamp(version.created, UTC):%Y-%m-%d %H:%M}"
         role = ", ".join(names.get(version.number, []))
         rows.append(
-            (str(version.number), version.estimator, made, version.run_id, *results,
-             version.tags.get("verdict", ""), role)
-        )  # fmt: skip
+            (
+                str(version.number),
+                version.estimator,
+                made,
+                version.run_id,
+                *results,
+                version.tags.get("verdict", ""),
+                role,
+            )
+        )
     head = ["version", "estimator", "made (UTC)", "run"]
     head += [column.head for column in columns]
     return table((*head, "verdict", "is"), rows)
@@ -67,9 +74,12 @@ def champion(registry: Registry, task: Task, at: str | None = None) -> str:
     if number is None:
         return f"{task.name} has no champion" + (f" at {when.isoformat()}" if when else "")
     changes = [
-        e for e in entries if e.version == number and e.event in ("promote", "rollback", "withdraw")
+        e
+        for e in entries
+        if e.version == number
+        and e.event in ("promote", "rollback", "withdraw")
         and (when is None or datetime.fromisoformat(e.time) <= when)
-    ]  # fmt: skip
+    ]
     since = changes[-1]
     version = versions.find(task.name, str(number))
     verdict = f", verdict {since.verdict[:12]}" if since.verdict else ""
@@ -86,10 +96,18 @@ def history(registry: Registry, task: Task, at: str | None = None) -> str:
     if when is not None:
         entries = tuple(entry for entry in entries if datetime.fromisoformat(entry.time) <= when)
     rows = [
-        (str(e.number), e.time[:19], e.actor, e.event, "" if e.version is None else str(e.version),
-         "" if e.previous is None else str(e.previous), e.verdict[:12], "; ".join(_words(e)))
+        (
+            str(e.number),
+            e.time[:19],
+            e.actor,
+            e.event,
+            "" if e.version is None else str(e.version),
+            "" if e.previous is None else str(e.previous),
+            e.verdict[:12],
+            "; ".join(_words(e)),
+        )
         for e in entries
-    ]  # fmt: skip
+    ]
     if not rows:
         return f"nothing has happened to {task.name}" + (f" before {when.isoformat()}" if when else "")
     text = table(("number", "time (UTC)", "who", "what", "version", "before", "verdict", "more"), rows)

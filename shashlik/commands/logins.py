@@ -70,11 +70,13 @@ def logins(options: Options, address: str, scratch: Path, say: Callable[[str], o
     settings.touch(0o600)
     # `%` begins a variable in such a file.
     lines = {
-        "default_permission": options.default_permission, "database_uri": address.replace("%", "%%"),
-        "admin_username": options.admin, "grant_default_workspace_access": "false",
+        "default_permission": options.default_permission,
+        "database_uri": address.replace("%", "%%"),
+        "admin_username": options.admin,
+        "grant_default_workspace_access": "false",
         # `registry.server.passwords` remembers what was right, in a way that holds for all workers.
         "auth_cache_ttl_seconds": "0",
-    }  # fmt: skip
+    }
     settings.write_text("[mlflow]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items()))
     environment = {
         "SHASHLIK_AUTH": "basic",

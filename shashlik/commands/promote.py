@@ -47,9 +47,13 @@ def candidates(task: str) -> list[Version]:
 
 
 def promote(
-    registry: Registry, task: Task, reference: str = "", look: bool = False, seeds: int = SEEDS,
+    registry: Registry,
+    task: Task,
+    reference: str = "",
+    look: bool = False,
+    seeds: int = SEEDS,
     say: Callable[[str], object] = print,
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """Judge a candidate and make it champion if the verdict is PROMOTE.
 
     Parameters
@@ -117,18 +121,30 @@ def _candidate(task: str, reference: str) -> Version:
 
 
 def _verdict(
-    registry: Registry, task: Task, rule: Terms, candidate: Version, expected: int | None,
-    rivals: dict[str, int], kept: Frozen, seeds: int, say: Callable[[str], object],
-) -> tuple[Verdict, list[Entrant], Sample | None]:  # fmt: skip
+    registry: Registry,
+    task: Task,
+    rule: Terms,
+    candidate: Version,
+    expected: int | None,
+    rivals: dict[str, int],
+    kept: Frozen,
+    seeds: int,
+    say: Callable[[str], object],
+) -> tuple[Verdict, list[Entrant], Sample | None]:
     """The verdict, never an exception: what goes wrong must not promote, and must be on record.
 
     With it come those that were judged, the candidate first, and on what; both empty where nothing was.
     """
     facts = {
-        "task": task.name, "candidate": candidate.name, "sample_sha256": kept.sha256, "events": kept.events,
-        "champion": "" if expected is None else f"version {expected}", "rule_sha256": rule.sha256,
-        "looks": registry.state(task.name).looks + 1, "seed": SEED,
-    }  # fmt: skip
+        "task": task.name,
+        "candidate": candidate.name,
+        "sample_sha256": kept.sha256,
+        "events": kept.events,
+        "champion": "" if expected is None else f"version {expected}",
+        "rule_sha256": rule.sha256,
+        "looks": registry.state(task.name).looks + 1,
+        "seed": SEED,
+    }
     try:
         if trouble := _unclear(candidate, kept):
             return decision.undecided(trouble, **facts), [], None
@@ -143,12 +159,17 @@ def _verdict(
             say(f"{name}: asked about {len(sample)} frozen events")
         champion = found.get("champion")
         verdict = decision.judge(
-            rule, found[candidate.name].contestant, champion.contestant if champion else None,
+            rule,
+            found[candidate.name].contestant,
+            champion.contestant if champion else None,
             {name: found[f"baseline-{name}"].contestant for name in rivals},
-            task=task.name, sample_sha256=kept.sha256, seed=SEED, looks=int(str(facts["looks"])),
+            task=task.name,
+            sample_sha256=kept.sha256,
+            seed=SEED,
+            looks=int(str(facts["looks"])),
             trials=int(lineage.run_tags(candidate.run_id).get("search.trials", 0)),
             spreads=_spreads(task, candidate, found[candidate.name], sample, seeds, say),
-        )  # fmt: skip
+        )
         return verdict, list(found.values()), sample
     except Exception as error:
         return decision.undecided(f"it could not be judged: {one_line(error)}", **facts), [], None

@@ -57,10 +57,16 @@ class Agreement:
     def text(self) -> str:
         """For people: a line a number, and what it comes to."""
         rows = [
-            (one.name, with_error(one.old, one.old_err), with_error(one.new, one.new_err),
-             f"{one.new - one.old:.3g}", f"{one.pull:+.2f}", "" if one.agrees else "differs")
+            (
+                one.name,
+                with_error(one.old, one.old_err),
+                with_error(one.new, one.new_err),
+                f"{one.new - one.old:.3g}",
+                f"{one.pull:+.2f}",
+                "" if one.agrees else "differs",
+            )
             for one in self.compared
-        ]  # fmt: skip
+        ]
         equal = sum(one.old == one.new for one in self.compared)
         wrong = sum(not one.agrees for one in self.compared)
         events = "the same events" if self.same_events else "OTHER EVENTS, by their hash"
@@ -74,9 +80,7 @@ class Agreement:
         )
 
 
-def rerun(
-    task: Task, reference: str, here: bool = False, say: Callable[[str], object] = print
-) -> Agreement:  # fmt: skip
+def rerun(task: Task, reference: str, here: bool = False, say: Callable[[str], object] = print) -> Agreement:
     """Run a version's configuration again and compare.
 
     The second run is recorded in a store of its own that is thrown away: it is evidence about the first and

@@ -23,9 +23,15 @@ __all__ = ["retain"]
 
 
 def retain(
-    registry: Registry, task: Task, days: float, best: int, delete: bool, collect: bool,
-    artifacts: str, say: Callable[[str], object] = print,
-) -> Plan:  # fmt: skip
+    registry: Registry,
+    task: Task,
+    days: float,
+    best: int,
+    delete: bool,
+    collect: bool,
+    artifacts: str,
+    say: Callable[[str], object] = print,
+) -> Plan:
     """Say which runs may go, and on request let them go.
 
     Parameters

@@ -64,8 +64,10 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
             shown = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
             _await(process, f"http://{shown}:{options.port}")
             how = " with a login" if options.auth else ""
-            say(f"open http://{shown}:{options.port}/shashlik{how}; runs go there with "
-                f"MLFLOW_TRACKING_URI=http://{shown}:{options.port}")  # fmt: skip
+            say(
+                f"open http://{shown}:{options.port}/shashlik{how}; runs go there with "
+                f"MLFLOW_TRACKING_URI=http://{shown}:{options.port}"
+            )
             return _ended(process, parent)
         finally:
             _end(process)

@@ -127,14 +127,22 @@ def ranked(task: Task, kept: Frozen, sample: Sample, entrants: Sequence[Entrant]
     """Evidence of several versions on a frozen sample; the first is compared with all others."""
     found = {called(entrant.version): entrant for entrant in entrants}
     facts = Facts(
-        task.name, kept.sha256, f"frozen sample {kept.version}: {kept.source}", len(sample),
-        entrants[0].outcome.shape[1], SEED, packages(),
-    )  # fmt: skip
+        task.name,
+        kept.sha256,
+        f"frozen sample {kept.version}: {kept.source}",
+        len(sample),
+        entrants[0].outcome.shape[1],
+        SEED,
+        packages(),
+    )
     return task.judgement.evidence(
-        {name: one.outcome for name, one in found.items()}, facts=facts, seed=SEED, subject=next(iter(found)),
+        {name: one.outcome for name, one in found.items()},
+        facts=facts,
+        seed=SEED,
+        subject=next(iter(found)),
         ns_per_event={name: one.contestant.ns_per_event for name, one in found.items()},
         extra=task.extra_metrics(sample, {name: one.predictions for name, one in found.items()}),
-    )  # fmt: skip
+    )
 
 
 def residuals_of(kept: Frozen, entrants: Sequence[Entrant]) -> ResidualTable | None:

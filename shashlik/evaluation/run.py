@@ -183,9 +183,13 @@ def _figures(
 
 
 def evidence_of(
-    task: Task, settings: RunSettings, test: Sample, judged: Judged, subject: str,
+    task: Task,
+    settings: RunSettings,
+    test: Sample,
+    judged: Judged,
+    subject: str,
     numbers: Mapping[str, float] | None = None,
-) -> AnyEvidence:  # fmt: skip
+) -> AnyEvidence:
     """Evidence of what was judged, and how `subject` compares with all others; `numbers` stand beside it."""
     facts = Facts(
         task=task.name,

@@ -107,8 +107,10 @@ def export(
         wanted, found = predict_all(predict, inputs, sample), _found(network, inputs, sample)
         compared = parity.compare(found, wanted, network.kinds)
         for one in compared:
-            say(f"{one.output}: {one.agreeing:.3%} of {len(sample)} frozen events agree, the farthest by "
-                f"{one.worst:.3g}")  # fmt: skip
+            say(
+                f"{one.output}: {one.agreeing:.3%} of {len(sample)} frozen events agree, the farthest by "
+                f"{one.worst:.3g}"
+            )
         parity.demand(compared, "network.onnx")
         events = _golden(network, sample, inputs, found, wanted)
         golden_vectors.write(events, scratch / bundle.GOLDEN)
@@ -180,9 +182,13 @@ def _papers(version: Version, folder: Path) -> dict[str, str] | None:
 
 
 def _facts(
-    task: Task, version: Version, kept: Frozen, network: _Network,
-    compared: Sequence[parity.Parity], events: int,
-) -> dict[str, Any]:  # fmt: skip
+    task: Task,
+    version: Version,
+    kept: Frozen,
+    network: _Network,
+    compared: Sequence[parity.Parity],
+    events: int,
+) -> dict[str, Any]:
     """What the manifest says beside the hashes."""
     tags = lineage.run_tags(version.run_id)
     return {
@@ -212,7 +218,7 @@ def _facts(
             "outputs": [asdict(one) for one in compared],
         },
         "golden": {"events": events},
-    }  # fmt: skip
+    }
 
 
 def _nameless(address: str) -> str:
@@ -228,8 +234,10 @@ def _told(tensor: Tensor, network: _Network, schema: Schema) -> dict[str, Any]:
     told = dict(network.meaning[name])
     if columns := told.pop("of", None):
         known = [schema[column] for column in columns]
-        told = {"unit": ", ".join(column.unit for column in known),
-                "meaning": ", ".join(f"{column.name} ({column.meaning})" for column in known)}  # fmt: skip
+        told = {
+            "unit": ", ".join(column.unit for column in known),
+            "meaning": ", ".join(f"{column.name} ({column.meaning})" for column in known),
+        }
     return {"name": name, "type": kind, "shape": ["events", *shape], **told}
 
 

@@ -41,8 +41,9 @@ def _history(done: Sequence[Trial], trials: Sequence[Trial]) -> Figure:
     axes = figure.add_subplot()
     numbers = [int(trial.name) for trial in done]
     values = [trial.objective for trial in done]
-    axes.errorbar(numbers, values, [trial.error for trial in done], fmt="o", color="#0072B2", capsize=2,
-                  label="trial")  # fmt: skip
+    axes.errorbar(
+        numbers, values, [trial.error for trial in done], fmt="o", color="#0072B2", capsize=2, label="trial"
+    )
     axes.step(numbers, np.minimum.accumulate(values), where="post", color="#D55E00", label="best so far")
     failed = [int(trial.name) for trial in trials if trial.status == "FAILED"]
     if failed:
@@ -64,8 +65,13 @@ def _parallel(done: Sequence[Trial], space: Space) -> Figure:
     columns = [*places.values(), ranks]
     colours = matplotlib.colormaps["viridis"]
     for row in np.argsort(-ranks):
-        axes.plot(range(len(columns)), [column[row] for column in columns], color=colours(ranks[row]),
-                  alpha=0.9, lw=2.2 if ranks[row] == 0 else 1.1)  # fmt: skip
+        axes.plot(
+            range(len(columns)),
+            [column[row] for column in columns],
+            color=colours(ranks[row]),
+            alpha=0.9,
+            lw=2.2 if ranks[row] == 0 else 1.1,
+        )
     labels = [*space.varied, "objective"]
     axes.set_xticks(range(len(labels)), labels, rotation=20, ha="right")
     axes.set_yticks([])
@@ -85,16 +91,29 @@ def _parallel(done: Sequence[Trial], space: Space) -> Figure:
 
 
 def _mark(axes: Any, place: float, height: float, text: str) -> None:
-    axes.annotate(text, (place, height), xytext=(4, 0), textcoords="offset points", fontsize=8, va="center",
-                  bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1})  # fmt: skip
+    axes.annotate(
+        text,
+        (place, height),
+        xytext=(4, 0),
+        textcoords="offset points",
+        fontsize=8,
+        va="center",
+        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+    )
 
 
 def _importance(weights: Mapping[str, tuple[float, float]], score: float, trials: int) -> Figure:
     figure = Figure(figsize=(8, 0.9 + 0.45 * max(len(weights), 2)), layout="constrained")
     axes = figure.add_subplot()
     order = sorted(weights, key=lambda name: weights[name][0])
-    axes.barh(order, [weights[name][0] for name in order], xerr=[weights[name][1] for name in order],
-              color="#0072B2", ecolor="0.3", capsize=2)  # fmt: skip
+    axes.barh(
+        order,
+        [weights[name][0] for name in order],
+        xerr=[weights[name][1] for name in order],
+        color="#0072B2",
+        ecolor="0.3",
+        capsize=2,
+    )
     axes.set_xlabel("loss of R² when shuffled")
     axes.set_title(f"forest on {trials} trials, out-of-bag R² = {score:.2f}", fontsize=10)
     return figure
@@ -103,18 +122,35 @@ def _importance(weights: Mapping[str, tuple[float, float]], score: float, trials
 def _pareto(done: Sequence[Trial]) -> Figure:
     figure = Figure(figsize=(9.2, 4.5), layout="constrained")
     for axes, cost, label in zip(
-        figure.subplots(1, 2, sharey=True), ("ns_per_event", "parameters"), ("ns an event", "weights"),
+        figure.subplots(1, 2, sharey=True),
+        ("ns_per_event", "parameters"),
+        ("ns an event", "weights"),
         strict=True,
-    ):  # fmt: skip
+    ):
         known = [trial for trial in done if math.isfinite(getattr(trial, cost))]
-        axes.errorbar([getattr(trial, cost) for trial in known], [trial.objective for trial in known],
-                      [trial.error for trial in known], fmt="o", color="#0072B2", capsize=2)  # fmt: skip
+        axes.errorbar(
+            [getattr(trial, cost) for trial in known],
+            [trial.objective for trial in known],
+            [trial.error for trial in known],
+            fmt="o",
+            color="#0072B2",
+            capsize=2,
+        )
         best = front(done, cost)
-        axes.step([getattr(trial, cost) for trial in best], [trial.objective for trial in best],
-                  where="post", color="#D55E00")  # fmt: skip
+        axes.step(
+            [getattr(trial, cost) for trial in best],
+            [trial.objective for trial in best],
+            where="post",
+            color="#D55E00",
+        )
         for trial in best:
-            axes.annotate(trial.name, (getattr(trial, cost), trial.objective), xytext=(3, 3),
-                          textcoords="offset points", fontsize=8)  # fmt: skip
+            axes.annotate(
+                trial.name,
+                (getattr(trial, cost), trial.objective),
+                xytext=(3, 3),
+                textcoords="offset points",
+                fontsize=8,
+            )
         axes.set(xlabel=label, xscale="log" if known else "linear")
         axes.grid(True, color="0.9", linewidth=0.6)
     figure.axes[0].set_ylabel("objective")

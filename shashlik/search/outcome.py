@@ -55,10 +55,14 @@ def tell(searched: Searched, recorder: Recorder, say: Callable[[str], object]) -
     files = {"search/trials.csv": summary.frame(trials), "search/importance.csv": summary.weighed(weights)}
     recorder.tell(blocks, drawn, {name: table.to_csv(index=False) for name, table in files.items()})
     best = summary.ranked(trials)[0]
-    recorder.metrics({
-        "best/objective": best.objective, "best/objective_err": best.error, "trials/finished": len(done),
-        "trials/failed": sum(trial.status == "FAILED" for trial in trials),
-    })  # fmt: skip
+    recorder.metrics(
+        {
+            "best/objective": best.objective,
+            "best/objective_err": best.error,
+            "trials/finished": len(done),
+            "trials/failed": sum(trial.status == "FAILED" for trial in trials),
+        }
+    )
     recorder.tag("search.trials", len(trials))
     for block in blocks[:1]:
         say(block.replace("**", ""))
@@ -89,7 +93,14 @@ def _trial(searched: Searched, run: Found) -> summary.Trial:
     }
     number = {name: run.metrics.get(name, math.nan) for name in (OBJECTIVE, OBJECTIVE_ERR, PARAMETERS)}
     return summary.Trial(
-        run.tags[TRIAL], values, number[OBJECTIVE], number[OBJECTIVE_ERR],
-        run.metrics.get(f"{SUBJECT}/ns_per_event", math.nan), number[PARAMETERS], run.seconds, run.status,
-        run.failure, run.run_id,
-    )  # fmt: skip
+        run.tags[TRIAL],
+        values,
+        number[OBJECTIVE],
+        number[OBJECTIVE_ERR],
+        run.metrics.get(f"{SUBJECT}/ns_per_event", math.nan),
+        number[PARAMETERS],
+        run.seconds,
+        run.status,
+        run.failure,
+        run.run_id,
+    )

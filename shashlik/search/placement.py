@@ -85,10 +85,12 @@ class LocalWorkers:
             self.processes[name] = subprocess.Popen(
                 _command(name, self.cores[number]),
                 env={**os.environ, **self.environment, "TQDM_DISABLE": "1"},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 # Ctrl-C is for the chief, who ends them in order.
                 process_group=0,
-            )  # fmt: skip
+            )
 
     def lost(self) -> list[tuple[str, str]]:
         """See `Placed`."""

@@ -76,12 +76,19 @@ def frame(trials: Sequence[Trial]) -> pd.DataFrame:
     """All trials, a row each, in the order of their numbers."""
     rows = [
         {
-            "trial": trial.name, **trial.values, "objective": trial.objective, "objective_err": trial.error,
-            "ns_per_event": trial.ns_per_event, "parameters": trial.parameters, "seconds": trial.seconds,
-            "status": trial.status, "failure": trial.failure, "run_id": trial.run_id,
+            "trial": trial.name,
+            **trial.values,
+            "objective": trial.objective,
+            "objective_err": trial.error,
+            "ns_per_event": trial.ns_per_event,
+            "parameters": trial.parameters,
+            "seconds": trial.seconds,
+            "status": trial.status,
+            "failure": trial.failure,
+            "run_id": trial.run_id,
         }
         for trial in sorted(trials, key=lambda trial: trial.name)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 

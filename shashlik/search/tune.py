@@ -156,8 +156,11 @@ def _place(
     search: SearchSettings, environment: dict[str, str], logs: Path, say: Callable[[str], object]
 ) -> Placed | None:
     if search.address or search.scheduler:
-        say("workers join with: " + " ".join(f"{name}={value}" for name, value in environment.items())
-            + " shashlik worker")  # fmt: skip
+        say(
+            "workers join with: "
+            + " ".join(f"{name}={value}" for name, value in environment.items())
+            + " shashlik worker"
+        )
     if not search.workers:
         return None
     if search.scheduler:

@@ -55,9 +55,15 @@ class Judgement(Protocol):
         """What a list of versions shows."""
 
     def evidence(
-        self, outcomes: Mapping[str, Outcome], *, facts: Facts, seed: int, subject: str,
-        ns_per_event: Mapping[str, float], extra: Mapping[str, float],
-    ) -> AnyEvidence:  # fmt: skip
+        self,
+        outcomes: Mapping[str, Outcome],
+        *,
+        facts: Facts,
+        seed: int,
+        subject: str,
+        ns_per_event: Mapping[str, float],
+        extra: Mapping[str, float],
+    ) -> AnyEvidence:
         """What is known, with errors, and how `subject` compares with all others."""
 
     def figures(self, evidence: AnyEvidence, outcomes: Mapping[str, Outcome]) -> dict[str, Figure]:
@@ -97,14 +103,26 @@ class OfResiduals:
         return [Column(f"σ {one.name} {one.unit}".strip(), f"{one.name}/sigma") for one in self.quantities]
 
     def evidence(
-        self, outcomes: Mapping[str, Outcome], *, facts: Facts, seed: int, subject: str,
-        ns_per_event: Mapping[str, float], extra: Mapping[str, float],
-    ) -> Evidence:  # fmt: skip
+        self,
+        outcomes: Mapping[str, Outcome],
+        *,
+        facts: Facts,
+        seed: int,
+        subject: str,
+        ns_per_event: Mapping[str, float],
+        extra: Mapping[str, float],
+    ) -> Evidence:
         """See `tracking.evidence.from_residuals.build`."""
         return from_residuals.build(
-            _all(Residuals, outcomes), self.quantities, self.binnings, facts=facts, seed=seed,
-            subject=subject, ns_per_event=ns_per_event, extra=extra,
-        )  # fmt: skip
+            _all(Residuals, outcomes),
+            self.quantities,
+            self.binnings,
+            facts=facts,
+            seed=seed,
+            subject=subject,
+            ns_per_event=ns_per_event,
+            extra=extra,
+        )
 
     def figures(self, evidence: AnyEvidence, outcomes: Mapping[str, Outcome]) -> dict[str, Figure]:
         """See `tracking.figures.resolution.figures`."""
@@ -148,14 +166,25 @@ class OfScores:
         return [Column("AUC", "auc"), Column("AMS", "ams")]
 
     def evidence(
-        self, outcomes: Mapping[str, Outcome], *, facts: Facts, seed: int, subject: str,
-        ns_per_event: Mapping[str, float], extra: Mapping[str, float],
-    ) -> Classification:  # fmt: skip
+        self,
+        outcomes: Mapping[str, Outcome],
+        *,
+        facts: Facts,
+        seed: int,
+        subject: str,
+        ns_per_event: Mapping[str, float],
+        extra: Mapping[str, float],
+    ) -> Classification:
         """See `tracking.evidence.from_scores.build`."""
         return from_scores.build(
-            _all(Scores, outcomes), self.criteria, facts=facts, seed=seed, subject=subject,
-            ns_per_event=ns_per_event, extra=extra,
-        )  # fmt: skip
+            _all(Scores, outcomes),
+            self.criteria,
+            facts=facts,
+            seed=seed,
+            subject=subject,
+            ns_per_event=ns_per_event,
+            extra=extra,
+        )
 
     def figures(self, evidence: AnyEvidence, outcomes: Mapping[str, Outcome]) -> dict[str, Figure]:
         """See `tracking.figures.classification.figures`."""

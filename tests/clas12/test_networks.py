@@ -19,9 +19,16 @@ from shashlik.export import onnx_graph
 
 def architecture(kind: str, **changed: object) -> Architecture:
     facts = {
-        "kind": kind, "width": 8, "depth": 2, "activation": "relu", "mm2_weight": 1.0, "epochs": 1,
-        "batch": 64, "rate": 1e-3, "patience": 0,
-    }  # fmt: skip
+        "kind": kind,
+        "width": 8,
+        "depth": 2,
+        "activation": "relu",
+        "mm2_weight": 1.0,
+        "epochs": 1,
+        "batch": 64,
+        "rate": 1e-3,
+        "patience": 0,
+    }
     return Architecture(**{**facts, **changed})  # type: ignore[arg-type]
 
 

@@ -46,9 +46,14 @@ def checks(test: Sample, answers: Predictions) -> dict[str, Claim]:
     rule = Rule(primary=("p",), checks=TASK.rule.checks, replicas=100)
     numbers = {name.partition("/")[2]: value for name, value in metrics(test, {"it": answers}).items()}
     verdict = judge(
-        rule, Contestant("it", residuals(test, answers), numbers), None, {},
-        task=TASK.name, sample_sha256="", seed=1,
-    )  # fmt: skip
+        rule,
+        Contestant("it", residuals(test, answers), numbers),
+        None,
+        {},
+        task=TASK.name,
+        sample_sha256="",
+        seed=1,
+    )
     found = [claim for claim in verdict.claims if claim.kind == "check"]
     return dict(zip((check.metric for check in rule.checks), found, strict=True))
 

@@ -66,8 +66,12 @@ def test_a_fixed_hypothesis_is_kept(rules):
 def test_order_of_cells_does_not_matter(rules):
     truth = pairs(np.random.default_rng(6), 50)
     offsets, x, y, energy = seen(truth)
-    order = np.concatenate([np.random.default_rng(n).permutation(np.arange(a, b))
-                            for n, (a, b) in enumerate(itertools.pairwise(offsets))])  # fmt: skip
+    order = np.concatenate(
+        [
+            np.random.default_rng(n).permutation(np.arange(a, b))
+            for n, (a, b) in enumerate(itertools.pairwise(offsets))
+        ]
+    )
     one = fit(rules).find(offsets, x, y, energy)
     other = fit(rules).find(offsets, x[order], y[order], energy[order])
     np.testing.assert_allclose(one.photons, other.photons, rtol=1e-4, atol=1e-4)

@@ -51,9 +51,7 @@ def evidence(widths: dict[str, float], sha256: str = "a", subject: str = "networ
     extra = energy_numbers(judged, QUANTITIES)
     if list(widths) == ["network"]:
         extra |= {"network/x/relative": 0.0205, "network/x/relative_err": 0.0004}
-    return build(
-        judged, QUANTITIES, (), facts=facts, seed=1, subject=subject, extra=extra, replicas=20,
-    )  # fmt: skip
+    return build(judged, QUANTITIES, (), facts=facts, seed=1, subject=subject, extra=extra, replicas=20)
 
 
 def write(folder: Path, **parts: Evidence) -> None:
@@ -75,8 +73,12 @@ def test_tables_hold_the_numbers_of_the_evidence(ladder: ModuleType, tmp_path: P
         (first,) = (line for line in lines if line.startswith("| 2 | x (cm) |  |"))
         cells = [cell.strip() for cell in first.strip("|").split("|")]
         assert cells[4] == cells[6] == "–", "fits that are not there"
-        for cell, one, name in ((cells[3], ours, "coral"), (cells[7], study, "network"),
-                                (cells[8], ours, "network"), (cells[9], limit, LIMIT)):  # fmt: skip
+        for cell, one, name in (
+            (cells[3], ours, "coral"),
+            (cells[7], study, "network"),
+            (cells[8], ours, "network"),
+            (cells[9], limit, LIMIT),
+        ):
             assert float(cell.split(" ")[0]) == pytest.approx(one.row(name, "x").sigma, rel=2e-3)
         ratio = ours.row("network", "x").sigma / limit.row(LIMIT, "x").sigma
         assert float(cells[10].split(" ")[0]) == pytest.approx(ratio, rel=2e-3)

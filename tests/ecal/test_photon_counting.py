@@ -44,9 +44,12 @@ class MadeUp:
 @pytest.fixture(scope="module")
 def estimators() -> dict[str, Any]:
     made = (
-        MadeUp("perfect"), MadeUp("merging", merges=6.0), MadeUp("splitting", splits=40.0),
-        MadeUp("far", off=2.5), MadeUp("network", counts=False),
-    )  # fmt: skip
+        MadeUp("perfect"),
+        MadeUp("merging", merges=6.0),
+        MadeUp("splitting", splits=40.0),
+        MadeUp("far", off=2.5),
+        MadeUp("network", counts=False),
+    )
     return {one.name: one for one in made}
 
 

@@ -295,9 +295,14 @@ def library_file(tmp_path_factory):
     made = library_of(geant4_model(), energy, 0.01 * np.exp(0.4 * rng.standard_normal(len(energy))), rng)
     path = tmp_path_factory.mktemp("library") / "showers.npz"
     np.savez(
-        path, true_e=energy, visible_e=made.visible, lead_e=made.lead, maps_MeV=made.maps.astype(np.float16),
-        pixel_cm=made.pixel, calibration=made.calibration,
-    )  # fmt: skip
+        path,
+        true_e=energy,
+        visible_e=made.visible,
+        lead_e=made.lead,
+        maps_MeV=made.maps.astype(np.float16),
+        pixel_cm=made.pixel,
+        calibration=made.calibration,
+    )
     return path
 
 

@@ -136,8 +136,10 @@ def test_standardised_event_by_event_the_scale_is_lost() -> None:
 
 def test_scalings_of_pairs() -> None:
     flat = CELLS.reshape(-1, 81)
-    given = {name: first_dense(original_networks.network(2, 9, name, CELLS), CELLS) for name in
-             ("none", "sample", "fixed")}  # fmt: skip
+    given = {
+        name: first_dense(original_networks.network(2, 9, name, CELLS), CELLS)
+        for name in ("none", "sample", "fixed")
+    }
     np.testing.assert_array_equal(given["none"], flat)
     np.testing.assert_allclose(given["sample"], (flat - flat.mean()) / flat.std(), atol=1e-4)
     np.testing.assert_allclose(given["fixed"], (flat - 2.5) / np.sqrt(13.4), atol=1e-4)

@@ -25,8 +25,21 @@ from shashlik.task.settings import resolve
 
 STAGES = ("ecal_stage1", "ecal_stage2", "ecal_stage3")
 #: What a search may set, beside what it trains on.
-HYPER = {"rate", "batch", "epochs", "network_events", "width", "depth", "activation", "dropout", "placement",
-         "patience", "cluster", "larger", "threshold"}  # fmt: skip
+HYPER = {
+    "rate",
+    "batch",
+    "epochs",
+    "network_events",
+    "width",
+    "depth",
+    "activation",
+    "dropout",
+    "placement",
+    "patience",
+    "cluster",
+    "larger",
+    "threshold",
+}
 
 
 def settings_of(task: Task, **given: str) -> Any:
@@ -47,9 +60,21 @@ def stage(request: pytest.FixtureRequest) -> Task:
 def test_every_setting_of_the_network_reaches_it(stage: Task) -> None:
     known = {item.name: item.default for item in fields(stage.settings)}
     assert set(known) >= HYPER
-    other = {"rate": "0.01", "batch": "77", "epochs": "3", "network_events": "1234", "width": "17",
-             "depth": "2", "activation": "gelu", "dropout": "0.2", "placement": "random", "patience": "4",
-             "cluster": "sides", "larger": "drop", "threshold": "0.2"}  # fmt: skip
+    other = {
+        "rate": "0.01",
+        "batch": "77",
+        "epochs": "3",
+        "network_events": "1234",
+        "width": "17",
+        "depth": "2",
+        "activation": "gelu",
+        "dropout": "0.2",
+        "placement": "random",
+        "patience": "4",
+        "cluster": "sides",
+        "larger": "drop",
+        "threshold": "0.2",
+    }
     network = network_of(stage, **other)
     for name, value in other.items():
         assert str(getattr(network, name)) == value, name
@@ -137,9 +162,15 @@ def far() -> tuple[Sample, Sample]:
 
 def trained(train: Sample, scratch: Path, position: bool = True, measured: bool = False) -> NetworkEstimator:
     settings = NetworkSettings(
-        photons=1, window=5, incidence="target", position=position, network_events=2500, epochs=4,
-        batch=256, cluster="corners",
-    )  # fmt: skip
+        photons=1,
+        window=5,
+        incidence="target",
+        position=position,
+        network_events=2500,
+        epochs=4,
+        batch=256,
+        cluster="corners",
+    )
     bench = Bench(
         seed=1, scratch=scratch, simulate=lambda events, seed: simulate(FAR, events, seed), measured=measured
     )
@@ -198,9 +229,16 @@ def test_adapts_to_measured_events(
 def test_a_dropped_cluster_gets_no_answer(far: tuple[Sample, Sample], tmp_path: Path) -> None:
     train, test = far
     settings = NetworkSettings(
-        photons=1, window=5, incidence="target", network="seed", network_events=1000, epochs=1, batch=256,
-        cluster="corners", larger="drop",
-    )  # fmt: skip
+        photons=1,
+        window=5,
+        incidence="target",
+        network="seed",
+        network_events=1000,
+        epochs=1,
+        batch=256,
+        cluster="corners",
+        larger="drop",
+    )
     network = NetworkEstimator(settings).fit(train.select(slice(0, 1000)), Bench(seed=1, scratch=tmp_path))
     answered = np.isfinite(network.predict(test)["x1"])
     assert 0 < answered.mean() < 0.7

@@ -297,9 +297,20 @@ def test_the_model_that_leaves_says_the_same(untaught: WholeEstimator, mixed: Sa
 
 def test_settings_reach_the_network_and_the_events() -> None:
     task = catalog.load("ecal_stage4_whole")
-    other = {"finder_rate": "0.01", "finder_batch": "77", "finder_epochs": "4", "filters": "9",
-             "rate": "0.02", "batch": "78", "epochs": "5", "network_events": "1234", "most_photons": "3",
-             "threshold": "0.2", "fewest_photons": "2", "incidence": "normal"}  # fmt: skip
+    other = {
+        "finder_rate": "0.01",
+        "finder_batch": "77",
+        "finder_epochs": "4",
+        "filters": "9",
+        "rate": "0.02",
+        "batch": "78",
+        "epochs": "5",
+        "network_events": "1234",
+        "most_photons": "3",
+        "threshold": "0.2",
+        "fewest_photons": "2",
+        "incidence": "normal",
+    }
     settings = resolve(task.settings, task.presets, other)
     *fits, network = task.estimators(settings)
     for name, value in other.items():

@@ -53,8 +53,11 @@ def test_command_prints_the_table(
 def test_command_prints_the_table_in_a_process_of_its_own() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "projects.facile.simulation.moments", "2000"],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert rows_of(done.stdout) == 9 * ["barrel"] + 9 * ["endcap"]
 
 

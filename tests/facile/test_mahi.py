@@ -29,9 +29,12 @@ def columns(charge: np.ndarray) -> dict[str, np.ndarray]:
     photo = np.where(charge > 15.5, np.sqrt(np.maximum(charge, 0) * 57.5), 0.0)
     flat = {"inPedAvg": 15.5**2, "lambda": 0.0, "darkCurrent": 0.055, "gain": 1e-3}
     return {
-        "raw": charge + 65.0, "ped": np.full((number, 8), 65.0), "inNoiseADC": np.full((number, 8), 3.0),
-        "inNoisePhoto": photo, **{name: np.full(number, value) for name, value in flat.items()},
-    }  # fmt: skip
+        "raw": charge + 65.0,
+        "ped": np.full((number, 8), 65.0),
+        "inNoiseADC": np.full((number, 8), 3.0),
+        "inNoisePhoto": photo,
+        **{name: np.full(number, value) for name, value in flat.items()},
+    }
 
 
 def test_amplitudes_without_noise_are_exact() -> None:

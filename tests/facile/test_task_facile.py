@@ -63,9 +63,14 @@ def test_a_constant_has_no_width_and_no_response(sample: Sample) -> None:
     own = {name.partition("/")[2]: value for name, value in numbers.items()}
     answers = {"energy": np.full(len(sample), 12.0)}
     verdict = judge(
-        rule, Contestant("it", evaluation.residuals(sample, answers), own), None, {},
-        task=TASK.name, sample_sha256="", seed=1,
-    )  # fmt: skip
+        rule,
+        Contestant("it", evaluation.residuals(sample, answers), own),
+        None,
+        {},
+        task=TASK.name,
+        sample_sha256="",
+        seed=1,
+    )
     assert [claim.status for claim in verdict.claims if claim.kind == "check"] == ["refuted"]
 
 

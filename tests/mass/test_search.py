@@ -42,10 +42,17 @@ def test_sizes(basis: str) -> None:
     # A product has one exponent for each logarithm (the azimuth has none) and one factor.
     product = {"cartesian": 5, "polar": 4}[basis]
     wanted = {
-        "seed": 121, "squares": 4, "squares-softplus-1": 7, "squares-softplus-2": 13,
-        "squares-softplus-3": 19, "squares-gelu-3": 19, "products-3": 3 * product,
-        "products-4": 4 * product, "gelu-8-2": 61, "gelu-16-4": 153,
-    }  # fmt: skip
+        "seed": 121,
+        "squares": 4,
+        "squares-softplus-1": 7,
+        "squares-softplus-2": 13,
+        "squares-softplus-3": 19,
+        "squares-gelu-3": 19,
+        "products-3": 3 * product,
+        "products-4": 4 * product,
+        "gelu-8-2": 61,
+        "gelu-16-4": 153,
+    }
     found = full_search(basis).family
     assert {name: member.build(basis).count_params() for name, member in found.items()} == wanted
     assert {"default", "search", *found} == set(
@@ -84,9 +91,13 @@ def test_finds_the_smallest_that_succeeds_and_says_so(
     bench = Bench(5, tmp_path, curve=lambda name, values, step: seen.append((name, step)))
     fitted = small.fit(events("cartesian", 600), bench)
     assert [(trial.architecture, trial.parameters) for trial in fitted.trials] == [
-        ("squares", 4), ("squares", 4), ("squares-softplus-1", 7), ("squares-softplus-1", 7),
-        ("products-3", 15), ("products-3", 15),
-    ]  # fmt: skip
+        ("squares", 4),
+        ("squares", 4),
+        ("squares-softplus-1", 7),
+        ("squares-softplus-1", 7),
+        ("products-3", 15),
+        ("products-3", 15),
+    ]
     assert {("squares", 0), ("squares", 1), ("products-3", 1)} <= set(seen)
     found = events("cartesian", 1000, 2)
     assert np.mean(np.abs(fitted.predict(found)["mass"] / found["mass"] - 1) < 0.1) > 0.99

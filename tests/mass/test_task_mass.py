@@ -78,9 +78,15 @@ def test_run(basis: str, store: str, tmp_path: Path) -> None:
 
 def test_run_on_the_users_file(store: str) -> None:
     made, _ = run(
-        "--preset", "smoke", "--figures", "false", "--data", data_path("uproot-Zmumu.root"),
-        "--columns", "e:E1+E2,px:px1+px2,py:py1+py2,pz:pz1+pz2,mass:M",
-    )  # fmt: skip
+        "--preset",
+        "smoke",
+        "--figures",
+        "false",
+        "--data",
+        data_path("uproot-Zmumu.root"),
+        "--columns",
+        "e:E1+E2,px:px1+px2,py:py1+py2,pz:pz1+pz2,mass:M",
+    )
     assert made.data.metrics["network/success"] == 1.0
     assert made.data.params["cfg.columns"].startswith("e:E1+E2")
 

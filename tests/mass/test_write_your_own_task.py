@@ -114,8 +114,12 @@ def follow(project: Path, command: str) -> str:
     variables["MLFLOW_TRACKING_URI"] = f"sqlite:///{project / 'mlflow.db'}"
     done = subprocess.run(
         [sys.executable, "-m", "shashlik", *words],
-        cwd=project, env=variables, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=project,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, f"{command}\n{done.stderr}"
     return done.stdout
 

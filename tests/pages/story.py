@@ -76,8 +76,17 @@ class Story:
 def _evidence(found: dict[str, Residuals], sha256: str, seed: int, subject: str = "network") -> Evidence:
     facts = Facts(TASK, sha256, "made up", EVENTS, 2, seed)
     speeds = dict.fromkeys(found, 12_000.0)
-    return build(found, QUANTITIES, BINNINGS, facts=facts, seed=1, subject=subject, ns_per_event=speeds,
-                 replicas=60, bin_replicas=20)  # fmt: skip
+    return build(
+        found,
+        QUANTITIES,
+        BINNINGS,
+        facts=facts,
+        seed=1,
+        subject=subject,
+        ns_per_event=speeds,
+        replicas=60,
+        bin_replicas=20,
+    )
 
 
 def _run(sha256: str, seed: int, events: int, name: str, width: float) -> tuple[str, Evidence]:
@@ -108,17 +117,25 @@ def _verdict(candidate: str, found: dict[str, Residuals]) -> Verdict:
     who = {name: Contestant(name, one, sha256="e" * 64) for name, one in found.items()}
     rule = Rule(primary=("x",), rivals=("fit-tuned",), replicas=100)
     return judge(
-        rule, who[candidate], who.get("champion"), {"fit-tuned": who["fit-tuned"]}, task=TASK,
-        sample_sha256="f" * 64, seed=1,
-    )  # fmt: skip
+        rule,
+        who[candidate],
+        who.get("champion"),
+        {"fit-tuned": who["fit-tuned"]},
+        task=TASK,
+        sample_sha256="f" * 64,
+        seed=1,
+    )
 
 
 def _classified(seed: int, distance: float) -> str:
     found = scores({"cuts": 1.0, "network": distance}, 400, 100, seed=5)
     evidence = from_scores.build(
-        found, Criteria(label="$m_X$", unit="GeV", efficiencies=(0.5,)),
-        facts=Facts(CLASSES, "c" * 64, "made up", 800, 4, seed), seed=1, replicas=20,
-    )  # fmt: skip
+        found,
+        Criteria(label="$m_X$", unit="GeV", efficiencies=(0.5,)),
+        facts=Facts(CLASSES, "c" * 64, "made up", 800, 4, seed),
+        seed=1,
+        replicas=20,
+    )
     with recording(CLASSES, seed=seed, settings={"seed": seed}) as recorder:
         recorder.record(evidence, {})
     return recorder.run_id
@@ -128,15 +145,40 @@ def _search(scratch: Path) -> str:
     rng = np.random.default_rng(3)
     table, weights = io.StringIO(), io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["trial", "rate", "units", "objective", "objective_err", "ns_per_event", "parameters",
-                     "seconds", "status", "failure", "run_id"])  # fmt: skip
+    writer.writerow(
+        [
+            "trial",
+            "rate",
+            "units",
+            "objective",
+            "objective_err",
+            "ns_per_event",
+            "parameters",
+            "seconds",
+            "status",
+            "failure",
+            "run_id",
+        ]
+    )
     for number in range(12):
         rate, units = float(10 ** rng.uniform(-4, -1)), int(2 ** rng.integers(4, 8))
         failed = number == 5
         value = "" if failed else 0.03 + 0.01 * abs(np.log10(rate) + 2.5)
-        writer.writerow([f"{number:04d}", rate, units, value, 0.0005, 100 * units, units**2, 3.0,
-                         "FAILED" if failed else "FINISHED", "Diverged: <b>nan</b>" if failed else "",
-                         f"{number:032x}"])  # fmt: skip
+        writer.writerow(
+            [
+                f"{number:04d}",
+                rate,
+                units,
+                value,
+                0.0005,
+                100 * units,
+                units**2,
+                3.0,
+                "FAILED" if failed else "FINISHED",
+                "Diverged: <b>nan</b>" if failed else "",
+                f"{number:032x}",
+            ]
+        )
     csv.writer(weights).writerows(
         [("setting", "importance", "scatter"), ("rate", 0.9, 0.1), ("units", 0.1, 0.05)]
     )
@@ -155,15 +197,17 @@ def tell(uri: str, scratch: Path) -> Story:
     """Record all of it in the store at `uri`, which is a database."""
     mlflow.set_tracking_uri(uri)
     made = [
-        _run("a" * 64, 1, 11, "plain", 0.050), _run("a" * 64, 2, 11, "wider", 0.056),
+        _run("a" * 64, 1, 11, "plain", 0.050),
+        _run("a" * 64, 2, 11, "wider", 0.056),
         _run("b" * 64, 3, 12, NASTY, 0.052),
-    ]  # fmt: skip
+    ]
     runs, evidence = zip(*made, strict=True)
     MlflowClient().create_registered_model(TASK)
     versions = [
-        _version(runs[0], "network", "a" * 64), _version(runs[1], "network", "a" * 64),
+        _version(runs[0], "network", "a" * 64),
+        _version(runs[1], "network", "a" * 64),
         _version(runs[0], "fit-tuned", "a" * 64, baseline=True),
-    ]  # fmt: skip
+    ]
     one, two, fit = pairs(2000, {"v1": 0.050, "v2": 0.056, "fit-tuned": 0.06}, seed=13).values()
     names = {"v1-network": one, "v2-network": two, "v3-fit-tuned": fit}
     frozen = _evidence(names, "f" * 64, 1, "v1-network")
@@ -177,10 +221,19 @@ def tell(uri: str, scratch: Path) -> Story:
         lineage.log_files(run, folder, f"verdicts/{verdict.sha256[:12]}")
     assert (first.decision, second.decision) == ("PROMOTE", "REJECT"), (first.reasons, second.reasons)
     with opened_registry() as registry:
-        registry.note(TASK, "freeze", None, {
-            "version": 1, "sha256": "f" * 64, "events": 2000, "source": "made up", "simulated": True,
-            "run_id": runs[0],
-        })  # fmt: skip
+        registry.note(
+            TASK,
+            "freeze",
+            None,
+            {
+                "version": 1,
+                "sha256": "f" * 64,
+                "events": 2000,
+                "source": "made up",
+                "simulated": True,
+                "run_id": runs[0],
+            },
+        )
         registry.baseline(TASK, "fit-tuned", versions[2])
         for version, verdict in zip(versions, (first, second), strict=False):
             told = {"decision": verdict.decision, "reasons": list(verdict.reasons)}

@@ -30,8 +30,16 @@ Z = float(ndtri(0.975))
 def judged(seed: int, sha256: str = "a" * 64, **widths: float) -> tuple[dict[str, Residuals], Evidence]:
     found = pairs(800, widths or {"network": 0.05, "fit": 0.06}, seed=seed)
     facts = Facts("toy", sha256, "made up", 800, 2, seed)
-    evidence = build(found, QUANTITIES, BINNINGS, facts=facts, seed=1, subject=next(iter(found)),
-                     replicas=80, bin_replicas=20)  # fmt: skip
+    evidence = build(
+        found,
+        QUANTITIES,
+        BINNINGS,
+        facts=facts,
+        seed=1,
+        subject=next(iter(found)),
+        replicas=80,
+        bin_replicas=20,
+    )
     return found, evidence
 
 

@@ -195,8 +195,9 @@ def test_figures_and_files_of_a_comparison(site: Site) -> None:
     drawn = [link for link in links if "/figure/" in link and ".svg" in link]
     assert {re.search(r"figure/(\w+)\.", link)[1] for link in drawn} == {
         *(f"{kind}_energy" for kind in ("sigma", "bias", "losses", "pulls")),
-        "residuals_x", "residuals_energy",
-    }  # fmt: skip
+        "residuals_x",
+        "residuals_energy",
+    }
     for link in drawn[:1] + [link for link in drawn if "residuals_x" in link]:
         status, text, headers = site.get(link.removeprefix("/shashlik"))
         assert (status, headers["content-type"]) == (200, "image/svg+xml")
@@ -263,22 +264,39 @@ def test_a_classification_is_ranked_and_compared_too(site: Site) -> None:
 
 
 BAD = (
-    ("/leaderboard/nothing", 404), ("/leaderboard/..%2f..%2fetc", 404), (f"/leaderboard/{'a' * 300}", 404),
-    (f"/leaderboard/{TASK}?page=0", 400), (f"/leaderboard/{TASK}?page={'9' * 200}", 400),
-    (f"/leaderboard/{TASK}?page=%C2%B2", 400), (f"/leaderboard/{TASK}?since=yesterday", 400),
-    (f"/leaderboard/{TASK}?tag=alone", 400), (f"/leaderboard/{TASK}?sort=%27%3B+DROP+TABLE", 400),
-    (f"/leaderboard/{TASK}?user={'a' * 300}", 400), (f"/leaderboard/{TASK}?quantity=banana", 400),
-    (f"/leaderboard/{TASK}?order=up", 400), (f"/compare/{TASK}?item=v99", 404),
-    (f"/compare/{TASK}?item=banana", 404), (f"/compare/{TASK}?item={'f' * 32}", 404),
-    (f"/compare/{TASK}?item={'9' * 100}", 404), (f"/compare/{TASK}?item=v1&sample=%00", 400),
+    ("/leaderboard/nothing", 404),
+    ("/leaderboard/..%2f..%2fetc", 404),
+    (f"/leaderboard/{'a' * 300}", 404),
+    (f"/leaderboard/{TASK}?page=0", 400),
+    (f"/leaderboard/{TASK}?page={'9' * 200}", 400),
+    (f"/leaderboard/{TASK}?page=%C2%B2", 400),
+    (f"/leaderboard/{TASK}?since=yesterday", 400),
+    (f"/leaderboard/{TASK}?tag=alone", 400),
+    (f"/leaderboard/{TASK}?sort=%27%3B+DROP+TABLE", 400),
+    (f"/leaderboard/{TASK}?user={'a' * 300}", 400),
+    (f"/leaderboard/{TASK}?quantity=banana", 400),
+    (f"/leaderboard/{TASK}?order=up", 400),
+    (f"/compare/{TASK}?item=v99", 404),
+    (f"/compare/{TASK}?item=banana", 404),
+    (f"/compare/{TASK}?item={'f' * 32}", 404),
+    (f"/compare/{TASK}?item={'9' * 100}", 404),
+    (f"/compare/{TASK}?item=v1&sample=%00", 400),
     (f"/compare/{TASK}?{'&'.join(f'item=v{i}' for i in range(20))}", 400),
-    (f"/compare/{TASK}?item=v1&x={'a' * 9000}", 400), (f"/compare/{TASK}/table.csv", 400),
-    (f"/compare/{TASK}/table.exe?item=v1", 404), (f"/compare/{TASK}/figure/banana.svg?item=v1", 404),
-    (f"/compare/{TASK}/figure/sigma_energy.exe?item=v1", 404), (f"/model/{TASK}/99", 404),
-    (f"/model/{TASK}/banana", 400), (f"/model/{TASK}/{'9' * 40}", 404), (f"/model/{TASK}/1?verdict=abc", 404),
-    (f"/search/{TASK}/{'f' * 32}", 404), (f"/search/{TASK}/..%2f..", 404), ("/static/..%2flook.py", 404),
-    ("/nowhere", 404), (f"/leaderboard/{TASK}?user=%00", 400),
-)  # fmt: skip
+    (f"/compare/{TASK}?item=v1&x={'a' * 9000}", 400),
+    (f"/compare/{TASK}/table.csv", 400),
+    (f"/compare/{TASK}/table.exe?item=v1", 404),
+    (f"/compare/{TASK}/figure/banana.svg?item=v1", 404),
+    (f"/compare/{TASK}/figure/sigma_energy.exe?item=v1", 404),
+    (f"/model/{TASK}/99", 404),
+    (f"/model/{TASK}/banana", 400),
+    (f"/model/{TASK}/{'9' * 40}", 404),
+    (f"/model/{TASK}/1?verdict=abc", 404),
+    (f"/search/{TASK}/{'f' * 32}", 404),
+    (f"/search/{TASK}/..%2f..", 404),
+    ("/static/..%2flook.py", 404),
+    ("/nowhere", 404),
+    (f"/leaderboard/{TASK}?user=%00", 400),
+)
 
 
 @pytest.mark.parametrize(("path", "status"), BAD, ids=[path[:60] for path, _ in BAD])
@@ -291,8 +309,15 @@ def test_what_cannot_be_shown_is_one_line_in_the_same_look(site: Site, path: str
 
 def test_pages_bring_nothing_that_a_strict_policy_forbids(site: Site) -> None:
     run = site.story.runs[2]
-    for path in ("", f"/leaderboard/{TASK}?who=all", f"/compare/{TASK}?item={run}&item=v1", f"/model/{TASK}",
-                 f"/model/{TASK}/1", f"/search/{TASK}/{site.story.search}", f"/compare/{TASK}"):  # fmt: skip
+    for path in (
+        "",
+        f"/leaderboard/{TASK}?who=all",
+        f"/compare/{TASK}?item={run}&item=v1",
+        f"/model/{TASK}",
+        f"/model/{TASK}/1",
+        f"/search/{TASK}/{site.story.search}",
+        f"/compare/{TASK}",
+    ):
         status, text, headers = site.get(path)
         assert status == 200
         assert _Reader(text).inline == []
@@ -318,10 +343,14 @@ def damaged(site: Site, artifact: str, content: bytes | None) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("content", "status", "said"),
-    [(b"[]", 500, "is damaged"), (b"\xff\0", 500, "is damaged"), (b"[" * 99_999, 500, "is damaged"),
-     (None, 404, "is not there")],
+    [
+        (b"[]", 500, "is damaged"),
+        (b"\xff\0", 500, "is damaged"),
+        (b"[" * 99_999, 500, "is damaged"),
+        (None, 404, "is not there"),
+    ],
     ids=["other", "binary", "deep", "gone"],
-)  # fmt: skip
+)
 def test_what_is_damaged_is_named(site: Site, content: bytes | None, status: int, said: str) -> None:
     run, sha256 = site.story.runs[1], site.story.verdicts[1].sha256
     artifact = f"verdicts/{sha256[:12]}/verdict.json"
@@ -356,8 +385,9 @@ def test_what_fails_is_a_number_here_and_a_traceback_in_the_log(site: Site) -> N
     with closing(sqlite3.connect(site.folder / "mlflow.db")) as database, database:
         database.execute(
             "INSERT INTO shashlik_journal VALUES ('torn', 1, '2026-01-01T00:00:00+00:00', 'ada', 'look', 1, "
-            "NULL, ?, 'no JSON', '', 'torn')", ("ab" * 32,)
-        )  # fmt: skip
+            "NULL, ?, 'no JSON', '', 'torn')",
+            ("ab" * 32,),
+        )
     status, page, headers = site.get("/model/torn")
     assert (status, headers["content-type"]) == (500, "text/html; charset=utf-8")
     assert 'href="/shashlik"' in page, "the way back"
@@ -451,8 +481,14 @@ def test_by_keyboard(site: Site, context: BrowserContext) -> None:
 @browsing
 def test_no_page_is_wider_than_the_window(site: Site, context: BrowserContext) -> None:
     page = context.new_page()
-    for path in ("", f"/leaderboard/{TASK}?who=all", f"/compare/{TASK}?item=v1&item={site.story.runs[2]}",
-                 f"/model/{TASK}", f"/model/{TASK}/2", f"/search/{TASK}/{site.story.search}"):  # fmt: skip
+    for path in (
+        "",
+        f"/leaderboard/{TASK}?who=all",
+        f"/compare/{TASK}?item=v1&item={site.story.runs[2]}",
+        f"/model/{TASK}",
+        f"/model/{TASK}/2",
+        f"/search/{TASK}/{site.story.search}",
+    ):
         page.goto(f"{site.address}/shashlik{path}")
         for width in (1280, 800):
             page.set_viewport_size({"width": width, "height": 900})

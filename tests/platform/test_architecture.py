@@ -102,8 +102,15 @@ def test_reads_every_kind_of_import(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     monkeypatch.setitem(SOURCES, "projects.ecal.sample", source)
     assert imported("projects.ecal.sample") == {
-        "a.b", "c", "c.d", "projects.ecal", "projects.ecal.e", "projects.f", "projects.f.g", "i",
-    }  # fmt: skip
+        "a.b",
+        "c",
+        "c.d",
+        "projects.ecal",
+        "projects.ecal.e",
+        "projects.f",
+        "projects.f.g",
+        "i",
+    }
     assert imports("projects.ecal.sample", "a", "projects.f") == {"a.b", "projects.f", "projects.f.g"}
 
 
@@ -275,8 +282,11 @@ def test_top_level_is_documented() -> None:
     """The layout in the README names every file and folder of the top level, and nothing else."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     present = {line.partition("/")[0] + ("/" if "/" in line else "") for line in listed.stdout.splitlines()}
     layout = (ROOT / "README.md").read_text().partition("<!-- layout -->")[2].partition("<!-- end -->")[0]
     documented = {line.split()[0] for line in layout.splitlines() if line and line[0] not in " `"}

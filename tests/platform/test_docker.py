@@ -41,9 +41,12 @@ def test_copies_what_the_package_is_built_from(image: str) -> None:
     lines = re.findall(r"^COPY (.+) \S+$", IMAGES[image], re.M)
     copied = {name for line in lines for name in line.split()}
     assert copied == {
-        "pyproject.toml", "README.md", "LICENSE", *("projects", "registry", "shashlik", "tracking"),
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        *("projects", "registry", "shashlik", "tracking"),
         *("docker/constraints.txt", "docker/entrypoint.sh"),
-    }  # fmt: skip
+    }
     assert all((ROOT / name).exists() for name in copied)
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
         "wheel"

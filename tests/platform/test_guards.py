@@ -28,7 +28,7 @@ BAD = {
         "    threading.Thread(target=waits, daemon=True).start()",
         "threads outlive the test",
     ),
-}  # fmt: skip
+}
 LEAVES = """
 import os, subprocess, sys, tempfile
 

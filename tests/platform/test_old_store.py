@@ -60,15 +60,24 @@ APPROXIMATION, CHAMPION, SEED, BASELINE, BASELINE_32, FOUND = range(1, 7)
 TASKS = ("mass", "ecal_stage1", "clas12_proton", "pnn")
 #: All that the store's journal tells of mass, oldest first.
 HISTORY = [
-    "freeze", f"baseline {BASELINE}", f"baseline {BASELINE_32}", f"look {APPROXIMATION}",
-    f"promote {APPROXIMATION}", f"look {CHAMPION}", f"promote {CHAMPION}", f"rollback {APPROXIMATION}",
-    f"override {CHAMPION}", f"look {SEED}",
-]  # fmt: skip
+    "freeze",
+    f"baseline {BASELINE}",
+    f"baseline {BASELINE_32}",
+    f"look {APPROXIMATION}",
+    f"promote {APPROXIMATION}",
+    f"look {CHAMPION}",
+    f"promote {CHAMPION}",
+    f"rollback {APPROXIMATION}",
+    f"override {CHAMPION}",
+    f"look {SEED}",
+]
 #: Columns that hold absolute addresses of artifacts.
 PLACES = (
-    ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
     ("model_versions", "storage_location"),
-)  # fmt: skip
+)
 
 Shell = Callable[..., Result]
 

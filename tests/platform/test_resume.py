@@ -34,7 +34,10 @@ CASES = (
     Case(
         "mass",
         ("--network", "seed", "--train_events", "10000", "--test_events", "400", "--figures", "false"),
-        "seed-0.03", "seed-0.001", (1, 12), frozenset({"closed-form", "closed-form-32", "network"}),
+        "seed-0.03",
+        "seed-0.001",
+        (1, 12),
+        frozenset({"closed-form", "closed-form-32", "network"}),
     ),
     Case(
         "ecal_stage4",
@@ -42,11 +45,13 @@ CASES = (
             *("--train_events", "400", "--test_events", "400", "--network_events", "2000"),
             *("--epochs", "12", "--batch", "256", "--seed", "5"),
         ),
-        "start", "correction", (12, 12),
+        "start",
+        "correction",
+        (12, 12),
         frozenset({"bound", "coral", "coral-tuned", "lednev", "lednev-tuned", "network"}),
         frozenset({"evidence/counting.md"}),
     ),
-)  # fmt: skip
+)
 
 
 def runs(task: str) -> list[Run]:

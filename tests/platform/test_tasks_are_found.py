@@ -36,9 +36,12 @@ def package(folder: Path, name: str, task: str = "toy") -> Path:
 def shashlik(*words: str, path: Path, code: int = 0, cwd: Path | None = None) -> str:
     """Output of a command that finds the packages of the folder `path` before all others."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "shashlik", *words], cwd=cwd or path, capture_output=True, text=True,
+        [sys.executable, "-P", "-m", "shashlik", *words],
+        cwd=cwd or path,
+        capture_output=True,
+        text=True,
         env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
-    )  # fmt: skip
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
 

@@ -30,8 +30,15 @@ def net() -> keras.Model:
 
 def run(folder: Path, plan: Plan = PLAN, **bench) -> tuple[keras.Model, dict[str, list[float]]]:
     model = net()
-    history = train("line", model, keras.losses.mean_squared_error, line(1000, 1), line(200, 2), plan,
-                    Bench(seed=3, scratch=folder, **bench))  # fmt: skip
+    history = train(
+        "line",
+        model,
+        keras.losses.mean_squared_error,
+        line(1000, 1),
+        line(200, 2),
+        plan,
+        Bench(seed=3, scratch=folder, **bench),
+    )
     return model, history
 
 
@@ -128,8 +135,16 @@ def test_weights_select_events(tmp_path: Path) -> None:
     weights = np.r_[np.ones(500), np.zeros(500)].astype(np.float32)
     y[500:] *= -1
     model = net()
-    train("line", model, keras.losses.mean_squared_error, (x, y), line(200, 2), replace(PLAN, epochs=20),
-          Bench(seed=3, scratch=tmp_path), weights=weights)  # fmt: skip
+    train(
+        "line",
+        model,
+        keras.losses.mean_squared_error,
+        (x, y),
+        line(200, 2),
+        replace(PLAN, epochs=20),
+        Bench(seed=3, scratch=tmp_path),
+        weights=weights,
+    )
     inputs, truth = line(200, 4)
     assert np.mean(np.square(predict(model, inputs) - truth)) < 0.05
 

@@ -44,7 +44,7 @@ def sample() -> Sample:
         ("DYJetsToLL_M-10to50_TuneCUETP8M1_13TeV-amcatnloFXFX-pythia8.root", 1, 0),
         ("DYToLL_2J_13TeV-amcatnloFXFX-pythia8.root", 4, 0),
     ],
-)  # fmt: skip
+)
 def test_names_of_the_original_files_tell_what_is_in_them(file: str, process: int, mass: float) -> None:
     assert named(file) == {"process": process, "res_mass": mass, "weight_central": 1.0}
 
@@ -257,12 +257,15 @@ def by_loops(path: str) -> dict[int, tuple[float, float, int]]:
         pair = max(pairs, key=lambda two: two[0][0] + two[1][0])
         pt, eta, phi, tag = (read[NANOAOD.jets[key]][at] for key in ("pt", "eta", "phi", "tag"))
         jets = [
-            i for i in range(len(pt))
-            if pt[i] > 20 and abs(eta[i]) < 2.4 and all(
+            i
+            for i in range(len(pt))
+            if pt[i] > 20
+            and abs(eta[i]) < 2.4
+            and all(
                 np.hypot(eta[i] - lepton[1], (phi[i] - lepton[2] + np.pi) % (2 * np.pi) - np.pi) >= 0.4
                 for lepton in pair
             )
-        ]  # fmt: skip
+        ]
         if len(jets) >= 3:
             seen[number] = (pair[0][0], pair[1][0], sum(tag[i] > NANOAOD.tagged for i in jets))
     return seen

@@ -25,9 +25,7 @@ from projects.pnn.simulation.kinematics import (
 from projects.pnn.simulation.signal import HIGGS_MASS, signal
 
 
-@given(
-    st.floats(200, 3000), st.floats(0, 90), st.floats(0, 90), st.floats(-4, 4), st.integers(0, 2**31)
-)  # fmt: skip
+@given(st.floats(200, 3000), st.floats(0, 90), st.floats(0, 90), st.floats(-4, 4), st.integers(0, 2**31))
 @settings(max_examples=30, deadline=None)
 def test_a_decay_keeps_four_momentum(m: float, first: float, second: float, eta: float, seed: int) -> None:
     ones = np.ones(50)

@@ -42,8 +42,9 @@ def test_of_a_new_event_it_is_at_most_p_with_probability_p() -> None:
     A rank that is one off, 0.05, is three times the room at the first of them.
     """
     drawn = RNG.exponential(size=(3000, 20))
-    found = np.concatenate([tail_probability(one[:1, None], tabulated(one[1:, None], np.ones(19)))
-                            for one in drawn])  # fmt: skip
+    found = np.concatenate(
+        [tail_probability(one[:1, None], tabulated(one[1:, None], np.ones(19))) for one in drawn]
+    )
     for rank in (1, 5, 12):
         share = rank / 20
         assert np.mean(found <= share) == pytest.approx(share, abs=4 * np.sqrt(share / 3000))

@@ -221,10 +221,14 @@ class Elsewhere:
         foreign = ("PYTHON", "MLFLOW")
         self.folder, self.log = folder, (folder / "log").open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", ELSEWHERE], cwd=folder, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=self.log, text=True,
+            [sys.executable, "-I", "-c", ELSEWHERE],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
             env={name: value for name, value in os.environ.items() if not name.startswith(foreign)},
-        )  # fmt: skip
+        )
 
     def predict(self, model: str, events: pd.DataFrame) -> pd.DataFrame:
         """Answers of a model in a folder."""

@@ -60,14 +60,28 @@ def _started(programs: Path, folder: Path) -> Iterator[str]:
     home = {"user": user, "cwd": folder}
     subprocess.run(
         [programs / "initdb", "-D", folder / "data", "-U", "shashlik", "--auth=trust", "-E", "UTF8", "-N"],
-        check=True, capture_output=True, **home,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        **home,
+    )
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
-            [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-F",
-             "-c", "listen_addresses=127.0.0.1"],
-            stdout=log, stderr=log, **home,
-        )  # fmt: skip
+            [
+                programs / "postgres",
+                "-D",
+                folder / "data",
+                "-p",
+                str(port),
+                "-k",
+                folder,
+                "-F",
+                "-c",
+                "listen_addresses=127.0.0.1",
+            ],
+            stdout=log,
+            stderr=log,
+            **home,
+        )
     address = f"postgresql+psycopg://shashlik@127.0.0.1:{port}"
     try:
         _wait(f"{address}/postgres", server, folder / "log")

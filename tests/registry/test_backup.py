@@ -238,16 +238,19 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a file too many": (lambda folder: (folder / "more").touch(), "more is no part of it"),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "it has no manifest.json"),
     "half a manifest": (
-        lambda folder: os.truncate(folder / "manifest.json", 1000), "a manifest.json that is none of a backup"
+        lambda folder: os.truncate(folder / "manifest.json", 1000),
+        "a manifest.json that is none of a backup",
     ),
     "another format": (
-        lambda folder: rewritten(folder, lambda manifest: manifest.update(format=9)), "has format 9, and this"
+        lambda folder: rewritten(folder, lambda manifest: manifest.update(format=9)),
+        "has format 9, and this",
     ),
     "a way out": (lambda folder: rewritten(folder, outside), "outside of it: it was tampered with"),
     "a link": (
-        lambda folder: ((folder / RUNS).unlink(), (folder / RUNS).symlink_to("/etc/passwd")), "is no plain"
+        lambda folder: ((folder / RUNS).unlink(), (folder / RUNS).symlink_to("/etc/passwd")),
+        "is no plain",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

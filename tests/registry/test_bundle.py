@@ -65,10 +65,15 @@ def test_a_bundle_says_what_it_is(there: Shell, origin: tuple[Path, Path]) -> No
     assert manifest["verdict"]["sha256"] == version.tags["verdict.sha256"]
     assert manifest["tags"]["model.sha256"] == version.tags["model.sha256"]
     assert manifest["run"]["settings"]["network"] == "linear"
-    assert manifest["network"]["inputs"] == [{
-        "name": "columns", "type": "float32", "shape": ["events", 2],
-        "unit": "cm, cm", "meaning": "a (first measurement), b (second measurement)",
-    }]  # fmt: skip
+    assert manifest["network"]["inputs"] == [
+        {
+            "name": "columns",
+            "type": "float32",
+            "shape": ["events", 2],
+            "unit": "cm, cm",
+            "meaning": "a (first measurement), b (second measurement)",
+        }
+    ]
     assert manifest["network"]["outputs"][0]["unit"] == "cm"
     assert (folder / "card.md").read_text().startswith("**PROMOTE: version 1 of toy**")
     assert json.loads((folder / "verdict" / "verdict.json").read_text())["decision"] == "PROMOTE"
@@ -90,9 +95,11 @@ def test_jagged_columns_come_back(tmp_path: Path) -> None:
 
     cells = ak.Array([[1.0, 2.0], [], [3.0]])
     made = golden_vectors.Golden(
-        {"cell_e": cells, "n": np.arange(3)}, {"w": np.zeros((3, 2, 2), np.float32)},
-        np.array([True, False, True]), {"x": np.array([1, np.nan, 2], dtype=np.float32)},
-    )  # fmt: skip
+        {"cell_e": cells, "n": np.arange(3)},
+        {"w": np.zeros((3, 2, 2), np.float32)},
+        np.array([True, False, True]),
+        {"x": np.array([1, np.nan, 2], dtype=np.float32)},
+    )
     golden_vectors.write(made, tmp_path / "golden")
     found = golden_vectors.read(tmp_path / "golden")
     assert ak.to_list(found.columns["cell_e"]) == ak.to_list(cells)
@@ -127,9 +134,10 @@ def test_cpp_repeats_it(copied: Path, tmp_path: Path) -> None:
     """Compiled with the header of an installation, linked with the library of the Python package."""
     headers = [
         root / "include" / part
-        for root in ROOTS for part in ("", "onnxruntime", "onnxruntime/core/session")
+        for root in ROOTS
+        for part in ("", "onnxruntime", "onnxruntime/core/session")
         if (root / "include" / part / "onnxruntime_cxx_api.h").exists()
-    ]  # fmt: skip
+    ]
     if shutil.which("cmake") is None or shutil.which("g++") is None:
         pytest.skip("cmake and g++ are not installed")
     if not headers:
@@ -145,10 +153,17 @@ def test_cpp_repeats_it(copied: Path, tmp_path: Path) -> None:
         (root / "lib" / name).symlink_to(library)
     build = tmp_path / "build"
     for words in (
-        ["cmake", "-S", copied / "cpp", "-B", build, f"-DONNXRUNTIME_ROOT={root}",
-         "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror"],
+        [
+            "cmake",
+            "-S",
+            copied / "cpp",
+            "-B",
+            build,
+            f"-DONNXRUNTIME_ROOT={root}",
+            "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror",
+        ],
         ["cmake", "--build", build],
-    ):  # fmt: skip
+    ):
         done = subprocess.run(words, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     done = subprocess.run([build / "verify", copied], capture_output=True, text=True)

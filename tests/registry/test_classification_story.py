@@ -103,8 +103,17 @@ def test_the_run_holds_what_was_found(told: Told) -> None:
     assert "m900 (held out)" in text
     assert text.count("/get-artifact?path=figures/") >= 6
     figures = {item.path for item in client.list_artifacts(run.info.run_id, "figures")}
-    assert {f"figures/{name}.png" for name in ("roc", "auc_against_hypothesis", "calibration", "ams_scan",
-            "background_in_m_hh", "response_against_hypothesis")} <= figures  # fmt: skip
+    assert {
+        f"figures/{name}.png"
+        for name in (
+            "roc",
+            "auc_against_hypothesis",
+            "calibration",
+            "ams_scan",
+            "background_in_m_hh",
+            "response_against_hypothesis",
+        )
+    } <= figures
     tables = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/evidence/tables.md")
     assert "Where the response to a signal is largest" in tables
     assert client.get_model_version("classes", "1").description.startswith(

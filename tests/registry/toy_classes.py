@@ -45,9 +45,7 @@ def simulate(settings: Settings, events: int, seed: int) -> Sample:
     # Half background; the signal takes turns.
     place = np.where(np.arange(events) % 2 == 0, -1, np.arange(events) // 2 % 3)
     columns = {"run": np.full(events, seed % 2**31, dtype=np.int64), "event": np.arange(events)}
-    columns |= {
-        name: rng.normal(size=events) + (place == int(name[1])) for name in MEASURED
-    }  # fmt: skip
+    columns |= {name: rng.normal(size=events) + (place == int(name[1])) for name in MEASURED}
     columns["mass"] = np.where(place < 0, 0.0, VALUES[place])
     columns["m_hh"] = rng.uniform(250, 1000, events)
     return Sample(SCHEMA, columns, f"toy, seed {seed}")
@@ -89,9 +87,16 @@ def scores(sample: Sample, predictions: Predictions) -> Scores:
     asked = (mass[:, None] == VALUES) | ~signal[:, None]
     expected = np.where(signal, 150.0, 5000.0) / np.where(signal, signal.sum(), (~signal).sum())
     return Scores(
-        np.stack([predictions[name] for name in NAMES], axis=1), asked, signal, np.ones(len(mass)), expected,
-        NAMES, VALUES, VALUES == 900, {"m_hh": np.asarray(sample["m_hh"])},
-    )  # fmt: skip
+        np.stack([predictions[name] for name in NAMES], axis=1),
+        asked,
+        signal,
+        np.ones(len(mass)),
+        expected,
+        NAMES,
+        VALUES,
+        VALUES == 900,
+        {"m_hh": np.asarray(sample["m_hh"])},
+    )
 
 
 TASK = Task(
@@ -104,11 +109,9 @@ TASK = Task(
     simulate=simulate,
     estimators=estimators,
     scores=scores,
-    criteria=Criteria(
-        "mass", "GeV", sculpted=(Binning("m_hh", "GeV", "m", tuple(range(250, 1001, 50))),)
-    ),
+    criteria=Criteria("mass", "GeV", sculpted=(Binning("m_hh", "GeV", "m", tuple(range(250, 1001, 50))),)),
     rule=ScoreRule(
         primary=("auc", "ams"), rivals=("cuts",), margin=0.01, ams=0.2, peak=0, spread=0.1, replicas=200
     ),
     frozen_events=6000,
-)  # fmt: skip
+)

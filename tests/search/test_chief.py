@@ -35,10 +35,12 @@ class Noted:
         self.saved: list[int] = []
         self.ended: list[tuple[str, str]] = []
         self.chief = Chief(
-            self.oracle, "127.0.0.1", 0,
+            self.oracle,
+            "127.0.0.1",
+            0,
             lambda: self.saved.append(len(self.oracle.trials)),
             lambda trial: self.ended.append((trial.trial_id, trial.status)),
-        )  # fmt: skip
+        )
 
 
 @pytest.fixture

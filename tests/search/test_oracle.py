@@ -88,8 +88,11 @@ def test_searches_and_then_trains_the_best_again(algorithm: str, trials: int, wh
     finals = [trial.hyperparameters.values for trial in done[trials:]]
     # The first seeds come first: where somebody ends the search early, there are candidates.
     assert [(values[FINAL], values[SEED]) for values in finals] == [
-        (best[0], 0), (best[1], 0), (best[0], 1), (best[1], 1),
-    ]  # fmt: skip
+        (best[0], 0),
+        (best[1], 0),
+        (best[0], 1),
+        (best[1], 1),
+    ]
     for values in finals:
         origin = found.trials[values[FINAL]].hyperparameters.values
         assert {name: value for name, value in values.items() if name not in (FINAL, SEED)} == origin

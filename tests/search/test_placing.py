@@ -36,9 +36,11 @@ def test_a_worker_that_ends_too_early_is_started_again(tmp_path: Path) -> None:
             process.wait(60)
         assert workers.lost() == [
             ("worker-0", "killed by signal 9"),
-            ("worker-1", "ended with exit code 2: shashlik: --cores '4095': none of these is a core of this "
-             "machine"),
-        ]  # fmt: skip
+            (
+                "worker-1",
+                "ended with exit code 2: shashlik: --cores '4095': none of these is a core of this machine",
+            ),
+        ]
         again = dict(workers.processes)
         assert not {process.pid for process in again.values()} & {process.pid for process in first.values()}
     finally:

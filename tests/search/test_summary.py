@@ -37,11 +37,18 @@ def trials(number: int = 30, seed: int = 1) -> list[Trial]:
         failed = index % 7 == 6
         found.append(
             Trial(
-                f"{index:04d}", values, math.nan if failed else value, 0.01 * value, 1e3 * (index + 1),
-                math.nan if index == 0 else 100.0 * (number - index), 3.0, "FAILED" if failed else "FINISHED",
-                "Diverged: the loss is nan" if failed else "", f"run{index}",
+                f"{index:04d}",
+                values,
+                math.nan if failed else value,
+                0.01 * value,
+                1e3 * (index + 1),
+                math.nan if index == 0 else 100.0 * (number - index),
+                3.0,
+                "FAILED" if failed else "FINISHED",
+                "Diverged: the loss is nan" if failed else "",
+                f"run{index}",
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -23,8 +23,18 @@ from tracking.runs.reader import Found, look, nested
 
 SMALL = ("--preset", "smoke", "--validation_events", "1000")
 #: At rest the mass is the energy: every network finds it, most of them at once.
-EASY = ("--max_p", "0", "--train_events", "300", "--test_events", "300", "--validation_events", "300",
-        "--figures", "false")  # fmt: skip
+EASY = (
+    "--max_p",
+    "0",
+    "--train_events",
+    "300",
+    "--test_events",
+    "300",
+    "--validation_events",
+    "300",
+    "--figures",
+    "false",
+)
 
 
 def finish(search: subprocess.Popen[str], wanted: int = 0) -> tuple[str, str]:
@@ -72,8 +82,9 @@ def complete(parent: str, trials: int, finals: int) -> list[Found]:
     assert numbers == [f"{number:04d}" for number in range(trials + finals)]
     assert {run.status for run in found} == {"FINISHED"}
     assert [run.tags["trial.kind"] for run in sorted(found, key=lambda run: run.tags["trial"])] == [
-        *["search"] * trials, *["final"] * finals,
-    ]  # fmt: skip
+        *["search"] * trials,
+        *["final"] * finals,
+    ]
     assert look(parent).status == "FINISHED"
     return found
 
@@ -132,8 +143,20 @@ def test_search_from_beginning_to_end(store: str) -> None:
 
 
 #: Trials of some seconds, so that there is something to kill.
-LONG = ("--space", "architectures", "--train_events", "8000", "--validation_events", "1000",
-        "--algorithm", "random", "--trials", "6", "--best", "0")  # fmt: skip
+LONG = (
+    "--space",
+    "architectures",
+    "--train_events",
+    "8000",
+    "--validation_events",
+    "1000",
+    "--algorithm",
+    "random",
+    "--trials",
+    "6",
+    "--best",
+    "0",
+)
 
 
 def trial_running() -> bool:
@@ -213,9 +236,12 @@ def test_workers_that_are_killed_and_one_started_by_hand(store: str) -> None:
         words = lines[-1].removeprefix("workers join with: ").split()
         assert words[-2:] == ["shashlik", "worker"]
         joined = subprocess.run(
-            [sys.executable, "-m", "shashlik", "worker"], capture_output=True, text=True, timeout=600,
+            [sys.executable, "-m", "shashlik", "worker"],
+            capture_output=True,
+            text=True,
+            timeout=600,
             env={**os.environ, "PYTHONPATH": str(ROOT), **dict(word.split("=") for word in words[:-2])},
-        )  # fmt: skip
+        )
         assert joined.returncode == 0, joined.stderr
         finish(search)
     assert re.search(r"continues after \d trials that have ended", "".join(lines))
@@ -243,13 +269,29 @@ def test_interrupted_search_ends_in_order(store: str) -> None:
 @pytest.mark.slow
 def test_dask_places_the_workers(store: str, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1",
-        local_directory=str(tmp_path / "dask"),
-    ) as cluster, program(
-        "tune", "mass", *SMALL, "--trials", "4", "--workers", "2", "--scheduler", cluster.scheduler_address,
-        "--address", "127.0.0.1",
-    ) as search:  # fmt: skip
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
+            local_directory=str(tmp_path / "dask"),
+        ) as cluster,
+        program(
+            "tune",
+            "mass",
+            *SMALL,
+            "--trials",
+            "4",
+            "--workers",
+            "2",
+            "--scheduler",
+            cluster.scheduler_address,
+            "--address",
+            "127.0.0.1",
+        ) as search,
+    ):
         out, _ = finish(search)
     assert "workers join with: KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=" in out
     complete(sole_search(), 4, 1)
@@ -268,7 +310,7 @@ def test_dask_places_the_workers(store: str, tmp_path: Path) -> None:
         (("--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers at scheduler='tcp://127.0.0.1:9'"),
         (("--epoch", "3"), "unknown parameter 'epoch'; this task knows: preset, data"),
     ],
-)  # fmt: skip
+)
 def test_bad_input(store: str, words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placement, "ANSWER", 1.0)
     done = CliRunner().invoke(main, ["tune", "mass", *SMALL, *words])

@@ -40,8 +40,6 @@ class Server:
 
     def grant(self, user: tuple[str, str], kind: str, key: str, permission: str) -> None:
         """Give a user a permission."""
-        body = {
-            "username": user[0], "resource_type": kind, "resource_id": key, "permission": permission,
-        }  # fmt: skip
+        body = {"username": user[0], "resource_type": kind, "resource_id": key, "permission": permission}
         told = self.ask("POST", "/api/3.0/mlflow/users/permissions/grant", json=body)
         assert told.status_code == 200, told.text

@@ -20,22 +20,32 @@ from shashlik.commands.serve import _ended
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--backend-store-uri", "mysql://a@b/c"],
-         "--backend-store-uri 'mysql://a@b/c' is neither sqlite:///<file> nor postgresql://"),
+        (
+            ["--backend-store-uri", "mysql://a@b/c"],
+            "--backend-store-uri 'mysql://a@b/c' is neither sqlite:///<file> nor postgresql://",
+        ),
         (["--backend-store-uri", "banana"], "--backend-store-uri 'banana' is neither"),
-        (["--auth", "--default-permission", "ALL"],
-         "--default-permission 'ALL' is not one of NO_PERMISSIONS, READ, USE, EDIT, MANAGE"),
-        (["--auth", "--admin-password-file", "nowhere"],
-         "--admin-password-file nowhere: No such file or directory"),
-        (["--auth", "--admin-password-file", "short"],
-         "the first password of admin has fewer than 12 characters"),
-        (["--auth", "--backend-store-uri", "postgresql://a@127.0.0.1:9/c"],
-         "the database cannot be opened: "),
+        (
+            ["--auth", "--default-permission", "ALL"],
+            "--default-permission 'ALL' is not one of NO_PERMISSIONS, READ, USE, EDIT, MANAGE",
+        ),
+        (
+            ["--auth", "--admin-password-file", "nowhere"],
+            "--admin-password-file nowhere: No such file or directory",
+        ),
+        (
+            ["--auth", "--admin-password-file", "short"],
+            "the first password of admin has fewer than 12 characters",
+        ),
+        (
+            ["--auth", "--backend-store-uri", "postgresql://a@127.0.0.1:9/c"],
+            "the database cannot be opened: ",
+        ),
         (["--host", "192.0.2.1"], "cannot listen at 192.0.2.1:"),
         (["--port", "99999"], "--port 99999 is out of range"),
         (["--port", "banana"], "port='banana' is not a int"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_served(
     words: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

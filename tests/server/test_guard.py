@@ -232,12 +232,21 @@ def test_no_other_way_leads_past_the_gate(server: Server, held: str) -> None:
 
 #: What of mlflow's registry changes something, and whether the gate looks at it.
 CHANGES = {
-    "create_model_version": False, "create_registered_model": True, "delete_model_version": True,
-    "delete_model_version_tag": False, "delete_registered_model": True, "delete_registered_model_alias": True,
-    "delete_registered_model_tag": True, "rename_registered_model": True,
-    "set_model_version_tag": False, "set_registered_model_alias": True, "set_registered_model_tag": True,
-    "transition_model_version_stage": False, "update_model_version": False, "update_registered_model": False,
-}  # fmt: skip
+    "create_model_version": False,
+    "create_registered_model": True,
+    "delete_model_version": True,
+    "delete_model_version_tag": False,
+    "delete_registered_model": True,
+    "delete_registered_model_alias": True,
+    "delete_registered_model_tag": True,
+    "rename_registered_model": True,
+    "set_model_version_tag": False,
+    "set_registered_model_alias": True,
+    "set_registered_model_tag": True,
+    "transition_model_version_stage": False,
+    "update_model_version": False,
+    "update_registered_model": False,
+}
 CHANGING = re.compile("(create|delete|rename|set|transition|update|copy|add|remove|import|restore)_.*model")
 
 
@@ -305,7 +314,7 @@ def test_an_administrator_overrules_with_a_reason(
         ("GET", "/journal", {"headers": {"Host": "evil.example"}}, {403}),
         ("POST", "/journal/toy/settle", {"headers": {"Origin": "http://evil.example"}}, {403}),
     ],
-)  # fmt: skip
+)
 def test_what_means_no_good(
     server: Server, method: str, path: str, more: dict[str, Any], wanted: set[int]
 ) -> None:

@@ -76,8 +76,10 @@ def test_by_no_method_anything_is_told_without_a_login(server: Server) -> None:
         for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
             status = server.ask(method, place, None).status_code
             assert status in ({401} if method == "GET" and not path.startswith(PREFIX) else {401, 405}), (
-                method, path, status,
-            )  # fmt: skip
+                method,
+                path,
+                status,
+            )
     assert [server.ask(method, "/ready", None).status_code for method in ("GET", "HEAD")] == [200, 200]
 
 

@@ -63,8 +63,10 @@ class TestRemoteJournal(JournalSuite):
         journal.note(task, "baseline", 4, {"name": "fit"})
         found = MlflowClient().get_registered_model(task)
         assert {name: int(version) for name, version in found.aliases.items()} == {
-            "champion": 2, "previous": 1, "baseline-fit": 4,
-        }  # fmt: skip
+            "champion": 2,
+            "previous": 1,
+            "baseline-fit": 4,
+        }
         assert found.tags["journal"] == journal.entries(task)[-1].anchor
         assert RemoteMirror(call).settle(task) == []
         assert {entry.actor for entry in journal.entries(task)} == {ADMIN[0]}
@@ -114,9 +116,12 @@ def test_whatever_is_sent_is_answered(server: Server, examples: int) -> None:
         operation = found.ok()
 
         @settings(
-            max_examples=examples, deadline=None, derandomize=True, database=None,
+            max_examples=examples,
+            deadline=None,
+            derandomize=True,
+            database=None,
             suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
+        )
         @given(case=operation.as_strategy())
         def try_one(case: schemathesis.Case) -> None:
             answer = case.call(base_url=f"{server.address}{PREFIX}", auth=ADMIN)

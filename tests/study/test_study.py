@@ -154,9 +154,7 @@ def test_a_study_can_be_given_more(shell: Shell) -> None:
     assert set(before) == {("base", "0"), ("lopsided", "0")}
     shell("toy", "--resume", study, "--variants", "base,lopsided:1,wobbly", "--seeds", "2")
     after = trained(study)
-    assert set(after) == {
-        ("base", "0"), ("base", "1"), ("lopsided", "0"), ("wobbly", "0"), ("wobbly", "1"),
-    }  # fmt: skip
+    assert set(after) == {("base", "0"), ("base", "1"), ("lopsided", "0"), ("wobbly", "0"), ("wobbly", "1")}
     assert all(after[key].run_id == run.run_id for key, run in before.items())
     # Another training has another seed, and is judged on the same events.
     assert after["wobbly", "0"].metrics["network/t/sigma"] != after["wobbly", "1"].metrics["network/t/sigma"]
@@ -189,9 +187,12 @@ def test_a_killed_study_continues(variants: str, seeds: int, shell: Shell) -> No
         return len(done) >= seeds
 
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as begun:  # fmt: skip
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as begun:
         try:
             until(enough, begun)
         finally:

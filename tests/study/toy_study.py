@@ -44,11 +44,12 @@ def simulate(settings: Settings, events: int, seed: int) -> Sample:
     rng = np.random.default_rng(seed)
     truth = rng.uniform(-10, 10, events)
     columns = {
-        "run": np.full(events, seed, dtype=np.int64), "event": np.arange(events),
+        "run": np.full(events, seed, dtype=np.int64),
+        "event": np.arange(events),
         "a": truth + rng.normal(size=events),
         "b": truth + settings.error * rng.normal(size=events),
         "t": truth,
-    }  # fmt: skip
+    }
     return Sample(SCHEMA, columns, f"toy, seed {seed}")
 
 

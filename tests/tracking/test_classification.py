@@ -20,10 +20,13 @@ from tracking.statistics.residuals import Binning
 from tracking.statistics.scores import Criteria, Published, Scores
 
 CRITERIA = Criteria(
-    label="$m_X$", unit="GeV", log=True, efficiencies=(0.5, 0.8),
+    label="$m_X$",
+    unit="GeV",
+    log=True,
+    efficiencies=(0.5, 0.8),
     sculpted=(Binning("m_hh", "GeV", "$m_{HH}$", tuple(range(250, 2001, 125))),),
     published=(Published("elsewhere", {"m300": 0.9}),),
-)  # fmt: skip
+)
 FACTS = Facts("toy", "ab" * 32, "made up", 3200, 4, 1, {"numpy": np.__version__})
 
 
@@ -34,8 +37,15 @@ def judged() -> dict[str, Scores]:
 
 @pytest.fixture(scope="module")
 def found(judged: dict[str, Scores]) -> Classification:
-    return build(judged, CRITERIA, facts=FACTS, seed=2, replicas=100, ns_per_event={"network": 900.0},
-                 extra={"network/own": 1.5})  # fmt: skip
+    return build(
+        judged,
+        CRITERIA,
+        facts=FACTS,
+        seed=2,
+        replicas=100,
+        ns_per_event={"network": 900.0},
+        extra={"network/own": 1.5},
+    )
 
 
 def test_text_and_value_determine_each_other(found: Classification) -> None:
@@ -72,13 +82,29 @@ def test_own_numbers_of_a_hypothesis_stand_in_a_table_of_their_own(found: Classi
 def test_metrics_have_the_names_that_users_know(found: Classification) -> None:
     metrics = found.metrics()
     for name in (
-        "network/auc/m900", "network/auc/m900_err", "network/ams/m900", "network/ams/m900_err",
-        "network/auc", "network/auc_err", "network/ams", "network/efficiency", "network/efficiency_low",
-        "network/rejection_50/m300", "network/flatness", "network/spread_high", "network/ece",
-        "network/brier_err", "network/peak/m2000", "network/js_m_hh/m500", "network/auc_minus_tree/m300",
-        "network/loss_over_tree", "network/ams_over_cuts/m900_low", "network/ns_per_event", "network/own",
+        "network/auc/m900",
+        "network/auc/m900_err",
+        "network/ams/m900",
+        "network/ams/m900_err",
+        "network/auc",
+        "network/auc_err",
+        "network/ams",
+        "network/efficiency",
+        "network/efficiency_low",
+        "network/rejection_50/m300",
+        "network/flatness",
+        "network/spread_high",
+        "network/ece",
+        "network/brier_err",
+        "network/peak/m2000",
+        "network/js_m_hh/m500",
+        "network/auc_minus_tree/m300",
+        "network/loss_over_tree",
+        "network/ams_over_cuts/m900_low",
+        "network/ns_per_event",
+        "network/own",
         "tree/auc/m500",
-    ):  # fmt: skip
+    ):
         assert math.isfinite(metrics[name]), name
     assert metrics["network/auc"] == pytest.approx(np.mean([metrics[f"network/auc/{n}"] for n in NAMES]))
     assert metrics["tree/efficiency"] == pytest.approx(0.98, abs=0.01)
@@ -138,11 +164,19 @@ def test_a_plain_classifier_has_no_hypotheses_to_tell_of(judged: dict[str, Score
     """One hypothesis without a name: the same numbers, no curves against it, metrics without a suffix."""
     rows = judged["network"].own <= 0
     one = {
-        name: Scores(s.response[rows, :1], s.asked[rows, :1], s.signal[rows], s.weights[rows],
-                     s.physical[rows], ("",), np.zeros(1), np.zeros(1, bool),
-                     {"m_hh": s.variables["m_hh"][rows]})
+        name: Scores(
+            s.response[rows, :1],
+            s.asked[rows, :1],
+            s.signal[rows],
+            s.weights[rows],
+            s.physical[rows],
+            ("",),
+            np.zeros(1),
+            np.zeros(1, bool),
+            {"m_hh": s.variables["m_hh"][rows]},
+        )
         for name, s in judged.items()
-    }  # fmt: skip
+    }
     found = build(one, replace(CRITERIA, published=()), facts=FACTS, seed=1, replicas=50)
     assert found.responses == found.flatness == ()
     only, mean = (found.power("network", name) for name in ("", MEAN))

@@ -82,9 +82,10 @@ def test_variants_share_a_colour_and_the_subject_has_its_own() -> None:
     assert look["fit"].colour == look["fit-tuned"].colour
     assert (look["fit"].line, look["fit-tuned"].line) == ("--", "-")
     assert len({look[name].colour for name in ("fit", "cog", "network")}) == 3
-    assert look["cog"] == dataclasses.replace(styles(("cog", "network"), "network")["cog"], **{
-        name: getattr(look["cog"], name) for name in ("colour", "marker", "shift")
-    })  # fmt: skip
+    assert look["cog"] == dataclasses.replace(
+        styles(("cog", "network"), "network")["cog"],
+        **{name: getattr(look["cog"], name) for name in ("colour", "marker", "shift")},
+    )
 
 
 def test_without_answers_there_still_are_figures(residuals: dict[str, Residuals], evidence: Evidence) -> None:

@@ -27,8 +27,10 @@ def test_a_recorded_run_is_in_the_index(store: str, evidence: Evidence) -> None:
     (head,) = heads()
     run = MlflowClient().get_run(recorder.run_id)
     assert (head.run, head.experiment, head.name) == (
-        recorder.run_id, run.info.experiment_id, run.info.run_name,
-    )  # fmt: skip
+        recorder.run_id,
+        run.info.experiment_id,
+        run.info.run_name,
+    )
     assert head.sha256 == evidence.sha256
     assert head.user == run.data.tags["mlflow.user"]
     with opened_index() as found:

@@ -50,9 +50,15 @@ def test_a_replica_is_the_sample_with_events_repeated() -> None:
         for place, drawn in enumerate(counts):
             rows = np.repeat(np.arange(len(drawn)), drawn)
             again = Scores(
-                one.response[rows], one.asked[rows], one.signal[rows], one.weights[rows],
-                one.physical[rows], one.hypotheses, one.values, one.held_out,
-            )  # fmt: skip
+                one.response[rows],
+                one.asked[rows],
+                one.signal[rows],
+                one.weights[rows],
+                one.physical[rows],
+                one.hypotheses,
+                one.values,
+                one.held_out,
+            )
             np.testing.assert_allclose(found[:, place], auc(again)[0], rtol=1e-12)
 
 

@@ -81,9 +81,14 @@ def test_the_headline_comes_first_and_holds_the_numbers(evidence: Evidence) -> N
 
 def test_own_numbers_stand_beside_their_errors(evidence: Evidence) -> None:
     own = {
-        "pi0/mu": 134.976, "pi0/mu_err": 0.123, "yield": 0.75, "yield_low": 0.71, "yield_high": 0.78,
-        "spread_err": 0.5, "events_low": 3.0,
-    }  # fmt: skip
+        "pi0/mu": 134.976,
+        "pi0/mu_err": 0.123,
+        "yield": 0.75,
+        "yield_low": 0.71,
+        "yield_high": 0.78,
+        "spread_err": 0.5,
+        "events_low": 3.0,
+    }
     text = markdown(dataclasses.replace(evidence, extra=own))
     (table,) = (block for block in text.split("\n\n") if block.startswith("| number"))
     assert [cells(line) for line in table.splitlines()[2:]] == [

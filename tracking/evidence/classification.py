@@ -14,9 +14,17 @@ from tracking.statistics.counting import Fraction
 from tracking.statistics.scores import Criteria
 
 __all__ = [
-    "MEAN", "Calibration", "Classification", "Contrast", "Count", "Flatness", "Hypothesis", "Power",
-    "Response", "Sculpted",
-]  # fmt: skip
+    "MEAN",
+    "Calibration",
+    "Classification",
+    "Contrast",
+    "Count",
+    "Flatness",
+    "Hypothesis",
+    "Power",
+    "Response",
+    "Sculpted",
+]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tracking.evidence.classification import (
     Power,
     Response,
     Sculpted,
-)  # fmt: skip
+)
 from tracking.evidence.resolution import Facts
 from tracking.statistics.bootstrap import Statistic, interval, replicate
 from tracking.statistics.counting import fraction
@@ -101,16 +101,12 @@ def build(
                 names, first.values, first.held_out, first.asked.T, strict=True
             )
         ),
-        powers=tuple(
-            power for name, one in scores.items() for power in _powers(name, one, sampled[name])
-        ),
+        powers=tuple(power for name, one in scores.items() for power in _powers(name, one, sampled[name])),
         counts=tuple(Count(name, fraction(one.answered, one.asked)) for name, one in scores.items()),
         calibrations=tuple(_calibrations(scores)),
         responses=tuple(row for name, one in scores.items() for row in _responses(name, one)),
         flatness=tuple(_flatness(name, sampled[name]) for name in scores if len(names) > 1),
-        sculpted=tuple(
-            row for name, one in scores.items() for row in _sculpted(name, one, criteria)
-        ),
+        sculpted=tuple(row for name, one in scores.items() for row in _sculpted(name, one, criteria)),
         contrasts=tuple(
             row
             for name in scores
@@ -119,7 +115,7 @@ def build(
         ),
         ns_per_event=dict(ns_per_event or {}),
         extra=dict(extra or {}),
-    )  # fmt: skip
+    )
 
 
 def _check(scores: Mapping[str, Scores], criteria: Criteria, subject: str) -> None:
@@ -164,9 +160,15 @@ def _powers(name: str, scores: Scores, sampled: Sampled) -> Iterator[Power]:
     ]
     for hypothesis, area, error, ams, left in rows:
         yield Power(
-            name, hypothesis, float(area), float(error), float(ams[0]), float(_std(ams[1:])),
-            tuple(map(float, left[:, 0])), tuple(map(float, _std(left[:, 1:]))),
-        )  # fmt: skip
+            name,
+            hypothesis,
+            float(area),
+            float(error),
+            float(ams[0]),
+            float(_std(ams[1:])),
+            tuple(map(float, left[:, 0])),
+            tuple(map(float, _std(left[:, 1:]))),
+        )
 
 
 def _calibrations(scores: Mapping[str, Scores]) -> Iterator[Calibration]:
@@ -174,10 +176,17 @@ def _calibrations(scores: Mapping[str, Scores]) -> Iterator[Calibration]:
         found = reliability(one)
         if found is not None:
             yield Calibration(
-                name, _plain(found.predicted), _plain(found.observed), _plain(found.error),
+                name,
+                _plain(found.predicted),
+                _plain(found.observed),
+                _plain(found.error),
                 _plain(found.share),
-                found.ece, found.ece_err, found.ece_floor, found.brier, found.brier_err,
-            )  # fmt: skip
+                found.ece,
+                found.ece_err,
+                found.ece_floor,
+                found.brier,
+                found.brier_err,
+            )
 
 
 def _responses(name: str, scores: Scores) -> Iterator[Response]:

@@ -78,8 +78,10 @@ def write(table: ResidualTable, path: Path) -> None:
         for variable, values in judged.variables.items():
             columns[f"{VARIABLE}/{variable}"] = values.astype(np.float32).ravel()
     metadata = {
-        b"shashlik.residuals": VERSION, b"sha256": table.sha256.encode(), b"events": str(shape[0]).encode()
-    }  # fmt: skip
+        b"shashlik.residuals": VERSION,
+        b"sha256": table.sha256.encode(),
+        b"events": str(shape[0]).encode(),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path, compression="zstd")
 

@@ -20,8 +20,17 @@ from tracking.statistics.residuals import Binning, Quantity
 from tracking.statistics.resolution import Resolution
 
 __all__ = [
-    "KINDS", "LIMIT", "AnyEvidence", "Comparison", "Count", "Evidence", "Exact", "Facts", "Row", "from_json",
-]  # fmt: skip
+    "KINDS",
+    "LIMIT",
+    "AnyEvidence",
+    "Comparison",
+    "Count",
+    "Evidence",
+    "Exact",
+    "Facts",
+    "Row",
+    "from_json",
+]
 
 #: Reserved name: not an estimator but the information limit, made with the truth. It is shown and compared
 #: like all others, and is nobody's rival.

@@ -91,9 +91,13 @@ def roc_curves(evidence: Classification, scores: Mapping[str, Scores]) -> Figure
             curve = roc(one.ranked[rows, place], one.signal[rows], one.weights[rows])
             there = curve.background > 0
             axes.plot(
-                curve.signal[there], curve.background[there], color=style.colour, linestyle=style.line,
-                linewidth=0.8 * style.width, label=literal(name),
-            )  # fmt: skip
+                curve.signal[there],
+                curve.background[there],
+                color=style.colour,
+                linestyle=style.line,
+                linewidth=0.8 * style.width,
+                label=literal(name),
+            )
             lowest = min(lowest, float(np.interp(0.1, curve.signal, curve.background)))
         if lowest == 0:
             _note(axes, "nothing passes at 10 % signal", 0.09)
@@ -125,10 +129,15 @@ def auc_against(evidence: Classification) -> Figure:
     for name, (area, error) in values.items():
         style = look[name]
         draw = {
-            "color": style.colour, "marker": style.marker, "linestyle": style.line,
-            "linewidth": 0.6 * style.width, "markersize": 4, "capsize": 2,
-            "markerfacecolor": "white" if style.hollow else style.colour, "zorder": 2 + style.width,
-        }  # fmt: skip
+            "color": style.colour,
+            "marker": style.marker,
+            "linestyle": style.line,
+            "linewidth": 0.6 * style.width,
+            "markersize": 4,
+            "capsize": 2,
+            "markerfacecolor": "white" if style.hollow else style.colour,
+            "zorder": 2 + style.width,
+        }
         top.errorbar(at, area, error, label=literal(name), **draw)
         if best is None:
             continue
@@ -177,14 +186,23 @@ def ams_scan(evidence: Classification, scores: Mapping[str, Scores]) -> Figure:
             power = evidence.power(name, evidence.hypotheses[place].name)
             # Of a cut-based selection there are few different cuts: the curve is drawn in steps.
             axes.plot(
-                scan.signal[place], scan.ams[place], color=style.colour, linestyle=style.line,
-                linewidth=0.8 * style.width, label=literal(name),
-            )  # fmt: skip
+                scan.signal[place],
+                scan.ams[place],
+                color=style.colour,
+                linestyle=style.line,
+                linewidth=0.8 * style.width,
+                label=literal(name),
+            )
             best = scan.best[place]
             axes.errorbar(
-                scan.signal[place, best], power.ams, power.ams_err if power.ams_err > 0 else None,
-                color=style.colour, marker=style.marker, capsize=2, markersize=5,
-            )  # fmt: skip
+                scan.signal[place, best],
+                power.ams,
+                power.ams_err if power.ams_err > 0 else None,
+                color=style.colour,
+                marker=style.marker,
+                capsize=2,
+                markersize=5,
+            )
     for _, axes in panels:
         axes.set_xlim(0, 1.02)
         axes.set_ylim(bottom=0)
@@ -204,11 +222,17 @@ def calibration(evidence: Classification) -> Figure:
         style = look[one.estimator]
         there = np.array(one.share) > 0
         top.errorbar(
-            np.array(one.predicted)[there], np.array(one.observed)[there], np.array(one.error)[there],
-            color=style.colour, marker=style.marker, linestyle=style.line, linewidth=0.6 * style.width,
-            markersize=4, capsize=2,
+            np.array(one.predicted)[there],
+            np.array(one.observed)[there],
+            np.array(one.error)[there],
+            color=style.colour,
+            marker=style.marker,
+            linestyle=style.line,
+            linewidth=0.6 * style.width,
+            markersize=4,
+            capsize=2,
             label=f"{literal(one.estimator)}: ECE = {with_error(one.ece, one.ece_err)}",
-        )  # fmt: skip
+        )
         edges = np.linspace(0, 1, len(one.share) + 1)
         bottom.stairs(one.share, edges, color=style.colour, linestyle=style.line, linewidth=0.7 * style.width)
     top.set_ylabel("share of signal")

@@ -51,9 +51,16 @@ def response_against(evidence: Classification) -> Figure:
     background = evidence.response(evidence.subject, "background")
     assert background is not None
     axes.errorbar(
-        at, background.mean, np.nan_to_num(background.error), color="black", marker="s", markersize=3,
-        linewidth=1.6, capsize=2, label="background",
-    )  # fmt: skip
+        at,
+        background.mean,
+        np.nan_to_num(background.error),
+        color="black",
+        marker="s",
+        markersize=3,
+        linewidth=1.6,
+        capsize=2,
+        label="background",
+    )
     axes.set_ylabel(f"mean response of {literal(evidence.subject)}")
     _axis(axes, evidence)
     legend(figure, axes)
@@ -113,8 +120,13 @@ def importance(
     order = np.argsort(values)
     figure = Figure(figsize=(7.0, 1.2 + 0.26 * len(names)), layout="constrained")
     axes = figure.subplots()
-    axes.barh(np.arange(len(order)), np.asarray(values)[order], xerr=np.asarray(errors)[order],
-              color="#0072B2", error_kw={"capsize": 2, "elinewidth": 1})  # fmt: skip
+    axes.barh(
+        np.arange(len(order)),
+        np.asarray(values)[order],
+        xerr=np.asarray(errors)[order],
+        color="#0072B2",
+        error_kw={"capsize": 2, "elinewidth": 1},
+    )
     axes.set_yticks(np.arange(len(order)), [literal(names[i]) for i in order], fontsize=8)
     if np.min(values) > 0 and np.max(values) > 100 * np.min(values):
         axes.set_xscale("log")

@@ -7,8 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 __all__ = [
-    "TEST", "Estimator", "Head", "Line", "Origin", "Ratio", "Selection", "Standing", "Statistic", "frozen",
-]  # fmt: skip
+    "TEST",
+    "Estimator",
+    "Head",
+    "Line",
+    "Origin",
+    "Ratio",
+    "Selection",
+    "Standing",
+    "Statistic",
+    "frozen",
+]
 
 #: Name of the sample that a run itself kept for judging.
 TEST = "test"

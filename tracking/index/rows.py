@@ -78,19 +78,41 @@ def _lines(evidence: Evidence, number: int) -> Iterator[Line]:
         count, r = counts[row.estimator, row.binning, row.low], row.result
         shares = (count.efficiency, count.failures)
         yield Line(
-            number, row.estimator, row.quantity, row.binning, bins.get((row.binning, row.low), 0),
-            row.low, row.high, r.n, r.mu, r.mu_err, r.sigma, r.sigma_err, r.q68, r.q68_err, r.rms, r.tail,
-            r.tail_err, *(limit for share in shares for limit in (share.value, share.low, share.high)),
-        )  # fmt: skip
+            number,
+            row.estimator,
+            row.quantity,
+            row.binning,
+            bins.get((row.binning, row.low), 0),
+            row.low,
+            row.high,
+            r.n,
+            r.mu,
+            r.mu_err,
+            r.sigma,
+            r.sigma_err,
+            r.q68,
+            r.q68_err,
+            r.rms,
+            r.tail,
+            r.tail_err,
+            *(limit for share in shares for limit in (share.value, share.low, share.high)),
+        )
 
 
 def _ratios(evidence: Evidence, number: int) -> Iterator[Ratio]:
     for c in evidence.comparisons:
         if not c.binning:
             yield Ratio(
-                number, c.subject, c.reference, c.quantity, c.statistic, c.ratio, c.ratio_low, c.ratio_high,
+                number,
+                c.subject,
+                c.reference,
+                c.quantity,
+                c.statistic,
+                c.ratio,
+                c.ratio_low,
+                c.ratio_high,
                 c.level,
-            )  # fmt: skip
+            )
 
 
 def _statistics(

@@ -43,13 +43,16 @@ def content(evidence: Classification) -> Content:
         details.append(Block(tables, "Numbers of the task's own, by hypothesis"))
     objects = f" under {len(evidence.hypotheses)} hypotheses" if several else ""
     return Content(
-        _sentence(evidence), tuple(headline), tuple(details), objects,
+        _sentence(evidence),
+        tuple(headline),
+        tuple(details),
+        objects,
         "AUC: area under the ROC curve, errors after DeLong; AMS: significance with physical weights at a "
         f"cut chosen on other events, b_r = {evidence.background_error:g}; rejection: background events for "
         "one that passes; averages over hypotheses: arithmetic for AUC, geometric for AMS, harmonic for "
         "rejection; efficiency: share of answers, the others rank last.",
         frozenset(name for names in own.values() for name in names),
-    )  # fmt: skip
+    )
 
 
 def _sentence(evidence: Classification) -> str:

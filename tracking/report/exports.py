@@ -16,11 +16,29 @@ __all__ = ["to_csv", "to_latex"]
 #: Programs for spreadsheets take what begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
-    "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "±": r"$\pm$", "−": "$-$", "–": "--", "σ": r"$\sigma$", "μ": r"$\mu$",
-    "χ²": r"$\chi^2$", "µ": r"$\mu$", "∞": r"$\infty$", "·": r"$\cdot$", "Δ": r"$\Delta$",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+    "σ": r"$\sigma$",
+    "μ": r"$\mu$",
+    "χ²": r"$\chi^2$",
+    "µ": r"$\mu$",
+    "∞": r"$\infty$",
+    "·": r"$\cdot$",
+    "Δ": r"$\Delta$",
+}
 _SPECIAL = re.compile("|".join(re.escape(mark) for mark in sorted(_LATEX, key=len, reverse=True)))
 _POWER = re.compile(r"^(?P<number>\(.*\)|[−\d.]+)e(?P<power>[−\d]+)$")
 
@@ -79,11 +97,17 @@ def to_latex(tables: Sequence[Table], comment: str) -> str:
     for table in tables:
         kinds = "".join("r" if column.parts else "l" for column in table.columns)
         lines = [
-            r"\begin{table}", r"  \centering", rf"  \caption{{{_latex(table.caption)}}}",
-            rf"  \begin{{tabular}}{{{kinds}}}", r"    \toprule",
-            f"    {' & '.join(_latex(column.head) for column in table.columns)} \\\\", r"    \midrule",
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{_latex(table.caption)}}}",
+            rf"  \begin{{tabular}}{{{kinds}}}",
+            r"    \toprule",
+            f"    {' & '.join(_latex(column.head) for column in table.columns)} \\\\",
+            r"    \midrule",
             *(f"    {' & '.join(_latex(cell.text) for cell in row)} \\\\" for row in table.rows),
-            r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
-        ]  # fmt: skip
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        ]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"

@@ -96,10 +96,15 @@ def resolution(evidence: Evidence) -> Table:
                 )
             )
     columns = (
-        Column("quantity"), Column("estimator"), Column("μ", parts=ERROR), Column("σ", parts=ERROR),
-        Column("q68", parts=ERROR), Column("rms", parts=("",)), Column("χ²/ndf", parts=("=chi2", "=ndf")),
+        Column("quantity"),
+        Column("estimator"),
+        Column("μ", parts=ERROR),
+        Column("σ", parts=ERROR),
+        Column("q68", parts=ERROR),
+        Column("rms", parts=("",)),
+        Column("χ²/ndf", parts=("=chi2", "=ndf")),
         Column("beyond 3σ", parts=LIMITS),
-    )  # fmt: skip
+    )
     return Table("Resolution", columns, tuple(rows))
 
 
@@ -113,9 +118,11 @@ def answers(evidence: Evidence) -> Table:
         text = f"{plain(time, 3)} µs" if time == time else MISSING
         rows.append((Cell(name), *shares, Cell(text, (1000 * time,))))
     columns = (
-        Column("estimator"), Column("efficiency", parts=LIMITS), Column("failures", parts=LIMITS),
+        Column("estimator"),
+        Column("efficiency", parts=LIMITS),
+        Column("failures", parts=LIMITS),
         Column("time per event", parts=("_ns",)),
-    )  # fmt: skip
+    )
     return Table("Answers", columns, tuple(rows))
 
 

@@ -31,9 +31,18 @@ from tracking.runs.lifecycle import CannotRecord, one_line
 from tracking.runs.rest_client import Conflicting, call, remote
 
 __all__ = [
-    "COMPARED", "EVIDENCE", "GATE", "experiment_of", "index", "judged", "keep", "opened_index", "origin",
-    "rebuild", "registered",
-]  # fmt: skip
+    "COMPARED",
+    "EVIDENCE",
+    "GATE",
+    "experiment_of",
+    "index",
+    "judged",
+    "keep",
+    "opened_index",
+    "origin",
+    "rebuild",
+    "registered",
+]
 
 #: Where a run keeps its evidence, and that of its registered versions on frozen samples: of the last time
 #: that the gate saw them, which has all baselines in it, and of the last comparison that was asked for.
@@ -179,9 +188,16 @@ def _origin(run: Run, artifact: str, evidence: AnyEvidence, registered: Mapping[
         named = {name: _VERSION.fullmatch(name) for name in evidence.estimators}
         registered = {name: int(found[1]) for name, found in named.items() if found}
     return Origin(
-        run.info.run_id, run.info.experiment_id, run.info.run_name or "", sample, artifact,
-        run.info.start_time, tags.get("mlflow.user", ""), tags.get("git.commit", ""), registered,
-    )  # fmt: skip
+        run.info.run_id,
+        run.info.experiment_id,
+        run.info.run_name or "",
+        sample,
+        artifact,
+        run.info.start_time,
+        tags.get("mlflow.user", ""),
+        tags.get("git.commit", ""),
+        registered,
+    )
 
 
 def _runs(client: MlflowClient) -> Iterator[Run]:

@@ -52,9 +52,13 @@ def call(method: str, path: str, *, query: Any = None, body: Any = None) -> Any:
     address = mlflow.get_tracking_uri()
     try:
         response = http_request(
-            get_default_host_creds(address), f"{PREFIX}{path}", method,
-            raise_on_status=False, params=query, json=body,
-        )  # fmt: skip
+            get_default_host_creds(address),
+            f"{PREFIX}{path}",
+            method,
+            raise_on_status=False,
+            params=query,
+            json=body,
+        )
     except (MlflowException, OSError) as error:
         raise Unreachable(f"{address} does not answer: {one_line(error)}") from error
     try:

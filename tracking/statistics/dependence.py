@@ -149,8 +149,11 @@ def clusters(curves: NDArray[np.floating], number: int, seed: int) -> Clusters |
     whole = curves[np.isfinite(curves).all(axis=1)]
     if len(whole) < max(FEWEST_CURVES, number):
         return None
-    centres, label = kmeans2(whole, number, minit="++", rng=np.random.default_rng(seed), missing="raise") \
-        if _distinct(whole, number) else (whole[:1], np.zeros(len(whole), dtype=int))  # fmt: skip
+    centres, label = (
+        kmeans2(whole, number, minit="++", rng=np.random.default_rng(seed), missing="raise")
+        if _distinct(whole, number)
+        else (whole[:1], np.zeros(len(whole), dtype=int))
+    )
     order = np.argsort(-np.bincount(label, minlength=len(centres)), kind="stable")
     members = [whole[label == one] for one in order]
     low, high = np.stack([np.quantile(one, (0.1587, 0.8413), axis=0) for one in members], axis=1)

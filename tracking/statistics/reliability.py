@@ -67,8 +67,10 @@ def reliability(scores: Scores, bins: int = BINS) -> Reliability | None:
     place = np.clip(np.searchsorted(edges, response, side="right") - 1, 0, bins - 1)
     events, total = len(truth), weights.sum()
     # Weight of a typical event of each hypothesis, of signal and of background.
-    one = [np.sum(weights[chosen] ** 2, axis=0) / np.maximum(weights[chosen].sum(axis=0), 1e-300)
-           for chosen in (scores.signal, ~scores.signal)]  # fmt: skip
+    one = [
+        np.sum(weights[chosen] ** 2, axis=0) / np.maximum(weights[chosen].sum(axis=0), 1e-300)
+        for chosen in (scores.signal, ~scores.signal)
+    ]
 
     def by_event(values: NDArray[np.floating]) -> NDArray[np.floating]:
         """Sums over hypotheses by event and bin, shape (events, bins)."""
@@ -86,9 +88,7 @@ def reliability(scores: Scores, bins: int = BINS) -> Reliability | None:
         gap = off.sum(axis=0) / content
         variance = np.sum((off - weight * np.nan_to_num(gap)) ** 2, axis=0)
         # At least what a calibrated response scatters by: a bin without any signal tells of no scatter.
-        least = weights * response * (1 - response) * (
-            one[0] * (1 - response) + one[1] * response
-        )  # fmt: skip
+        least = weights * response * (1 - response) * (one[0] * (1 - response) + one[1] * response)
         error = np.sqrt(np.maximum(variance, by_event(least).sum(axis=0))) / content
     share = content / total
     sign = np.sign(np.nan_to_num(gap))
@@ -97,12 +97,18 @@ def reliability(scores: Scores, bins: int = BINS) -> Reliability | None:
     brier = float(np.sum(weights * (response - truth) ** 2) / total)
     apart = (weights * ((response - truth) ** 2 - brier)).sum(axis=1)
     return Reliability(
-        edges, predicted, observed, error, share,
-        ece, float(np.sqrt(np.sum(parts**2)) / total),
+        edges,
+        predicted,
+        observed,
+        error,
+        share,
+        ece,
+        float(np.sqrt(np.sum(parts**2)) / total),
         # Mean of the absolute value of a Gaussian.
         float(np.sqrt(2 / np.pi) * np.sum(share * np.nan_to_num(error))),
-        brier, float(np.sqrt(np.sum(apart**2)) / total),
-    )  # fmt: skip
+        brier,
+        float(np.sqrt(np.sum(apart**2)) / total),
+    )
 
 
 def _balanced(scores: Scores) -> NDArray[np.floating]:

@@ -29,9 +29,7 @@ class Roc:
     background: NDArray[np.floating]
 
 
-def roc(
-    response: NDArray[np.floating], signal: NDArray[np.bool_], weights: NDArray[np.floating]
-) -> Roc:  # fmt: skip
+def roc(response: NDArray[np.floating], signal: NDArray[np.bool_], weights: NDArray[np.floating]) -> Roc:
     """The ROC curve of weighted events.
 
     Parameters

@@ -144,8 +144,11 @@ class Scores:
                 raise ValueError(f"scores: {name} must be finite and at least 0")
         if not self.background_error >= 0:
             raise ValueError(f"scores: background_error={self.background_error} must be at least 0")
-        empty = [name for name, one in zip(self.hypotheses, self.asked.T, strict=True)
-                 if not self.weights[one & self.signal].sum() > 0]  # fmt: skip
+        empty = [
+            name
+            for name, one in zip(self.hypotheses, self.asked.T, strict=True)
+            if not self.weights[one & self.signal].sum() > 0
+        ]
         if empty or not self.weights[~self.signal].sum() > 0:
             raise ValueError(f"scores: there is no {f'signal of {empty[0]!r}' if empty else 'background'}")
 

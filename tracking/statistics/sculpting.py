@@ -102,5 +102,11 @@ def sculpting(scores: Scores, place: int, binning: Binning, efficiency: float, s
     cumulated = [
         np.cumsum(w)[last] / w.sum() for w in (weights[order], np.where(passed, weights, 0.0)[order])
     ]
-    return Sculpting(before, after, share, float(divergence(after, before)), floor,
-                     float(np.abs(cumulated[0] - cumulated[1]).max()))  # fmt: skip
+    return Sculpting(
+        before,
+        after,
+        share,
+        float(divergence(after, before)),
+        floor,
+        float(np.abs(cumulated[0] - cumulated[1]).max()),
+    )

@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 from projects.clas12.kinematics import PI0, PROTON, polar, vector
 
 __all__ = [
-    "MM2_WINDOW", "band_edge", "central", "loss", "measured_electron", "measured_photons", "measured_proton",
-    "sector", "seen", "selected",
-]  # fmt: skip
+    "MM2_WINDOW",
+    "band_edge",
+    "central",
+    "loss",
+    "measured_electron",
+    "measured_photons",
+    "measured_proton",
+    "sector",
+    "seen",
+    "selected",
+]
 
 Array = NDArray[np.floating]
 

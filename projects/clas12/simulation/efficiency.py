@@ -16,9 +16,21 @@ __all__ = ["COEFFICIENTS", "functions", "probability"]
 
 #: Of `functions`, as ``python -m projects.clas12.simulation.moments 150000 --calibrate`` prints them.
 COEFFICIENTS: tuple[float, ...] = (
-    -4.7504, -72.4831, -0.3, 1.3068, 12.612, 4.0337, 69.2958, -0.3516, 0.1144, 0.4557,
-    -0.1105, -0.003, -0.0478, -0.0045,
-)  # fmt: skip
+    -4.7504,
+    -72.4831,
+    -0.3,
+    1.3068,
+    12.612,
+    4.0337,
+    69.2958,
+    -0.3516,
+    0.1144,
+    0.4557,
+    -0.1105,
+    -0.003,
+    -0.0478,
+    -0.0045,
+)
 #: Logarithm of the weight beyond which an event is always kept, found there too.
 CEILING = 5.406
 

@@ -53,10 +53,16 @@ SCHEMA = Schema(
         Column("status", "", "int", "status of the proton: from 4000 on in the central detector"),
         *_momentum("e", "generated electron's momentum", truth=True),
         *_momentum("p", "generated proton's momentum", truth=True),
-        Column("meson", "", "int", "code of the meson: 111 pi0, 221 eta; without it pi0", optional=True,
-               role="truth"),
+        Column(
+            "meson",
+            "",
+            "int",
+            "code of the meson: 111 pi0, 221 eta; without it pi0",
+            optional=True,
+            role="truth",
+        ),
     ),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -131,9 +137,13 @@ def _some(rng: np.random.Generator, proposals: int, mass: float, code: int) -> d
     kept = rng.random(len(made.weight)) < probability(made.electron, made.proton, made.weight)
     found = detect(rng, made.select(kept))
     momenta = {
-        "e": found.electron, "p": found.proton, "g1": found.photons[:, 0], "g2": found.photons[:, 1],
-        "e0": found.generated.electron, "p0": found.generated.proton,
-    }  # fmt: skip
+        "e": found.electron,
+        "p": found.proton,
+        "g1": found.photons[:, 0],
+        "g2": found.photons[:, 1],
+        "e0": found.generated.electron,
+        "p0": found.generated.proton,
+    }
     columns: dict[str, NDArray] = {
         f"{name[:-1]}{axis}0" if name.endswith("0") else f"{name}{axis}": momentum[:, index]
         for name, momentum in momenta.items()

@@ -24,11 +24,17 @@ __all__ = ["REAL", "calibrate", "main", "moments", "table"]
 
 #: Mean and standard deviation of 265 928 events of e p -> e p pi0, by the original study.
 REAL = {
-    "log eP": (1.7128, 0.2744), "theta_e": (0.2579, 0.08476), "phi_e": (-0.097, 1.824),
-    "log pP": (-0.01355, 0.43991), "theta_p": (0.48495, 0.13848), "phi_p": (-0.019, 1.820),
-    "log Q2": (1.26354, 0.38928), "log(-t)": (-0.26438, 0.72681),
-    "dlogp": (0.025778, 0.041148), "dMM2": (0.025418, 0.097911),
-}  # fmt: skip
+    "log eP": (1.7128, 0.2744),
+    "theta_e": (0.2579, 0.08476),
+    "phi_e": (-0.097, 1.824),
+    "log pP": (-0.01355, 0.43991),
+    "theta_p": (0.48495, 0.13848),
+    "phi_p": (-0.019, 1.820),
+    "log Q2": (1.26354, 0.38928),
+    "log(-t)": (-0.26438, 0.72681),
+    "dlogp": (0.025778, 0.041148),
+    "dMM2": (0.025418, 0.097911),
+}
 #: Those that the efficiency can prescribe: -t is a function of pP, and the targets are the detector's.
 _PRESCRIBED = ("log eP", "theta_e", "phi_e", "log pP", "theta_p", "phi_p", "log Q2")
 

@@ -51,9 +51,15 @@ def energy_figure(
                 a, b, c = found.values
                 text += rf": {a:.3g}/$\sqrt{{E}}$ $\oplus$ {b:.3g}/E $\oplus$ {c:.3g}"
             panel.errorbar(
-                1.0 / measured.inverse, measured.sigma, measured.error, fmt=look.marker, ms=4,
-                color=look.colour, mfc="none" if look.hollow else look.colour, label=text,
-            )  # fmt: skip
+                1.0 / measured.inverse,
+                measured.sigma,
+                measured.error,
+                fmt=look.marker,
+                ms=4,
+                color=look.colour,
+                mfc="none" if look.hollow else look.colour,
+                label=text,
+            )
         unit = f" ({quantity.unit})" if quantity.unit else ""
         panel.set(xscale="log", xlim=(EDGES[0], EDGES[-1]), xlabel="photon energy (GeV)")
         if any(len(line.get_ydata()) for line in panel.get_lines()):

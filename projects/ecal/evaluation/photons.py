@@ -40,7 +40,7 @@ BINNINGS = (
     Binning("energy_ratio", "", "energy / neighbour's energy", (0.01, 0.1, 0.3, 1, 3, 10, 100), log=True),
     Binning("cell_position", "", "distance to the cell centre / pitch", (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.71)),
     Binning("angle", "mrad", "angle to the beam axis", (0, 6, 12, 18, 27)),
-)  # fmt: skip
+)
 
 
 def true_photons(sample: Sample, photons: int, fewest: int | None = None) -> dict[str, NDArray[np.floating]]:

@@ -185,10 +185,20 @@ class Reconstruction:
         """
         out = _no_photons(len(offsets) - 1, self.kept)
         cells = _arrays(offsets, x, y, energy)
-        threaded(lambda first, last: _fit_events(
-            first, last, *cells, self.shape, self.rules == "lednev", self.wanted, self.threshold,
-            self.z_target, out
-        ), len(offsets) - 1)  # fmt: skip
+        threaded(
+            lambda first, last: _fit_events(
+                first,
+                last,
+                *cells,
+                self.shape,
+                self.rules == "lednev",
+                self.wanted,
+                self.threshold,
+                self.z_target,
+                out,
+            ),
+            len(offsets) - 1,
+        )
         return out
 
     def refine(
@@ -216,9 +226,12 @@ class Reconstruction:
         starts = np.ascontiguousarray(starts, dtype=np.float64)
         out = _no_photons(len(offsets) - 1, starts.shape[1])
         cells = _arrays(offsets, x, y, energy)
-        threaded(lambda first, last: _refine_events(
-            first, last, *cells, self.shape, self.rules == "lednev", starts, self.threshold, out
-        ), len(offsets) - 1)  # fmt: skip
+        threaded(
+            lambda first, last: _refine_events(
+                first, last, *cells, self.shape, self.rules == "lednev", starts, self.threshold, out
+            ),
+            len(offsets) - 1,
+        )
         return out
 
     def columns(self, found: Found) -> dict[str, NDArray[np.float64]]:

@@ -152,7 +152,7 @@ def tuned_gravity(gravity: Gravity, cells: Cells, truth: NDArray[np.float64]) ->
     weight = 1.0 / np.tile(0.2 / np.sqrt(energy[usable]) + 0.01, 2)
     curve = least_squares(
         lambda point: weight * (terms @ point - target), np.eye(terms.shape[1])[0], loss="soft_l1"
-    ).x  # fmt: skip
+    ).x
     response = _response(energy[usable], truth[usable, 0, 2])
     return replace(gravity, curve=tuple(float(value) for value in curve), response=response)
 

@@ -64,10 +64,17 @@ def _prepared(scene: Scene, model: ShowerModel, photons: dict[str, Values]) -> t
     readout = (scene.noise, scene.gain_spread, scene.threshold, model.spot_gev)
     coupling = model.leakage_growth / np.hypot(model.leakage_growth, model.leakage_spread)
     return (
-        photons["x"] - lattice.x, photons["y"] - lattice.y, turn * photons["tx"], turn * photons["ty"],
-        lattice.present, arrays, readout,
-        (leak.widths, leak.variances), (depth.widths, depth.variances), float(coupling),
-    )  # fmt: skip
+        photons["x"] - lattice.x,
+        photons["y"] - lattice.y,
+        turn * photons["tx"],
+        turn * photons["ty"],
+        lattice.present,
+        arrays,
+        readout,
+        (leak.widths, leak.variances),
+        (depth.widths, depth.variances),
+        float(coupling),
+    )
 
 
 @numba.njit(cache=True)
@@ -76,9 +83,16 @@ def _informations(x, y, slope_x, slope_y, present, parts, readout, leak, depth, 
     found = np.zeros((len(x), 3 * x.shape[1], 3 * x.shape[1]))
     for event in range(len(x)):
         own = (
-            parts[0][event], parts[1][event], parts[2][event], parts[3][event], parts[4][event],
-            parts[5][event], parts[6][event], parts[7][event], parts[8][event],
-        )  # fmt: skip
+            parts[0][event],
+            parts[1][event],
+            parts[2][event],
+            parts[3][event],
+            parts[4][event],
+            parts[5][event],
+            parts[6][event],
+            parts[7][event],
+            parts[8][event],
+        )
         place, _, slope, covariance, covariance_slope = event_moments(
             x[event], y[event], slope_x[event], slope_y[event], present, own, readout, leak, depth, coupling
         )

@@ -39,11 +39,13 @@ _POINTS = 7
 _NODES, _weights = np.polynomial.hermite_e.hermegauss(_POINTS)
 _PROJECTION = np.array(
     [
-        _weights / _weights.sum() * np.polynomial.hermite_e.hermeval(_NODES, np.eye(ORDER + 2)[n])
+        _weights
+        / _weights.sum()
+        * np.polynomial.hermite_e.hermeval(_NODES, np.eye(ORDER + 2)[n])
         / math.sqrt(math.factorial(n))
         for n in range(ORDER + 2)
     ]
-)  # fmt: skip
+)
 #: Orders n along x and m along y of every coefficient, sorted by n + m.
 _N = np.array([k - m for k in range(ORDER + 2) for m in range(k + 1)])
 _M = np.array([m for k in range(ORDER + 2) for m in range(k + 1)])

@@ -147,9 +147,16 @@ def event_moments(x, y, slope_x, slope_y, present, parts, readout, leak, depth, 
         at = own[a][cells]
         for k in range(2):
             first, second, first_slope, second_slope = shower_moments(
-                shares[k, a], cells, amplitude[k, a], sigma[k, a], powers[k, a],
-                sampling[k, a], total[k, a], spot, k == 0,
-            )  # fmt: skip
+                shares[k, a],
+                cells,
+                amplitude[k, a],
+                sigma[k, a],
+                powers[k, a],
+                sampling[k, a],
+                total[k, a],
+                spot,
+                k == 0,
+            )
             sign = (2 * k - 1) / STEP
             for i in range(len(at)):
                 slope[3 * a + 2, at[i]] += sign * first[i]

@@ -27,9 +27,14 @@ def packed(model: Any, folder: Path, threshold: float, cluster: str = "all", lar
         See `projects.ecal.networks.served_network.answers`.
     """
     module = portable.join((placement, whole_image, corrections, served_network), folder)
-    files = {name: folder / file for name, file in (
-        ("network", "network.keras"), ("threshold", "threshold.txt"), ("cluster", "cluster.txt")
-    )}  # fmt: skip
+    files = {
+        name: folder / file
+        for name, file in (
+            ("network", "network.keras"),
+            ("threshold", "threshold.txt"),
+            ("cluster", "cluster.txt"),
+        )
+    }
     model.save(files["network"])
     files["threshold"].write_text(repr(threshold))
     files["cluster"].write_text(f"{cluster} {larger}\n")

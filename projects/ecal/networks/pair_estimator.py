@@ -108,9 +108,15 @@ class NetworkSettings:
             sample = sample.select(split)
         truth = truth_array(sample, self.photons)
         return windowed(
-            cell_arrays(sample), truth, self.window, self.threshold, self.placement, rng, self.cluster,
+            cell_arrays(sample),
+            truth,
+            self.window,
+            self.threshold,
+            self.placement,
+            rng,
+            self.cluster,
             self.larger,
-        )  # fmt: skip
+        )
 
 
 #: Values of `NetworkSettings` by preset. ``seed`` is the original study's training on fewer events.
@@ -186,8 +192,13 @@ class NetworkEstimator:
         from shashlik.estimators.training import train as run
 
         settings, switches = self.settings, self.settings.switches
-        plan = Plan(settings.epochs, settings.batch, settings.rate, constant=switches.schedule == "constant",
-                    patience=settings.patience or None)  # fmt: skip
+        plan = Plan(
+            settings.epochs,
+            settings.batch,
+            settings.rate,
+            constant=switches.schedule == "constant",
+            patience=settings.patience or None,
+        )
         scaling = settings.scaling if switches.scaling == "stage" else switches.scaling
         # Where photons come in parallel the position says nothing.
         position = settings.position and settings.incidence == "target"
@@ -227,10 +238,15 @@ class NetworkEstimator:
         if settings.photons == 2:
             start = pair_networks.start_network(settings.window, PITCH, settings.hypotheses)
             run(
-                "start", start, pair_networks.start_loss(),
-                (pool.cells, pool.seen(incidence)), (watching.cells, watching.seen(incidence)),
-                plan, bench, pair_networks.mirrored(settings.window, PITCH),
-            )  # fmt: skip
+                "start",
+                start,
+                pair_networks.start_loss(),
+                (pool.cells, pool.seen(incidence)),
+                (watching.cells, watching.seen(incidence)),
+                plan,
+                bench,
+                pair_networks.mirrored(settings.window, PITCH),
+            )
         else:
             start = pair_graph.gravity_start(readout)
 
@@ -246,7 +262,15 @@ class NetworkEstimator:
             return views[learnable], target[learnable]
 
         correction = taught(
-            lesson, pool, own, watching, plan, bench, width=settings.width, depth=settings.depth,
-            activation=settings.activation, dropout=settings.dropout,
-        )  # fmt: skip
+            lesson,
+            pool,
+            own,
+            watching,
+            plan,
+            bench,
+            width=settings.width,
+            depth=settings.depth,
+            activation=settings.activation,
+            dropout=settings.dropout,
+        )
         return pair_graph.assemble(start, correction, readout, incidence)

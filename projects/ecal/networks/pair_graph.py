@@ -16,9 +16,16 @@ from projects.ecal.networks.photon_views import fold, photon_views, scales, unfo
 from projects.ecal.networks.refinement import LEAST_ENERGY, Readout, chi2, gauss_newton_step
 
 __all__ = [
-    "assemble", "corrected_photons", "correction_targets", "fitted_photons", "front_shift", "gravity_start",
-    "named_answers", "seed_graph", "view_graph",
-]  # fmt: skip
+    "assemble",
+    "corrected_photons",
+    "correction_targets",
+    "fitted_photons",
+    "front_shift",
+    "gravity_start",
+    "named_answers",
+    "seed_graph",
+    "view_graph",
+]
 
 #: Steps of the fit for all hypotheses, and further ones for the best.
 _STEPS, _MORE_STEPS = 3, 3

@@ -118,11 +118,15 @@ class WholeEstimator:
 
         found = finder.finder_network(PITCH, settings.filters)
         run(
-            "finder", found, finder.finder_loss(PITCH), (pool.cells, pool.seen(incidence)),
+            "finder",
+            found,
+            finder.finder_loss(PITCH),
+            (pool.cells, pool.seen(incidence)),
             (watching.cells, np.asarray(finder.lesson(watching.cells, watching.seen(incidence)))),
-            Plan(settings.finder_epochs, settings.finder_batch, settings.finder_rate), bench,
+            Plan(settings.finder_epochs, settings.finder_batch, settings.finder_rate),
+            bench,
             finder.turned(PITCH),
-        )  # fmt: skip
+        )
         located = whole_graph.located(found, readout, (_LESSON, _LESSON), photons)
 
         def lesson(events: Windowed) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

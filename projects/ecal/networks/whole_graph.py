@@ -131,9 +131,13 @@ def _neighbourhoods(readout: Readout, shape: tuple[int, int], photons: int) -> k
 
 
 def assemble_whole(
-    finder: keras.Model, correction: keras.Model, readout: Readout, shape: tuple[int, int], photons: int,
+    finder: keras.Model,
+    correction: keras.Model,
+    readout: Readout,
+    shape: tuple[int, int],
+    photons: int,
     incidence: str,
-) -> keras.Model:  # fmt: skip
+) -> keras.Model:
     """The estimator: ``cells`` (n, rows, columns) in GeV and ``corner`` (n, 2) in cm to named answers (n,).
 
     ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the front face, the most energetic photon first, errors

@@ -13,9 +13,14 @@ __all__ = ["PAIRS", "STAGE1", "STAGE2", "STAGE3"]
 _CYCLE = "schedule:cycle"
 #: Training of the base.
 _SHORT = {
-    "network": "seed", "switches": _CYCLE, "train_events": 10_000, "test_events": 10_000, "batch": 256,
-    "rate": 4e-3, "epochs": 6,
-}  # fmt: skip
+    "network": "seed",
+    "switches": _CYCLE,
+    "train_events": 10_000,
+    "test_events": 10_000,
+    "batch": 256,
+    "rate": 4e-3,
+    "epochs": 6,
+}
 _SINGLE = {**_SHORT, "network_events": 40_000, "placement": "random"}
 _PAIR = {**_SHORT, "network_events": 60_000}
 
@@ -80,12 +85,15 @@ STAGE2 = Study(
         "units-resolution": _switch("errors in units of 0.5 cm and 2.5 GeV", "units:resolution"),
     },
     statements=(
-        _NONE, _EVENT, _TOTAL, _PERCENTAGE,
+        _NONE,
+        _EVENT,
+        _TOTAL,
+        _PERCENTAGE,
         Statement("random placement does not improve the resolution", "centred", "base", "same"),
     ),
     stated={"energy": 0.022},
     events="network_events",
-)  # fmt: skip
+)
 
 STAGE3 = Study(
     base={**_SINGLE, "dataset": 2, "position": True},
@@ -106,13 +114,17 @@ STAGE3 = Study(
             "without the absolute position large angles are worse in x", "blind", "base", "worse", ("x",)
         ),
         Statement(
-            "small angles are learned without the position", "dataset-1-blind", "dataset-1", "same",
+            "small angles are learned without the position",
+            "dataset-1-blind",
+            "dataset-1",
+            "same",
             ("x", "y"),
         ),
-        _NONE, _TOTAL,
+        _NONE,
+        _TOTAL,
     ),
     events="network_events",
-)  # fmt: skip
+)
 
 PAIRS = Study(
     base=_PAIR,
@@ -131,7 +143,8 @@ PAIRS = Study(
         "target": Variant("photons from the target, position not known", {"incidence": "target"}),
         "target-position": Variant(
             "photons from the target, position known",
-            {"incidence": "target", "switches": f"{_CYCLE},position:true"}, against="target",
+            {"incidence": "target", "switches": f"{_CYCLE},position:true"},
+            against="target",
         ),
         **_without("scaling-fixed"),
         **_COMMON,
@@ -146,7 +159,10 @@ PAIRS = Study(
         Statement("the flip-invariant loss does as well, in less time", "order-epoch", "base", "no help"),
         Statement(
             "errors in units of the resolution wished for help a lot in position",
-            "units-none", "base", "worse", ("x", "y"),
+            "units-none",
+            "base",
+            "worse",
+            ("x", "y"),
         ),
         Statement("photons at least 4 cm apart are better to learn from", "distance-0", "base", "worse"),
         Statement("training on what the Lednev fit splits does not help", "lednev-splits", "base", "no help"),
@@ -156,8 +172,12 @@ PAIRS = Study(
         Statement("the absolute position helps in x", "target-position", "target", "better", ("x",)),
         Statement("a convolutional layer helps a bit", "convolution", "base", "better"),
         Statement("clusters in the middle of the grid help", "random", "base", "worse"),
-        _DROPOUT, _NONE, _EVENT, _TOTAL, _PERCENTAGE,
+        _DROPOUT,
+        _NONE,
+        _EVENT,
+        _TOTAL,
+        _PERCENTAGE,
     ),
     stated={"x": 0.42, "y": 0.33, "energy": 0.035},
     events="network_events",
-)  # fmt: skip
+)

@@ -21,9 +21,18 @@ from shashlik.task.search_space import Choice, Range, Space
 from shashlik.task.settings import RunSettings, setting
 
 __all__ = [
-    "BINNINGS", "WINDOW", "SingleSettings", "carried", "estimators", "extra_metrics", "pictures", "presets",
-    "residuals", "rule", "spaces",
-]  # fmt: skip
+    "BINNINGS",
+    "WINDOW",
+    "SingleSettings",
+    "carried",
+    "estimators",
+    "extra_metrics",
+    "pictures",
+    "presets",
+    "residuals",
+    "rule",
+    "spaces",
+]
 
 #: Cells on a side of the window, as in the original study.
 WINDOW = 5
@@ -41,9 +50,10 @@ class SingleSettings(RunSettings):
         allowed=("sides", "corners"),
     )
     larger: str = setting(
-        "cut", "clusters larger than the 5 x 5 window are cut, or dropped without an answer",
+        "cut",
+        "clusters larger than the 5 x 5 window are cut, or dropped without an answer",
         allowed=("cut", "drop"),
-    )  # fmt: skip
+    )
     placement: str = setting("centred", "how the window is placed in training", allowed=("centred", "random"))
     network: str = setting(
         "default", "the corrected fit, or the network of the original study", allowed=("default", "seed")
@@ -67,13 +77,21 @@ def presets(batch: int) -> Mapping[str, Mapping[str, Any]]:
     return {
         "default": {},
         "smoke": {
-            "train_events": 4000, "test_events": 4000, "network_events": 30_000, "epochs": 8, "batch": 512,
+            "train_events": 4000,
+            "test_events": 4000,
+            "network_events": 30_000,
+            "epochs": 8,
+            "batch": 512,
         },
         "seed": {
-            "network": "seed", "network_events": 40_000, "epochs": 200, "batch": batch, "rate": 1e-5,
+            "network": "seed",
+            "network_events": 40_000,
+            "epochs": 200,
+            "batch": batch,
+            "rate": 1e-5,
             "placement": "random",
         },
-    }  # fmt: skip
+    }
 
 
 def estimators(settings: SingleSettings, incidence: str, scaling: str) -> Sequence[Estimator]:

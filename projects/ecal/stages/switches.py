@@ -30,9 +30,10 @@ class Switches:
         0, "filters of a 3 x 3 convolution before the dense layers; 0: none", least=0, most=256
     )
     loss: str = setting(
-        "squares", "squared errors, or absolute ones in per cent of the truth",
+        "squares",
+        "squared errors, or absolute ones in per cent of the truth",
         allowed=("squares", "percentage"),
-    )  # fmt: skip
+    )
     units: str = setting(
         "stage",
         "in which errors enter the squares: as the stage has it, 1 cm and 1 GeV, or the resolution wished "
@@ -46,13 +47,15 @@ class Switches:
         allowed=("better", "energy", "x", "y", "epoch"),
     )
     schedule: str = setting(
-        "constant", "of the learning rate: constant, or one cycle up to it and down",
+        "constant",
+        "of the learning rate: constant, or one cycle up to it and down",
         allowed=("constant", "cycle"),
-    )  # fmt: skip
+    )
     events: str = setting(
-        "all", "training events: all, or those in which the Lednev fit finds two photons",
+        "all",
+        "training events: all, or those in which the Lednev fit finds two photons",
         allowed=("all", "lednev"),
-    )  # fmt: skip
+    )
 
 
 #: Meaning of the setting ``switches`` of a task.

@@ -67,14 +67,23 @@ def simulate(number: int, seed: int) -> Sample:
     made = hits(rng, number)
     read = digitised(rng, made, pile_up(rng, made))
     columns: dict[str, Any] = {
-        "event": np.arange(number), "run": np.full(number, seed, dtype=np.int64),
-        "PU": made.interactions, "depth": made.depth, "pt": made.pt, "ieta": made.ieta, "iphi": made.iphi,
-        "gain": made.gain, "inPedAvg": read.width**2, "lambda": np.zeros(number),
-        "darkCurrent": read.dark_current, "raw": _jagged(read.raw), "ped": _jagged(read.pedestal),
+        "event": np.arange(number),
+        "run": np.full(number, seed, dtype=np.int64),
+        "PU": made.interactions,
+        "depth": made.depth,
+        "pt": made.pt,
+        "ieta": made.ieta,
+        "iphi": made.iphi,
+        "gain": made.gain,
+        "inPedAvg": read.width**2,
+        "lambda": np.zeros(number),
+        "darkCurrent": read.dark_current,
+        "raw": _jagged(read.raw),
+        "ped": _jagged(read.pedestal),
         "inNoiseADC": _jagged(read.adc_noise),
         "inNoisePhoto": _jagged(photo_noise(read.raw - read.pedestal, read.width[:, None])),
         "genE": made.energy,
-    }  # fmt: skip
+    }
     return Sample(SCHEMA, columns, f"simulated hits of pions in HCAL, seed {seed}")
 
 

@@ -60,8 +60,9 @@ def leptons(true: Vectors, electron: NDArray[np.bool_], rng: np.random.Generator
     rng : numpy.random.Generator
     """
     pt, eta, phi = angles(true)
-    resolution = np.where(electron[:, None], np.hypot(0.02, 0.15 / np.sqrt(np.maximum(pt, 1.0))),
-                          0.01 + 1e-4 * pt)  # fmt: skip
+    resolution = np.where(
+        electron[:, None], np.hypot(0.02, 0.15 / np.sqrt(np.maximum(pt, 1.0))), 0.01 + 1e-4 * pt
+    )
     pt = pt * np.maximum(1.0 + resolution * rng.standard_normal(pt.shape), 0.1)
     efficiency = np.where(electron[:, None], 0.80, 0.93) * -np.expm1(-pt / 7.0)
     seen = (np.abs(eta) < ETA) & (pt > LEPTON_PT) & (rng.random(pt.shape) < efficiency)

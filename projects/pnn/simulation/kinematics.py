@@ -35,9 +35,11 @@ def angles(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64], 
 
 
 def distance(
-    eta1: NDArray[np.floating], phi1: NDArray[np.floating],
-    eta2: NDArray[np.floating], phi2: NDArray[np.floating],
-) -> NDArray[np.floating]:  # fmt: skip
+    eta1: NDArray[np.floating],
+    phi1: NDArray[np.floating],
+    eta2: NDArray[np.floating],
+    phi2: NDArray[np.floating],
+) -> NDArray[np.floating]:
     """Distance in pseudo-rapidity and azimuth."""
     return np.hypot(eta1 - eta2, (phi1 - phi2 + np.pi) % (2.0 * np.pi) - np.pi)
 

@@ -26,18 +26,26 @@ __all__ = ["simulate"]
 
 #: Jets kept of an event, from this transverse momentum (GeV) on, and events that are measured together.
 MOST_JETS, SOFTEST, CHUNK = 10, 12.0, 200
-_COMMON = (
-    "Beams:eCM = 13000", "Print:quiet = on", "Random:setSeed = on", "111:mayDecay = off",
-)  # fmt: skip
+_COMMON = ("Beams:eCM = 13000", "Print:quiet = on", "Random:setSeed = on", "111:mayDecay = off")
 #: Both Higgs bosons decay to bb or ZZ, the Z to leptons or quarks, equally often: half of half are as wanted.
 _SIGNAL = (
-    "Higgs:useBSM = on", "HiggsBSM:gg2H2 = on", "HiggsH2:coup2H1H1 = 1.0", "35:mWidth = 0.01",
-    "35:doForceWidth = on", "35:onMode = off", "35:onIfMatch = 25 25",
-    "25:oneChannel = 1 0.5 100 5 -5", "25:addChannel = 1 0.5 100 23 23",
-    "23:oneChannel = 1 0.25 0 11 -11", "23:addChannel = 1 0.25 0 13 -13", "23:addChannel = 1 0.111 0 1 -1",
-    "23:addChannel = 1 0.084 0 2 -2", "23:addChannel = 1 0.111 0 3 -3", "23:addChannel = 1 0.086 0 4 -4",
+    "Higgs:useBSM = on",
+    "HiggsBSM:gg2H2 = on",
+    "HiggsH2:coup2H1H1 = 1.0",
+    "35:mWidth = 0.01",
+    "35:doForceWidth = on",
+    "35:onMode = off",
+    "35:onIfMatch = 25 25",
+    "25:oneChannel = 1 0.5 100 5 -5",
+    "25:addChannel = 1 0.5 100 23 23",
+    "23:oneChannel = 1 0.25 0 11 -11",
+    "23:addChannel = 1 0.25 0 13 -13",
+    "23:addChannel = 1 0.111 0 1 -1",
+    "23:addChannel = 1 0.084 0 2 -2",
+    "23:addChannel = 1 0.111 0 3 -3",
+    "23:addChannel = 1 0.086 0 4 -4",
     "23:addChannel = 1 0.108 0 5 -5",
-)  # fmt: skip
+)
 
 
 def simulate(events: int, seed: int, selected: bool) -> Sample:
@@ -92,9 +100,11 @@ def _background(process: Process) -> list[str]:
         return [*lines, "WeakSingleBoson:ffbar2gmZ = on"]
     # The second hard parton is left to the shower behind a harder first one.
     return [
-        *lines, "WeakBosonAndParton:qqbar2gmZg = on", "WeakBosonAndParton:qg2gmZq = on",
+        *lines,
+        "WeakBosonAndParton:qqbar2gmZg = on",
+        "WeakBosonAndParton:qg2gmZq = on",
         f"PhaseSpace:pTHatMin = {20 * process.hard}",
-    ]  # fmt: skip
+    ]
 
 
 def _chunk(machine: Any, fastjet: Any, process: int, rng: np.random.Generator) -> tuple[dict[str, Any], int]:

@@ -16,10 +16,14 @@ _REQUESTS = Counter("shashlik_requests", "Requests answered.", _LABELS)
 _SECONDS = Histogram("shashlik_request_seconds", "Time until an answer was complete.", ("method", "area"))
 #: First parts of a path, and what is behind them; a label may have few values only.
 _AREAS = {
-    "/api/shashlik/": "shashlik", "/shashlik": "pages", "/api/2.0/mlflow-artifacts/": "artifacts",
-    "/ajax-api/2.0/mlflow-artifacts/": "artifacts", "/api/": "mlflow", "/ajax-api/": "mlflow-ui",
+    "/api/shashlik/": "shashlik",
+    "/shashlik": "pages",
+    "/api/2.0/mlflow-artifacts/": "artifacts",
+    "/ajax-api/2.0/mlflow-artifacts/": "artifacts",
+    "/api/": "mlflow",
+    "/ajax-api/": "mlflow-ui",
     "/graphql": "mlflow-ui",
-}  # fmt: skip
+}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 

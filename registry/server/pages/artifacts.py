@@ -26,9 +26,17 @@ from tracking.index.records import Head
 from tracking.runs.lifecycle import one_line
 
 __all__ = [
-    "Damaged", "Missing", "Silent", "Unshown", "artifact", "evidence", "read", "remembered", "residuals",
+    "Damaged",
+    "Missing",
+    "Silent",
+    "Unshown",
+    "artifact",
+    "evidence",
+    "read",
+    "remembered",
+    "residuals",
     "verdict",
-]  # fmt: skip
+]
 
 #: Evidences and tables of residuals that are kept in memory.
 EVIDENCES, TABLES = 512, 8
@@ -43,8 +51,15 @@ Value = TypeVar("Value")
 
 #: What the content of an artifact may raise that is not what it should be.
 _MALFORMED = (
-    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, csv.Error, OSError,
-)  # fmt: skip
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    csv.Error,
+    OSError,
+)
 
 
 class Unshown(LookupError):

@@ -48,11 +48,14 @@ def _card(reads: Reader, everything: Selection, name: str) -> dict[str, Any]:
     since = [e.time for e in entries if e.version == now.champion and e.event in ("promote", "rollback")]
     newest = index_queries.newest(index(), replace(everything, task=name))
     return {
-        "name": name, "champion": now.champion, "since": since[-1] if since else "",
-        "baselines": list(now.baselines), "versions": len(versions.listed(name)) if open_to else 0,
+        "name": name,
+        "champion": now.champion,
+        "since": since[-1] if since else "",
+        "baselines": list(now.baselines),
+        "versions": len(versions.listed(name)) if open_to else 0,
         "last": told(entries[-1]) if entries else None,
         "experiment_id": newest[0].experiment if newest else "",
-    }  # fmt: skip
+    }
 
 
 @router.get("/static/{name}")

@@ -73,10 +73,14 @@ class Asked:
         name, _, value = self.tag.partition("=")
         until = milliseconds(self.until)
         return Selection(
-            task=task, sample=self.sample, user=self.user, since=milliseconds(self.since),
-            until=until + 86_400_000 if until else 0, tags={name: value} if name else {},
+            task=task,
+            sample=self.sample,
+            user=self.user,
+            since=milliseconds(self.since),
+            until=until + 86_400_000 if until else 0,
+            tags={name: value} if name else {},
             experiments=experiments,
-        )  # fmt: skip
+        )
 
     def query(self, **changed: object) -> dict[str, object]:
         """Parameters of the address that asks for the same but for what is changed."""

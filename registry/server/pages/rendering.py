@@ -25,10 +25,12 @@ POLICY = (
 )
 STATIC = Path(__file__).parent / "static"
 _HEADERS = {
-    "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
     # Who may see what depends on the login.
     "Cache-Control": "private, no-cache",
-}  # fmt: skip
+}
 
 
 class Refused(Exception):
@@ -54,9 +56,12 @@ def moment(value: float | str | None) -> str:
 
 
 _TEMPLATES = Environment(
-    loader=PackageLoader("registry.server.pages"), autoescape=True, undefined=StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True,
-)  # fmt: skip
+    loader=PackageLoader("registry.server.pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 _TEMPLATES.globals |= {"address": address, "ui": ui, "home": PAGES, "run_page": run_page}
 _TEMPLATES.filters |= {"moment": moment}
 

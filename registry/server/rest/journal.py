@@ -129,11 +129,13 @@ def promote(task: Task, body: Promote, who: Who) -> JSONResponse:
             f"version {body.version}",
         )
     return _written(
-        task, body, who,
+        task,
+        body,
+        who,
         lambda: journal.promote(
             task, body.version, expected=body.expected, verdict=body.verdict, details=_details(body)
         ),
-    )  # fmt: skip
+    )
 
 
 @router.post("/journal/{task}/rollback")
@@ -142,9 +144,11 @@ def rollback(task: Task, body: Rollback, who: Who) -> JSONResponse:
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
     return _written(
-        task, body, who,
+        task,
+        body,
+        who,
         lambda: journal.rollback(task, expected=body.expected, to=body.to, details=_details(body)),
-    )  # fmt: skip
+    )
 
 
 @router.post("/journal/{task}/withdraw")
@@ -161,9 +165,8 @@ def note(task: Task, body: Note, who: Who) -> JSONResponse:
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
     return _written(
-        task, body, who,
-        lambda: journal.note(task, body.event, body.version, _details(body), body.verdict),
-    )  # fmt: skip
+        task, body, who, lambda: journal.note(task, body.event, body.version, _details(body), body.verdict)
+    )
 
 
 @router.post("/journal/{task}/override")

@@ -25,8 +25,12 @@ __all__ = ["KINDS", "book", "drawn", "names", "picture", "pulls_against"]
 KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 #: Dots an inch of a PNG.
 RESOLUTION = 130
-_AGAINST = {"sigma": "σ against", "bias": "μ against", "losses": "failures and missing answers against",
-            "pulls": "pulls against"}  # fmt: skip
+_AGAINST = {
+    "sigma": "σ against",
+    "bias": "μ against",
+    "losses": "failures and missing answers against",
+    "pulls": "pulls against",
+}
 #: matplotlib's readers of fonts and mathematics are shared by all figures of a process.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -65,18 +69,25 @@ def picture(name: str, evidence: Evidence, residuals: Mapping[str, Residuals]) -
         known = {label: residuals[label] for label in evidence.estimators if label in residuals}
         return residual_histograms(_only(evidence, set(known)), known, quantity)
     draw: dict[str, Callable[[Evidence, Binning], Figure]] = {
-        "sigma": sigma_against, "bias": bias_against, "losses": losses_against, "pulls": pulls_against,
-    }  # fmt: skip
+        "sigma": sigma_against,
+        "bias": bias_against,
+        "losses": losses_against,
+        "pulls": pulls_against,
+    }
     return draw[kind](evidence, {binning.name: binning for binning in evidence.binnings}[of])
 
 
 def _only(evidence: Evidence, names: set[str]) -> Evidence:
     """The evidence of some of its estimators."""
     return Evidence(
-        evidence.facts, evidence.subject, evidence.quantities, evidence.binnings,
+        evidence.facts,
+        evidence.subject,
+        evidence.quantities,
+        evidence.binnings,
         tuple(row for row in evidence.rows if row.estimator in names),
-        tuple(count for count in evidence.counts if count.estimator in names), (),
-    )  # fmt: skip
+        tuple(count for count in evidence.counts if count.estimator in names),
+        (),
+    )
 
 
 def pulls_against(evidence: Evidence, binning: Binning) -> Figure:
@@ -91,10 +102,13 @@ def pulls_against(evidence: Evidence, binning: Binning) -> Figure:
             for reach, shade in ((2, "0.95"), (1, "0.88")):
                 axes.axhspan(-reach, reach, color=shade, zorder=0)
             for label in evidence.estimators:
-                values = np.array([
-                    getattr(pull, what) for pull in found
-                    if (pull.label, pull.quantity, pull.binning) == (label, quantity.name, binning.name)
-                ])  # fmt: skip
+                values = np.array(
+                    [
+                        getattr(pull, what)
+                        for pull in found
+                        if (pull.label, pull.quantity, pull.binning) == (label, quantity.name, binning.name)
+                    ]
+                )
                 if len(values):
                     points(axes, binning, values, None, look[label], literal(label))
             axes.set_ylabel(f"pull of ${sign}$({literal(quantity.name)})")

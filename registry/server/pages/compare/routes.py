@@ -45,9 +45,12 @@ def compare(request: Request, reads: Reads, task: str) -> HTMLResponse:
     chosen = [one.reference for one in made.entrants] if made else []
     offered, choices = _offered(request, reads, task, chosen)
     values: dict[str, Any] = {
-        "samples": sample_choices([one.sample for one in samples]), "sample": sample_asked(request),
-        "chosen": chosen, "offered": offered, "choices": choices,
-    }  # fmt: skip
+        "samples": sample_choices([one.sample for one in samples]),
+        "sample": sample_asked(request),
+        "chosen": chosen,
+        "offered": offered,
+        "choices": choices,
+    }
     title = f"Compare runs and versions of {task}"
     template = "compare"
     if made:
@@ -61,19 +64,24 @@ def _everything(task: str, made: Compared) -> dict[str, Any]:
     """What is told of evidence of every kind, and what of its own."""
     known, query = runs(made.entrants), made.address
     values: dict[str, Any] = {
-        "alarms": shown.alarms(made.entrants), "warnings": list(shown.warnings(made.entrants, known)),
+        "alarms": shown.alarms(made.entrants),
+        "warnings": list(shown.warnings(made.entrants, known)),
         "csv": address("compare", task, "table.csv", **query),
         "tex": address("compare", task, "table.tex", **query),
-        "permanent": address("compare", task, **query), "subject": made.entrants[0].label,
-        "differences": shown.differences(made.entrants, known), "pairing": "", "pdf": "",
-    }  # fmt: skip
+        "permanent": address("compare", task, **query),
+        "subject": made.entrants[0].label,
+        "differences": shown.differences(made.entrants, known),
+        "pairing": "",
+        "pdf": "",
+    }
     if isinstance(made, Resolutions):
         values["warnings"] += made.troubles()
         return values | _resolutions(task, made)
     return values | {
-        "who": shown.who(task, made.entrants, {}), "numbers": shown.numbers(made.entrants),
+        "who": shown.who(task, made.entrants, {}),
+        "numbers": shown.numbers(made.entrants),
         "contents": shown.contents(made.entrants),
-    }  # fmt: skip
+    }
 
 
 def _resolutions(task: str, made: Resolutions) -> dict[str, Any]:
@@ -89,10 +97,13 @@ def _resolutions(task: str, made: Resolutions) -> dict[str, Any]:
         "pairing": address("compare", task, **{**query, "pairs": "yes"}) if can_pair else "",
         "who": shown.who(task, made.entrants, made.ratios_from),
         "resolution": resolution_tables.resolution(evidence),
-        "answers": resolution_tables.answers(evidence), "ratios": resolution_tables.ratios(evidence),
-        "pulled": shown.pull_table(evidence), "figures": drawings, "binned": shown.binned(evidence),
+        "answers": resolution_tables.answers(evidence),
+        "ratios": resolution_tables.ratios(evidence),
+        "pulled": shown.pull_table(evidence),
+        "figures": drawings,
+        "binned": shown.binned(evidence),
         "unkept": [label for label in evidence.estimators if label not in known],
-    }  # fmt: skip
+    }
 
 
 def _offered(
@@ -108,9 +119,11 @@ def _offered(
             rows[f"v{number}"] = (Cell(f"v{number}", href=link), Cell(role, mark="badge"), Cell(""), Cell(""))
     for head in index_queries.newest(index(), selection, OFFERED):
         rows[head.run] = (
-            Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)), Cell(head.subject),
-            Cell(moment(head.time)), Cell(head.sample_sha256[:12]),
-        )  # fmt: skip
+            Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)),
+            Cell(head.subject),
+            Cell(moment(head.time)),
+            Cell(head.sample_sha256[:12]),
+        )
     for reference in chosen:
         rows.setdefault(reference, (Cell(reference), Cell(""), Cell(""), Cell("")))
     columns = (Column("run or version"), Column("is"), Column("made", "UTC"), Column("data"))
@@ -134,10 +147,13 @@ def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
     if isinstance(made, Resolutions):
         evidence = made.evidence
         own = [
-            shown.who(task, made.entrants, made.ratios_from), resolution_tables.resolution(evidence),
-            resolution_tables.answers(evidence), resolution_tables.ratios(evidence),
-            shown.pull_table(evidence), *shown.binned(evidence),
-        ]  # fmt: skip
+            shown.who(task, made.entrants, made.ratios_from),
+            resolution_tables.resolution(evidence),
+            resolution_tables.answers(evidence),
+            resolution_tables.ratios(evidence),
+            shown.pull_table(evidence),
+            *shown.binned(evidence),
+        ]
     else:
         own = [shown.who(task, made.entrants, {}), shown.numbers(made.entrants)]
     found = [one for one in (*own, shown.differences(made.entrants, runs(made.entrants))) if one.rows]

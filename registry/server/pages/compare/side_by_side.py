@@ -81,8 +81,11 @@ def combine(contestants: Sequence[Contestant]) -> tuple[Evidence, dict[str, str]
     """
     first, *others = contestants
     quantities, binnings = _common(contestants)
-    kept = {(binning.name, low, high) for binning in binnings
-            for low, high in zip(binning.edges[:-1], binning.edges[1:], strict=True)}  # fmt: skip
+    kept = {
+        (binning.name, low, high)
+        for binning in binnings
+        for low, high in zip(binning.edges[:-1], binning.edges[1:], strict=True)
+    }
     names = {quantity.name for quantity in quantities}
     rows: list[Row] = []
     counts: list[Count] = []
@@ -91,15 +94,16 @@ def combine(contestants: Sequence[Contestant]) -> tuple[Evidence, dict[str, str]
         rows += [
             replace(row, estimator=one.label)
             for row in one.evidence.rows
-            if row.estimator == one.estimator and row.quantity in names
+            if row.estimator == one.estimator
+            and row.quantity in names
             and (not row.binning or (row.binning, row.low, row.high) in kept)
-        ]  # fmt: skip
+        ]
         counts += [
             replace(count, estimator=one.label)
             for count in one.evidence.counts
             if count.estimator == one.estimator
             and (not count.binning or (count.binning, count.low, count.high) in kept)
-        ]  # fmt: skip
+        ]
         if one.estimator in one.evidence.ns_per_event:
             times[one.label] = one.evidence.ns_per_event[one.estimator]
     whole = Evidence(
@@ -136,9 +140,13 @@ def _recorded(
         elif (c.subject, c.reference) == (other.estimator, first.estimator):
             turned = [1 / x if x else math.inf for x in (c.ratio, c.ratio_high, c.ratio_low)]
             yield replace(
-                c, subject=first.label, reference=other.label,
-                ratio=turned[0], ratio_low=turned[1], ratio_high=turned[2],
-            )  # fmt: skip
+                c,
+                subject=first.label,
+                reference=other.label,
+                ratio=turned[0],
+                ratio_low=turned[1],
+                ratio_high=turned[2],
+            )
 
 
 def _judged(evidence: Evidence, first: Contestant, other: Contestant) -> bool:
@@ -166,8 +174,19 @@ def _quadrature(evidence: Evidence, first: str, other: str) -> Iterator[Comparis
             usable = ours > 0 and width > 0
             ratio = ours / width if usable else math.nan
             half = z * ratio * math.hypot(our_error / ours, error / width) if usable else math.nan
-            yield Comparison(first, other, row.quantity, statistic, row.binning, row.low, row.high,
-                             ratio, ratio - half, ratio + half, LEVEL)  # fmt: skip
+            yield Comparison(
+                first,
+                other,
+                row.quantity,
+                statistic,
+                row.binning,
+                row.low,
+                row.high,
+                ratio,
+                ratio - half,
+                ratio + half,
+                LEVEL,
+            )
 
 
 def paired(
@@ -181,9 +200,15 @@ def paired(
     if evidence.subject not in known or len(known) < 2:
         return evidence
     rebuilt = build(
-        known, evidence.quantities, evidence.binnings, facts=evidence.facts, seed=1, subject=evidence.subject,
-        replicas=replicas, bin_replicas=bins,
-    )  # fmt: skip
+        known,
+        evidence.quantities,
+        evidence.binnings,
+        facts=evidence.facts,
+        seed=1,
+        subject=evidence.subject,
+        replicas=replicas,
+        bin_replicas=bins,
+    )
     others = tuple(c for c in evidence.comparisons if c.reference not in known)
     return replace(evidence, comparisons=rebuilt.comparisons + others)
 
@@ -201,10 +226,13 @@ def pulls(evidence: Evidence) -> tuple[Pull, ...]:
         if row.estimator == evidence.subject or base is None:
             continue
         mu, sigma = (
-            _pull(getattr(row.result, name) - getattr(base, name),
-                  getattr(row.result, f"{name}_err"), getattr(base, f"{name}_err"))
+            _pull(
+                getattr(row.result, name) - getattr(base, name),
+                getattr(row.result, f"{name}_err"),
+                getattr(base, f"{name}_err"),
+            )
             for name in ("mu", "sigma")
-        )  # fmt: skip
+        )
         found.append(Pull(row.estimator, row.quantity, row.binning, row.low, row.high, mu, sigma))
     return tuple(found)
 

@@ -15,9 +15,7 @@ from tracking.report.numbers import MISSING
 from tracking.report.table import ERROR, Cell, Column, Table, measured
 from tracking.runs.reader import Found
 
-__all__ = [
-    "alarms", "binned", "contents", "differences", "numbers", "pull_table", "warnings", "who",
-]  # fmt: skip
+__all__ = ["alarms", "binned", "contents", "differences", "numbers", "pull_table", "warnings", "who"]
 
 #: A pull beyond this is marked.
 FAR = 3.0
@@ -57,9 +55,8 @@ def warnings(found: Sequence[Entrant], runs: Mapping[str, Found]) -> Iterator[st
     if dirty:
         yield f"The code had changes that were not committed: {', '.join(dirty)}."
     unfinished = [
-        one.label for one in found
-        if one.head.run in runs and runs[one.head.run].status != "FINISHED"
-    ]  # fmt: skip
+        one.label for one in found if one.head.run in runs and runs[one.head.run].status != "FINISHED"
+    ]
     if unfinished:
         yield f"The run is not finished: {', '.join(unfinished)}."
 
@@ -74,18 +71,34 @@ def who(task: str, found: Sequence[Entrant], sources: Mapping[str, str]) -> Tabl
     for one in found:
         head, label = one.head, one.label
         href = address("model", task, one.version) if one.version is not None else ""
-        rows.append((
-            Cell(label, href=href), Cell(one.role, mark="badge"), Cell(one.estimator),
-            Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)),
-            Cell(head.user or MISSING), Cell(moment(head.time)),
-            Cell(sources.get(label, "")), Cell(str(head.events), (float(head.events),)),
-            Cell(head.sample_sha256[:12]), Cell(head.commit[:10] or MISSING), Cell(_brief(head.source)),
-        ))  # fmt: skip
+        rows.append(
+            (
+                Cell(label, href=href),
+                Cell(one.role, mark="badge"),
+                Cell(one.estimator),
+                Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)),
+                Cell(head.user or MISSING),
+                Cell(moment(head.time)),
+                Cell(sources.get(label, "")),
+                Cell(str(head.events), (float(head.events),)),
+                Cell(head.sample_sha256[:12]),
+                Cell(head.commit[:10] or MISSING),
+                Cell(_brief(head.source)),
+            )
+        )
     columns = (
-        Column("name"), Column("is"), Column("estimator"), Column("run"), Column("user"),
-        Column("made", "UTC"), Column("ratio from"), Column("events", parts=("",)), Column("data"),
-        Column("commit"), Column("source"),
-    )  # fmt: skip
+        Column("name"),
+        Column("is"),
+        Column("estimator"),
+        Column("run"),
+        Column("user"),
+        Column("made", "UTC"),
+        Column("ratio from"),
+        Column("events", parts=("",)),
+        Column("data"),
+        Column("commit"),
+        Column("source"),
+    )
     return Table("The first is compared with all others", columns, tuple(rows))
 
 
@@ -97,8 +110,11 @@ def pull_table(evidence: Evidence) -> Table:
         if not pull.binning
     ]
     columns = (
-        Column("quantity"), Column("of"), Column("pull of σ", parts=("",)), Column("pull of μ", parts=("",)),
-    )  # fmt: skip
+        Column("quantity"),
+        Column("of"),
+        Column("pull of σ", parts=("",)),
+        Column("pull of μ", parts=("",)),
+    )
     return Table(f"Pulls to {evidence.subject}", columns, tuple(rows))
 
 
@@ -147,10 +163,12 @@ def differences(found: Sequence[Entrant], runs: Mapping[str, Found]) -> Table:
     for one in found:
         run = runs.get(one.head.run)
         facts[one.label] = {
-            "data sha256": one.head.sample_sha256[:12], "commit": one.head.commit[:10],
-            "seed": str(one.head.seed), "source of events": one.head.source,
+            "data sha256": one.head.sample_sha256[:12],
+            "commit": one.head.commit[:10],
+            "seed": str(one.head.seed),
+            "source of events": one.head.source,
             **({f"cfg.{name}": value for name, value in run.settings.items()} if run else {}),
-        }  # fmt: skip
+        }
     names = list(dict.fromkeys(name for values in facts.values() for name in values))
     rows = []
     for name in names:

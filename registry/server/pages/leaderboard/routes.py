@@ -90,15 +90,19 @@ def leaderboard(request: Request, reads: Reads, task: str) -> HTMLResponse:
     rows = len(found.table.rows) if found else 0
     values: dict[str, Any] = {
         "samples": sample_choices([one.sample for one in shown.samples]),
-        "quantities": list(shown.scope.quantities), "ask": ask, "sort": sort, "link": link,
-        "warnings": warnings, "board": found,
+        "quantities": list(shown.scope.quantities),
+        "ask": ask,
+        "sort": sort,
+        "link": link,
+        "warnings": warnings,
+        "board": found,
         "before": here(page=ask.page - 1) if ask.page > 1 else "",
         "after": here(page=ask.page + 1) if found and found.more else "",
         "range": f"{ask.offset + 1} to {ask.offset + rows}" if rows else "",
         "csv": address("leaderboard", task, "table.csv", **ask.query()),
         "tex": address("leaderboard", task, "table.tex", **ask.query()),
         "empty": _empty(task, ask),
-    }  # fmt: skip
+    }
     return page("leaderboard", title=f"Leaderboard of {task}", task=task, tab="leaderboard", **values)
 
 

@@ -77,27 +77,37 @@ def board(index: Index, selection: Selection, ask: Asked, scope: Scope, state: S
     # Registered versions stand once on a frozen sample; on test events every run is a place of its own.
     once = ask.sample != TEST
     places = index.leaderboard(
-        selection, quantity, statistic, descending=ask.order == "desc", once=once,
-        subjects=not once and ask.who != "all", limit=PAGE + 1, offset=ask.offset,
-    )  # fmt: skip
+        selection,
+        quantity,
+        statistic,
+        descending=ask.order == "desc",
+        once=once,
+        subjects=not once and ask.who != "all",
+        limit=PAGE + 1,
+        offset=ask.offset,
+    )
     shown = places[:PAGE]
     ids = {place.head.id for place in shown}
     roles = _roles(state)
     build = _Resolutions(index, ids, ask, scope) if scope.quantities else _Statistics(index, ids, scope)
-    rows = [
-        (*_who(place, roles), *build.cells(place), *_when(place))
-        for place in shown
-    ]  # fmt: skip
+    rows = [(*_who(place, roles), *build.cells(place), *_when(place)) for place in shown]
     columns = (
-        Column("estimator"), Column("run"), Column("is"), *build.columns, Column("user"),
-        Column("made", "UTC"), Column("data"),
-    )  # fmt: skip
+        Column("estimator"),
+        Column("run"),
+        Column("is"),
+        *build.columns,
+        Column("user"),
+        Column("made", "UTC"),
+        Column("data"),
+    )
     table = Table(f"{selection.task} on {sample_words(ask.sample)}", columns, tuple(rows))
     return Board(
-        table, tuple(_reference(place) for place in shown),
+        table,
+        tuple(_reference(place) for place in shown),
         tuple(place.version is not None and place.version == state.champion for place in shown),
-        len(places) > PAGE, len({place.head.sample_sha256 for place in shown}),
-    )  # fmt: skip
+        len(places) > PAGE,
+        len({place.head.sample_sha256 for place in shown}),
+    )
 
 
 def _sorted_by(ask: Asked, scope: Scope) -> tuple[str, str]:
@@ -182,13 +192,15 @@ class _Resolutions:
         if line is None:
             return tuple(Cell(MISSING) for _ in self.columns)
         return (
-            measured(line.sigma, line.sigma_err), self._ratio(place, line),
-            measured(line.q68, line.q68_err), measured(line.mu, line.mu_err),
+            measured(line.sigma, line.sigma_err),
+            self._ratio(place, line),
+            measured(line.q68, line.q68_err),
+            measured(line.mu, line.mu_err),
             *(self._width(place, name) for name in self._others),
             share(line.failures, line.failures_low, line.failures_high),
             share(line.efficiency, line.efficiency_low, line.efficiency_high),
             self._speed(place),
-        )  # fmt: skip
+        )
 
     def _width(self, place: Standing, quantity: str) -> Cell:
         line = self._lines.get((place.head.id, place.estimator, quantity))
@@ -200,10 +212,12 @@ class _Resolutions:
     def _ratio(self, place: Standing, own: Line) -> Cell:
         """To the best that is neither the subject of the evidence nor the information limit."""
         rivals = [
-            line for (evidence, name, quantity), line in self._lines.items()
-            if (evidence, quantity) == (place.head.id, self._quantity) and line.sigma > 0
+            line
+            for (evidence, name, quantity), line in self._lines.items()
+            if (evidence, quantity) == (place.head.id, self._quantity)
+            and line.sigma > 0
             and name not in (place.head.subject, LIMIT)
-        ]  # fmt: skip
+        ]
         best = min(rivals, key=lambda line: line.sigma, default=None)
         if best is None or not own.sigma > 0:
             return Cell(MISSING)

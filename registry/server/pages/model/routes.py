@@ -60,12 +60,18 @@ def model(reads: Reads, task: str, before: int = 0) -> HTMLResponse:
     heads = index().heads(reads.selection(task, runs=tuple({v.run_id for v in found})))
     where = {head.run: head.experiment for head in heads}
     return page(
-        "model", title=f"Model of {task}", task=task, tab="model", state=now, entries=part,
-        total=len(entries), broken=verify(entries, versions.anchor(task)),
+        "model",
+        title=f"Model of {task}",
+        task=task,
+        tab="model",
+        state=now,
+        entries=part,
+        total=len(entries),
+        broken=verify(entries, versions.anchor(task)),
         older=address("model", task, before=last - ENTRIES) if last > ENTRIES else "",
         newer=address("model", task, before=last + ENTRIES) if last < len(entries) else "",
         versions=shown.versions_table(task, found, _roles(now), where),
-    )  # fmt: skip
+    )
 
 
 def _version(reads: Reader, task: str, number: int) -> Version:
@@ -103,14 +109,22 @@ def version(reads: Reads, task: str, number: int, verdict: str = "") -> HTMLResp
     if judged and any(claim.kind == "better" for claim in judged.claims):
         picture = address("model", task, number, "ratios.svg", verdict=judged.sha256)
     return page(
-        "version", title=f"Version {number} of {task}", task=task, tab="model", version=one,
-        roles=roles.get(number, []), rivals=[f"v{n}" for n in rivals], verdict=judged, missing=missing,
-        claims=shown.claims(judged) if judged else Table("", (), ()), picture=picture,
+        "version",
+        title=f"Version {number} of {task}",
+        task=task,
+        tab="model",
+        version=one,
+        roles=roles.get(number, []),
+        rivals=[f"v{n}" for n in rivals],
+        verdict=judged,
+        missing=missing,
+        claims=shown.claims(judged) if judged else Table("", (), ()),
+        picture=picture,
         lineage=shown.lineage(one, heads[0].experiment if heads else "", tags, lineage.stage(one.run_id)),
         facts=sorted((name, value) for name, value in one.tags.items() if name.endswith("sha256")),
         entries=[shown.told(entry) for entry in entries if number in (entry.version, entry.previous)],
         settings=shown.settings(lineage.run_settings(one.run_id)),
-    )  # fmt: skip
+    )
 
 
 @router.get("/model/{task}/{number}/ratios.{kind}")

@@ -18,11 +18,20 @@ from tracking.report.table import LIMITS, Cell, Column, Table, between
 __all__ = ["Told", "claims", "lineage", "settings", "told", "versions_table"]
 
 _WHAT = {
-    "promote": "promoted", "rollback": "rolled back to", "withdraw": "withdrawn", "baseline": "baseline",
-    "freeze": "sample frozen", "import": "imported", "override": "overridden",
-}  # fmt: skip
-_DECIDED = {"PROMOTE": "judged: better", "REJECT": "rejected", "INCONCLUSIVE": "judged: inconclusive",
-            "compare": "compared"}  # fmt: skip
+    "promote": "promoted",
+    "rollback": "rolled back to",
+    "withdraw": "withdrawn",
+    "baseline": "baseline",
+    "freeze": "sample frozen",
+    "import": "imported",
+    "override": "overridden",
+}
+_DECIDED = {
+    "PROMOTE": "judged: better",
+    "REJECT": "rejected",
+    "INCONCLUSIVE": "judged: inconclusive",
+    "compare": "compared",
+}
 _HOLDS = {"shown": ("yes", "good"), "open": ("open", ""), "refuted": ("no", "bad")}
 
 
@@ -61,9 +70,17 @@ def told(entry: Entry) -> Told:
     )
     verdict = decision if decision in _DECIDED and decision != "compare" else ""
     return Told(
-        entry.number, entry.time, entry.actor, entry.event, entry.version, entry.previous, entry.verdict,
-        what, verdict, tuple(_reasons(entry, more)),
-    )  # fmt: skip
+        entry.number,
+        entry.time,
+        entry.actor,
+        entry.event,
+        entry.version,
+        entry.previous,
+        entry.verdict,
+        what,
+        verdict,
+        tuple(_reasons(entry, more)),
+    )
 
 
 def _reasons(entry: Entry, more: Mapping[str, Any]) -> Sequence[str]:
@@ -105,9 +122,14 @@ def versions_table(
             )
         )
     columns = (
-        Column("version"), Column("is"), Column("estimator"), Column("data"), Column("run"),
-        Column("verdict"), Column("made", "UTC"),
-    )  # fmt: skip
+        Column("version"),
+        Column("is"),
+        Column("estimator"),
+        Column("data"),
+        Column("run"),
+        Column("verdict"),
+        Column("made", "UTC"),
+    )
     return Table("Versions: data → run → version", columns, tuple(rows))
 
 
@@ -116,18 +138,27 @@ def claims(verdict: Verdict) -> Table:
     order = {"refuted": 0, "open": 1, "shown": 2}
     rows = []
     for one in sorted(verdict.claims, key=lambda claim: (claim.kind != "better", order[claim.status])):
-        limits = [f"> {one.least:g}" if math.isfinite(one.least) else "",
-                  f"< {one.most:g}" if math.isfinite(one.most) else ""]  # fmt: skip
+        limits = [
+            f"> {one.least:g}" if math.isfinite(one.least) else "",
+            f"< {one.most:g}" if math.isfinite(one.most) else "",
+        ]
         words, mark = _HOLDS[one.status]
-        rows.append((
-            Cell(f"{one.kind}: {one.what}"), Cell(one.reference or MISSING),
-            between(one.value, one.low, one.high), Cell(", ".join(text for text in limits if text)),
-            Cell(words, mark=mark),
-        ))  # fmt: skip
+        rows.append(
+            (
+                Cell(f"{one.kind}: {one.what}"),
+                Cell(one.reference or MISSING),
+                between(one.value, one.low, one.high),
+                Cell(", ".join(text for text in limits if text)),
+                Cell(words, mark=mark),
+            )
+        )
     columns = (
-        Column("claim"), Column("relative to"), Column("measured", parts=LIMITS), Column("wanted"),
+        Column("claim"),
+        Column("relative to"),
+        Column("measured", parts=LIMITS),
+        Column("wanted"),
         Column("holds"),
-    )  # fmt: skip
+    )
     return Table("Claims", columns, tuple(rows))
 
 
@@ -139,9 +170,12 @@ def lineage(version: Version, experiment: str, tags: Mapping[str, str], stage: s
     steps = [
         Cell(f"data {data[:12]}" if data else "data unknown"),
         Cell(f"code {commit[:12]}{' with changes' if dirty else ''}" if commit else "code unknown"),
-        Cell(f"run {run[:12]}", href=run_page(experiment, run) if experiment else "",
-             mark="" if stage == "active" else stage),
-    ]  # fmt: skip
+        Cell(
+            f"run {run[:12]}",
+            href=run_page(experiment, run) if experiment else "",
+            mark="" if stage == "active" else stage,
+        ),
+    ]
     if trials := tags.get("search.trials"):
         parent = tags.get("mlflow.parentRunId", "")
         search = address("search", version.task, parent) if parent else ""

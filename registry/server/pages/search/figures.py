@@ -31,9 +31,11 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
 def figure(
-    name: str, trials: Sequence[TrialRow], importance: Mapping[str, tuple[float, float]],
+    name: str,
+    trials: Sequence[TrialRow],
+    importance: Mapping[str, tuple[float, float]],
     link: Callable[[TrialRow], str],
-) -> Figure:  # fmt: skip
+) -> Figure:
     """One of `FIGURES`.
 
     Parameters
@@ -127,17 +129,25 @@ def _coordinates(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> F
     colours = matplotlib.colormaps["viridis"]
     for row in np.argsort(-ranks):
         (line,) = axes.plot(
-            range(len(columns)), [column[row] for column in columns], color=colours(0.9 * ranks[row]),
-            alpha=0.9, lw=2.4 if ranks[row] == 0 else 1.2,
-        )  # fmt: skip
+            range(len(columns)),
+            [column[row] for column in columns],
+            color=colours(0.9 * ranks[row]),
+            alpha=0.9,
+            lw=2.4 if ranks[row] == 0 else 1.2,
+        )
         line.set_url(link(done[row]))
     for place in range(len(columns)):
         axes.axvline(place, color="0.7", lw=0.8, zorder=0)
     for place, height, text in marks:
         axes.annotate(
-            literal(text), (place, height), xytext=(4, 0), textcoords="offset points", fontsize=8,
-            va="center", bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
-        )  # fmt: skip
+            literal(text),
+            (place, height),
+            xytext=(4, 0),
+            textcoords="offset points",
+            fontsize=8,
+            va="center",
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+        )
     axes.set_xticks(range(len(columns)), [*map(literal, names), "objective"], rotation=20, ha="right")
     axes.set_yticks([])
     # Room for the marks of the last axis.
@@ -155,8 +165,14 @@ def _importance(weights: Mapping[str, tuple[float, float]]) -> Figure:
     drawn = Figure(figsize=(8, 0.9 + 0.45 * max(len(weights), 2)), layout="constrained")
     axes = drawn.add_subplot()
     order = sorted(weights, key=lambda name: weights[name][0])
-    axes.barh([literal(name) for name in order], [weights[name][0] for name in order],
-              xerr=[weights[name][1] for name in order], color=BLUE, ecolor="0.3", capsize=2)  # fmt: skip
+    axes.barh(
+        [literal(name) for name in order],
+        [weights[name][0] for name in order],
+        xerr=[weights[name][1] for name in order],
+        color=BLUE,
+        ecolor="0.3",
+        capsize=2,
+    )
     axes.set_xlabel("loss of R² when shuffled")
     return drawn
 
@@ -170,11 +186,20 @@ def _pareto(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure
         known = [trial for trial in done if math.isfinite(getattr(trial, cost))]
         _dots(axes, [getattr(trial, cost) for trial in known], known, link)
         best = front(done, cost)
-        axes.step([getattr(trial, cost) for trial in best], [trial.objective for trial in best],
-                  where="post", color=ORANGE)  # fmt: skip
+        axes.step(
+            [getattr(trial, cost) for trial in best],
+            [trial.objective for trial in best],
+            where="post",
+            color=ORANGE,
+        )
         for trial in best:
-            axes.annotate(literal(trial.name), (getattr(trial, cost), trial.objective), xytext=(4, 4),
-                          textcoords="offset points", fontsize=8)  # fmt: skip
+            axes.annotate(
+                literal(trial.name),
+                (getattr(trial, cost), trial.objective),
+                xytext=(4, 4),
+                textcoords="offset points",
+                fontsize=8,
+            )
         axes.set(xlabel=words, xscale=_scale([getattr(trial, cost) for trial in known]))
         axes.margins(x=0.12)
         tidy(axes)

@@ -99,13 +99,24 @@ def search(reads: Reads, task: str, run_id: str) -> HTMLResponse:
         if done and (name != "importance" or found.importance) and (name != "coordinates" or varied(done))
     ]
     return page(
-        "search", title=f"Search {run_id[:8]} of {task}", task=task, tab="searches", run_id=run_id,
-        run=found.run, complete=found.complete, experiment=found.experiment, done=len(done),
-        failed=sum(trial.status == "FAILED" for trial in found.trials), total=found.total,
-        best=min(done, key=lambda trial: trial.objective, default=None), described=described, link=found.link,
-        table=table(found.trials, found.experiment, SHOWN), figures=pictures,
+        "search",
+        title=f"Search {run_id[:8]} of {task}",
+        task=task,
+        tab="searches",
+        run_id=run_id,
+        run=found.run,
+        complete=found.complete,
+        experiment=found.experiment,
+        done=len(done),
+        failed=sum(trial.status == "FAILED" for trial in found.trials),
+        total=found.total,
+        best=min(done, key=lambda trial: trial.objective, default=None),
+        described=described,
+        link=found.link,
+        table=table(found.trials, found.experiment, SHOWN),
+        figures=pictures,
         csv=address("search", task, run_id, "trials.csv"),
-    )  # fmt: skip
+    )
 
 
 @router.get("/search/{task}/{run_id}/trials.csv")

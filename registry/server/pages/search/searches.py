@@ -24,24 +24,40 @@ def searches(task: str, experiments: tuple[str, ...] | None) -> Table:
     client = MlflowClient()
     there = [one.experiment_id for one in client.search_experiments()]
     wanted = [one for one in there if experiments is None or one in experiments]
-    runs = client.search_runs(
-        wanted, f"tags.task = '{task}' and params.`cfg.search.trials` != ''", max_results=MOST,
-        order_by=["attributes.start_time DESC"],
-    ) if wanted else []  # fmt: skip
+    runs = (
+        client.search_runs(
+            wanted,
+            f"tags.task = '{task}' and params.`cfg.search.trials` != ''",
+            max_results=MOST,
+            order_by=["attributes.start_time DESC"],
+        )
+        if wanted
+        else []
+    )
     rows = []
     for run in runs:
         metrics, params = run.data.metrics, run.data.params
         best = metrics.get("best/objective", float("nan")), metrics.get("best/objective_err", float("nan"))
-        rows.append((
-            Cell(run.info.run_name or run.info.run_id[:8], href=address("search", task, run.info.run_id)),
-            Cell(run.info.status, mark="badge"), Cell(params.get("cfg.search.algorithm", MISSING)),
-            Cell(params.get("cfg.search.trials", "")),
-            Cell(f"{metrics['trials/finished']:.0f}" if "trials/finished" in metrics else MISSING),
-            measured(*best), Cell(run.data.tags.get("mlflow.user", MISSING)),
-            Cell(moment(run.info.start_time)),
-        ))  # fmt: skip
+        rows.append(
+            (
+                Cell(run.info.run_name or run.info.run_id[:8], href=address("search", task, run.info.run_id)),
+                Cell(run.info.status, mark="badge"),
+                Cell(params.get("cfg.search.algorithm", MISSING)),
+                Cell(params.get("cfg.search.trials", "")),
+                Cell(f"{metrics['trials/finished']:.0f}" if "trials/finished" in metrics else MISSING),
+                measured(*best),
+                Cell(run.data.tags.get("mlflow.user", MISSING)),
+                Cell(moment(run.info.start_time)),
+            )
+        )
     columns = (
-        Column("search"), Column("status"), Column("algorithm"), Column("trials"), Column("finished"),
-        Column("best objective", parts=ERROR), Column("user"), Column("made", "UTC"),
-    )  # fmt: skip
+        Column("search"),
+        Column("status"),
+        Column("algorithm"),
+        Column("trials"),
+        Column("finished"),
+        Column("best objective", parts=ERROR),
+        Column("user"),
+        Column("made", "UTC"),
+    )
     return Table(f"Searches of {task}", columns, tuple(rows))

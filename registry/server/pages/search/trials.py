@@ -16,8 +16,17 @@ from tracking.statistics import pareto
 
 __all__ = ["TrialRow", "from_csv", "from_runs", "front", "short", "table", "varied"]
 
-_FIXED = ("trial", "objective", "objective_err", "ns_per_event", "parameters", "seconds", "status", "failure",
-          "run_id")  # fmt: skip
+_FIXED = (
+    "trial",
+    "objective",
+    "objective_err",
+    "ns_per_event",
+    "parameters",
+    "seconds",
+    "status",
+    "failure",
+    "run_id",
+)
 MOST_TRIALS = 20_000
 
 
@@ -70,10 +79,20 @@ def from_csv(text: str) -> tuple[TrialRow, ...]:
     for line in reader:
         objective, error, speed, size, seconds = (_float(line[name]) for name in _FIXED[1:6])
         values = {name: line[name] or "" for name in reader.fieldnames or () if name not in _FIXED}
-        rows.append(TrialRow(
-            line["trial"] or "", values, objective, error, speed, size, seconds, line["status"] or "",
-            line["failure"] or "", line["run_id"] or "",
-        ))  # fmt: skip
+        rows.append(
+            TrialRow(
+                line["trial"] or "",
+                values,
+                objective,
+                error,
+                speed,
+                size,
+                seconds,
+                line["status"] or "",
+                line["failure"] or "",
+                line["run_id"] or "",
+            )
+        )
     return tuple(rows[:MOST_TRIALS])
 
 
@@ -81,18 +100,25 @@ def from_runs(found: Sequence[Found]) -> tuple[TrialRow, ...]:
     """Trials from the runs below that of a search, while it goes on."""
     trials = [run for run in found if run.tags.get("trial.kind") == "search"]
     names = [
-        name for name in (trials[0].settings if trials else ())
+        name
+        for name in (trials[0].settings if trials else ())
         if len({run.settings.get(name, "") for run in trials}) > 1
-    ]  # fmt: skip
+    ]
     return tuple(
         TrialRow(
-            run.tags.get("trial", ""), {name: run.settings.get(name, "") for name in names},
-            run.metrics.get("objective", math.nan), run.metrics.get("objective_err", math.nan),
-            run.metrics.get("network/ns_per_event", math.nan), run.metrics.get("parameters", math.nan),
-            run.seconds, run.status, run.failure, run.run_id,
+            run.tags.get("trial", ""),
+            {name: run.settings.get(name, "") for name in names},
+            run.metrics.get("objective", math.nan),
+            run.metrics.get("objective_err", math.nan),
+            run.metrics.get("network/ns_per_event", math.nan),
+            run.metrics.get("parameters", math.nan),
+            run.seconds,
+            run.status,
+            run.failure,
+            run.run_id,
         )
         for run in trials
-    )  # fmt: skip
+    )
 
 
 def varied(trials: Sequence[TrialRow]) -> list[str]:
@@ -114,20 +140,31 @@ def table(trials: Sequence[TrialRow], experiment: str, most: int) -> Table:
     rows = []
     for trial in order[:most]:
         name = _float(trial.name)
-        rows.append((
-            Cell(trial.name, (name,), run_page(experiment, trial.run_id) if trial.run_id else ""),
-            measured(trial.objective, trial.error) if trial.done else Cell(MISSING, (math.nan, math.nan)),
-            *(Cell(short(trial.values.get(name, "")), (_float(trial.values.get(name)),)) for name in names),
-            number(trial.ns_per_event / 1000),
-            _whole(trial.parameters), _whole(trial.seconds),
-            Cell("Pareto" if trial.name in best else "", mark="badge") if trial.done
-            else Cell(trial.failure or trial.status, mark="wrap"),
-        ))  # fmt: skip
+        rows.append(
+            (
+                Cell(trial.name, (name,), run_page(experiment, trial.run_id) if trial.run_id else ""),
+                measured(trial.objective, trial.error) if trial.done else Cell(MISSING, (math.nan, math.nan)),
+                *(
+                    Cell(short(trial.values.get(name, "")), (_float(trial.values.get(name)),))
+                    for name in names
+                ),
+                number(trial.ns_per_event / 1000),
+                _whole(trial.parameters),
+                _whole(trial.seconds),
+                Cell("Pareto" if trial.name in best else "", mark="badge")
+                if trial.done
+                else Cell(trial.failure or trial.status, mark="wrap"),
+            )
+        )
     columns = (
-        Column("trial", parts=("",)), Column("objective", parts=ERROR),
-        *(Column(name, parts=("",)) for name in names), Column("time", "µs/event", ("",)),
-        Column("weights", parts=("",)), Column("took", "s", ("",)), Column("note"),
-    )  # fmt: skip
+        Column("trial", parts=("",)),
+        Column("objective", parts=ERROR),
+        *(Column(name, parts=("",)) for name in names),
+        Column("time", "µs/event", ("",)),
+        Column("weights", parts=("",)),
+        Column("took", "s", ("",)),
+        Column("note"),
+    )
     return Table("Trials, the best first", columns, tuple(rows))
 
 
