@@ -1,7 +1,7 @@
-"""Paired bootstrap by events: one draw of events for all estimators, everything recomputed in each replica.
+"""Paired bootstrap by events: every replica draws events once and recomputes all statistics on them.
 
-Objects of one event (the two photons of a pair) are drawn together, and all estimators see the same draw:
-what they have in common cancels in a ratio. The core is refitted in every replica.
+Objects of one event (the two photons of a pair) are drawn together. All estimators see the same draw, so
+common fluctuations cancel in a ratio. The core is refitted in every replica.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ __all__ = ["FractionOf", "Interval", "WidthOf", "draws", "interval", "replicate"
 
 Key = TypeVar("Key")
 
-#: Drawn events held in memory at a time.
+#: Number of drawn events held in memory at a time.
 CHUNK = 2_000_000
 
-#: Turns counts of shape (replicas, events) into the statistic of each replica, shape (..., replicas).
+#: Callable that turns counts of shape (replicas, events) into the statistic of each replica, shape (...,
+#: replicas).
 Statistic = Callable[[NDArray[np.integer]], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its interval at a confidence level."""
+    """Value with its interval at a confidence level."""
 
     value: float
     low: float
@@ -42,7 +43,7 @@ class WidthOf:
     Parameters
     ----------
     values : ndarray, shape (events, objects)
-        Residuals; those that are not finite are left out.
+        Residuals; values that are not finite are ignored.
     """
 
     def __init__(self, values: NDArray[np.floating]) -> None:
@@ -53,19 +54,18 @@ class WidthOf:
         self._event = order // values.shape[1]
 
     def __call__(self, counts: NDArray[np.integer]) -> NDArray[np.floating]:
-        found = widths(self._ordered, counts[:, self._event])
-        return np.stack([found.mu, found.sigma, found.q68])
+        fitted = widths(self._ordered, counts[:, self._event])
+        return np.stack([fitted.mu, fitted.sigma, fitted.q68])
 
 
 class FractionOf:
-    """Fraction of objects that pass, shape (replicas,); NaN where there is no object at all.
+    """Fraction of objects that pass, shape (replicas,); NaN without any object.
 
     Parameters
     ----------
     passed : ndarray of bool, shape (events, objects)
-        Objects counted.
-    among : ndarray of bool, shape (events, objects), optional
-        Objects that could be counted; all of them by default.
+        Objects that pass. among : ndarray of bool, shape (events, objects), optional Objects in the
+        denominator; all of them by default.
     """
 
     def __init__(self, passed: NDArray[np.bool_], among: NDArray[np.bool_] | None = None) -> None:
@@ -79,7 +79,7 @@ class FractionOf:
 
 
 class _Total:
-    """Sum over the drawn events of a small number each; only events unlike the usual are visited."""
+    """Sum of a small number per drawn event; visits only events that differ from the most frequent number."""
 
     def __init__(self, number: NDArray[np.integer]) -> None:
         self._usual = int(np.bincount(number).argmax()) if len(number) else 0
@@ -92,26 +92,26 @@ class _Total:
 
 
 def draws(events: int, replicas: int, rng: np.random.Generator) -> Iterator[NDArray[np.integer]]:
-    """How often each event is drawn, in chunks of shape (some replicas, events): `replicas` rows in all."""
+    """Yield how often each event is drawn, in chunks of shape (chunk, events) `replicas` rows in total."""
     rows = int(np.clip(CHUNK // max(events, 1), 1, replicas))
     for start in range(0, replicas, rows):
-        here = min(rows, replicas - start)
-        drawn = rng.integers(0, events, size=(here, events))
-        drawn += events * np.arange(here)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=here * events).reshape(here, events).astype(np.uint8)
+        chunk = min(rows, replicas - start)
+        picks = rng.integers(0, events, size=(chunk, events))
+        picks += events * np.arange(chunk)[:, None]
+        yield np.bincount(picks.ravel(), minlength=chunk * events).reshape(chunk, events).astype(np.uint8)
 
 
 def replicate(
     statistics: Mapping[Key, Statistic], events: int, replicas: int, rng: np.random.Generator
 ) -> dict[Key, NDArray[np.floating]]:
-    """Every statistic on the same replicas.
+    """Evaluate every statistic on the same replicas.
 
     Parameters
     ----------
     statistics : mapping
-        Such as `WidthOf` and `FractionOf` of each estimator, under any key.
+        Statistics, such as `WidthOf` and `FractionOf` of each estimator, under any key.
     events : int
-        Number of events the statistics were made from.
+        Number of events in the sample of the statistics.
     replicas : int
         Number of replicas.
     rng : numpy.random.Generator
@@ -120,7 +120,7 @@ def replicate(
     Returns
     -------
     dict
-        For each key the statistic's values, shape (..., replicas).
+        Values of the statistic for each key, shape (..., replicas).
     """
     parts: dict[Key, list[NDArray[np.floating]]] = {key: [] for key in statistics}
     for counts in draws(events, replicas, rng):
@@ -130,7 +130,7 @@ def replicate(
 
 
 def interval(value: float, replicas: NDArray[np.floating], level: float = 0.95) -> Interval:
-    """Percentile interval from replicas; NaN limits unless nine replicas of ten are finite."""
+    """Compute a percentile interval from replicas; NaN limits unless nine replicas of ten are finite."""
     finite = replicas[np.isfinite(replicas)]
     if not np.isfinite(value) or len(finite) < 0.9 * len(replicas) or not len(replicas):
         return Interval(value, np.nan, np.nan, level)

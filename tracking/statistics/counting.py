@@ -1,4 +1,4 @@
-"""Fractions of objects and ratios of counts, with intervals that respect events as the independent units."""
+"""Fractions of objects and ratios of counts, with intervals that treat events as independent units."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Fraction", "fraction", "ratio_interval", "wilson"]
 
 @dataclass(frozen=True)
 class Fraction:
-    """A share of objects with its 68.3 % interval; NaN where there is no object."""
+    """Fraction of objects with its 68.3 % interval; NaN without any object."""
 
     passed: int
     total: int
@@ -25,9 +25,15 @@ class Fraction:
 
 
 def wilson(passed: float, total: float, level: float = CENTRAL) -> tuple[float, float]:
-    """Wilson's score interval of a binomial fraction; effective, non-integer numbers are allowed.
+    """Compute Wilson's score interval of a binomial fraction; effective, non-integer numbers are allowed.
 
     E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209.
+
+    Examples
+    --------
+    >>> low, high = wilson(8, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.649, 0.896)
     """
     if total <= 0:
         return np.nan, np.nan
@@ -41,17 +47,16 @@ def wilson(passed: float, total: float, level: float = CENTRAL) -> tuple[float, 
 
 
 def fraction(passed: NDArray[np.bool_], among: NDArray[np.bool_] | None = None) -> Fraction:
-    """Share of objects that pass.
+    """Compute the fraction of objects that pass.
 
-    Objects of one event tend to fail together. The interval is Wilson's for the number of independent
-    objects that would scatter as these do, which lies between the number of events and that of objects.
+    Objects of one event tend to fail together. The interval is Wilson's for the number of independent objects
+    with the same scatter. That number lies between the number of events and the number of objects.
 
     Parameters
     ----------
     passed : ndarray of bool, shape (events, objects)
-        Objects counted.
-    among : ndarray of bool, shape (events, objects), optional
-        Objects that could be counted; all of them by default.
+        Objects that pass. among : ndarray of bool, shape (events, objects), optional Objects in the
+        denominator; all of them by default.
     """
     among = np.ones_like(passed) if among is None else among
     hits, tries = (passed & among).sum(axis=1), among.sum(axis=1)
@@ -59,20 +64,26 @@ def fraction(passed: NDArray[np.bool_], among: NDArray[np.bool_] | None = None) 
     if total == 0:
         return Fraction(0, 0, np.nan, np.nan, np.nan)
     share = count / total
-    most = total / max(int((tries > 0).sum()), 1)
+    largest = total / max(int((tries > 0).sum()), 1)
     spread = float(np.sum((hits - share * tries) ** 2))
     binomial = total * share * (1 - share)
-    # With nothing to measure the correlation on, the cautious end is taken.
-    effect = float(np.clip(spread / binomial, 1.0, most)) if binomial > 0 else most
+    # Without data to measure the correlation, assume the largest one.
+    effect = float(np.clip(spread / binomial, 1.0, largest)) if binomial > 0 else largest
     low, high = wilson(count / effect, total / effect)
     return Fraction(count, total, share, low, high)
 
 
 def ratio_interval(first: int, second: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact interval of a ratio of two Poisson means from their counts.
+    """Compute the exact interval of a ratio of two Poisson means from their counts.
 
-    Given ``first + second`` the first is binomial; Clopper and Pearson's interval of its share turns into
-    one of the ratio. For paired counts, which rise and fall together, it is cautious.
+    Given ``first + second``, the first count is binomial. The interval of Clopper and Pearson for its share
+    is converted to an interval of the ratio. It is conservative for paired counts, which are correlated.
+
+    Examples
+    --------
+    >>> low, high = ratio_interval(10, 20)
+    >>> round(low, 3), round(high, 3)
+    (0.209, 1.119)
     """
     outside = (1 - level) / 2
     low = float(betaincinv(first, second + 1, outside)) if first else 0.0

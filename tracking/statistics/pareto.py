@@ -1,4 +1,4 @@
-"""Pareto fronts: who is beaten by nobody in both of two numbers."""
+"""Pareto fronts in two numbers: elements that no other one beats in both."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ One = TypeVar("One")
 
 
 def front(found: Iterable[One], cost: Callable[[One], float], loss: Callable[[One], float]) -> list[One]:
-    """Those that no other one beats in both `cost` and `loss`, the cheapest first.
+    """Select the elements that no other one beats in both `cost` and `loss`, the cheapest first.
 
-    Those with a number that is not finite take no part; of equal ones the first is kept.
+    Elements with a number that is not finite are ignored. Of equal elements the first is selected.
+
+    Examples
+    --------
+    >>> points = [(1, 5.0), (2, 4.0), (3, 4.5), (4, 1.0)]
+    >>> front(points, cost=lambda point: point[0], loss=lambda point: point[1])
+    [(1, 5.0), (2, 4.0), (4, 1.0)]
     """
-    known = [one for one in found if math.isfinite(cost(one)) and math.isfinite(loss(one))]
-    kept: list[One] = []
-    for one in sorted(known, key=lambda one: (cost(one), loss(one))):
-        if not kept or loss(one) < loss(kept[-1]):
-            kept.append(one)
-    return kept
+    finite = [
+        candidate for candidate in found if math.isfinite(cost(candidate)) and math.isfinite(loss(candidate))
+    ]
+    selected: list[One] = []
+    for candidate in sorted(finite, key=lambda candidate: (cost(candidate), loss(candidate))):
+        if not selected or loss(candidate) < loss(selected[-1]):
+            selected.append(candidate)
+    return selected

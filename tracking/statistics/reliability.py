@@ -1,8 +1,8 @@
-"""Whether a response is a probability: reliability, expected calibration error, Brier score.
+"""Calibration of a response as a probability: reliability, expected calibration error, Brier score.
 
-The probability meant is that of the weights: with every class and hypothesis weighing the same, a response
-of 0.8 should be right in 80 % of the weight, under all hypotheses together. A background event that is
-asked under several hypotheses is one event: errors are those of events.
+The probability refers to weights: with equal weight for every class and hypothesis, a response of 0.8 should
+be right in 80 % of the weight, summed over all hypotheses. A background event that is evaluated under several
+hypotheses counts as one event: errors treat events as independent.
 """
 
 from __future__ import annotations
@@ -16,27 +16,25 @@ from tracking.statistics.scores import Scores
 
 __all__ = ["Reliability", "reliability"]
 
-#: Bins of the response, equally wide.
+#: Number of bins of the response, equally wide.
 BINS = 10
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often the response is right.
+    """Agreement between responses and the observed signal share.
 
     Parameters
     ----------
     edges : ndarray, shape (bins + 1,)
-        Of the response.
-    predicted, observed, error : ndarray, shape (bins,)
-        Mean response, share of signal and its standard error; NaN in an empty bin.
+        Bin edges of the response. predicted, observed, error : ndarray, shape (bins,) Mean response, share of
+        signal and its standard error; NaN in an empty bin.
     share : ndarray, shape (bins,)
-        Of all weight.
-    ece, ece_err : float
-        Expected calibration error, the mean of abs(observed - predicted) over all weight (M. P. Naeini et
-        al., AAAI 2015, 2901). Fluctuations make it larger: what they alone would give is `ece_floor`.
+        Share of the total weight. ece, ece_err : float Expected calibration error, the mean of abs(observed -
+        predicted) over all weight (M. P. Naeini et al., AAAI 2015, 2901). Fluctuations increase it:
+        `ece_floor` is their contribution alone.
     ece_floor : float
-        Its expectation for a response that is calibrated in each bin.
+        Expected value for a response that is calibrated in each bin.
     brier, brier_err : float
         Mean of (response - truth)^2 (G. Brier, Mon. Weather Rev. 78 (1950) 1).
     """
@@ -54,7 +52,7 @@ class Reliability:
 
 
 def reliability(scores: Scores, bins: int = BINS) -> Reliability | None:
-    """Reliability of all answers; None where they are no probabilities.
+    """Measure the reliability of all predictions; None if they are not probabilities.
 
     The weights of a class are scaled so that each class and hypothesis has the same sum.
     """
@@ -67,35 +65,35 @@ def reliability(scores: Scores, bins: int = BINS) -> Reliability | None:
     place = np.clip(np.searchsorted(edges, response, side="right") - 1, 0, bins - 1)
     events, total = len(truth), weights.sum()
     # Weight of a typical event of each hypothesis, of signal and of background.
-    one = [
-        np.sum(weights[chosen] ** 2, axis=0) / np.maximum(weights[chosen].sum(axis=0), 1e-300)
-        for chosen in (scores.signal, ~scores.signal)
+    typical = [
+        np.sum(weights[members] ** 2, axis=0) / np.maximum(weights[members].sum(axis=0), 1e-300)
+        for members in (scores.signal, ~scores.signal)
     ]
 
     def by_event(values: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Sums over hypotheses by event and bin, shape (events, bins)."""
+        """Sum over hypotheses by event and bin, shape (events, bins)."""
         key = np.arange(events)[:, None] * bins + place
         sums = np.bincount(key.ravel(), values.ravel(), events * bins)
         return sums.reshape(events, bins).astype(np.float64)
 
     weight = by_event(weights)
-    # Signal less response: its mean in a bin is what is wrong with the bin.
-    off = by_event(weights * (truth - response))
+    # Signal minus response: its mean in a bin is the miscalibration of the bin.
+    residual = by_event(weights * (truth - response))
     content = weight.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         observed = by_event(weights * truth).sum(axis=0) / content
         predicted = by_event(weights * response).sum(axis=0) / content
-        gap = off.sum(axis=0) / content
-        variance = np.sum((off - weight * np.nan_to_num(gap)) ** 2, axis=0)
-        # At least what a calibrated response scatters by: a bin without any signal tells of no scatter.
-        least = weights * response * (1 - response) * (one[0] * (1 - response) + one[1] * response)
-        error = np.sqrt(np.maximum(variance, by_event(least).sum(axis=0))) / content
+        gap = residual.sum(axis=0) / content
+        variance = np.sum((residual - weight * np.nan_to_num(gap)) ** 2, axis=0)
+        # At least the scatter of a calibrated response: a bin without any signal shows no scatter.
+        floor = weights * response * (1 - response) * (typical[0] * (1 - response) + typical[1] * response)
+        error = np.sqrt(np.maximum(variance, by_event(floor).sum(axis=0))) / content
     share = content / total
     sign = np.sign(np.nan_to_num(gap))
     ece = float(np.sum(share * np.abs(np.nan_to_num(gap))))
-    parts = off @ sign - weight.sum(axis=1) * ece
+    parts = residual @ sign - weight.sum(axis=1) * ece
     brier = float(np.sum(weights * (response - truth) ** 2) / total)
-    apart = (weights * ((response - truth) ** 2 - brier)).sum(axis=1)
+    deviation = (weights * ((response - truth) ** 2 - brier)).sum(axis=1)
     return Reliability(
         edges,
         predicted,
@@ -107,13 +105,13 @@ def reliability(scores: Scores, bins: int = BINS) -> Reliability | None:
         # Mean of the absolute value of a Gaussian.
         float(np.sqrt(2 / np.pi) * np.sum(share * np.nan_to_num(error))),
         brier,
-        float(np.sqrt(np.sum(apart**2)) / total),
+        float(np.sqrt(np.sum(deviation**2)) / total),
     )
 
 
 def _balanced(scores: Scores) -> NDArray[np.floating]:
-    """Weights of all answers, shape (events, hypotheses), with the same sum in each class and hypothesis."""
+    """Scale the weights, shape (events, hypotheses), to the same sum in each class and hypothesis."""
     weights = scores.weights[:, None] * scores.asked
-    for chosen in (scores.signal, ~scores.signal):
-        weights[chosen] /= weights[chosen].sum(axis=0)
+    for members in (scores.signal, ~scores.signal):
+        weights[members] /= weights[members].sum(axis=0)
     return weights * scores.answered

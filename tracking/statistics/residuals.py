@@ -1,7 +1,7 @@
-"""What every statistic starts from: residuals of one estimator on one sample, event by event.
+"""Residuals of one estimator on one sample, event by event: the input of every statistic.
 
-Rows are events, the second axis runs over the objects of an event (two for a photon pair, one for a
-proton). The bootstrap draws rows, so that objects of one event stay together.
+Rows are events; the second axis holds the objects of an event (two for a photon pair, one for a proton). The
+bootstrap draws rows, so that objects of one event stay together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Binning", "Quantity", "Residuals"]
 
 @dataclass(frozen=True)
 class Quantity:
-    """One judged quantity, for example the x position of a photon.
+    """Evaluated quantity, for example the x position of a photon.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Quantity:
     label : str
         Matplotlib text of the residual, e.g. ``"$x - x_{true}$"``.
     wish : float or None
-        The resolution wished for, drawn as a line and judged by the gate.
+        Target resolution, drawn as a line and checked by the gate.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Binning:
-    """Bins of one true variable in which the resolution is studied.
+    """Bins of a true variable in which the resolution is evaluated.
 
     Parameters
     ----------
@@ -69,15 +69,15 @@ class Residuals:
     Parameters
     ----------
     values : mapping of str to ndarray, shape (events, objects)
-        Prediction minus truth per quantity (relative where the quantity says so); NaN without an answer.
+        Prediction minus truth per quantity (relative if the quantity is relative); NaN without a prediction.
     variables : mapping of str to ndarray, shape (events, objects)
-        True variables for the binnings, finite for every object; beyond all bins where one has no meaning.
+        True variables for the binnings, finite for every object; outside all bins where one has no meaning.
     failed : ndarray of bool, shape (events, objects)
-        Objects with an answer that is grossly wrong by the task's own definition. An object without an
-        answer counts against the efficiency, not here.
+        Objects with a grossly wrong prediction, as defined by the task. An object without a prediction lowers
+        the efficiency and is not a failure.
     real : ndarray of bool, shape (events, objects), optional
-        Which objects there are, where events have different numbers of them; all of them by default. The
-        others are not judged at all: their values are NaN.
+        Objects that exist, for events with different numbers of objects; all of them by default. The others
+        are not evaluated: their values are NaN.
     """
 
     values: Mapping[str, NDArray[np.floating]]
@@ -95,16 +95,16 @@ class Residuals:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of events and of objects in each."""
+        """Number of events, and of objects in each event."""
         events, objects = next(iter(self.values.values())).shape
         return events, objects
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Objects that there are, shape (events, objects)."""
+        """Mask of the existing objects, shape (events, objects)."""
         return np.ones(self.shape, dtype=bool) if self.real is None else self.real
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """Objects with a finite answer in every quantity, shape (events, objects)."""
+        """Mask of the objects with a finite prediction in every quantity, shape (events, objects)."""
         return np.logical_and.reduce([np.isfinite(array) for array in self.values.values()])

@@ -24,7 +24,7 @@ _ON_SIGMA = 3 * _ON_MU - 2 * WINDOW**3 * _DENSITY / _CONTENT - _ON_MU**2
 
 @dataclass(frozen=True)
 class Resolution:
-    """Resolution of one set of residuals; lengths in the unit of the residual.
+    """Resolution of one set of residuals, in the unit of the residual.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Resolution:
     chi2 : float
         Pearson chi-squared of the core in bins of equal expected content inside its window.
     ndf : int
-        Number of those bins less 3. As the parameters come from the unbinned fit, the expected chi2 lies
+        Number of those bins minus 3. As the parameters come from the unbinned fit, the expected chi2 lies
         between ``ndf`` and ``ndf + 2`` (Chernoff and Lehmann 1954).
     q68, q68_err : float
         Half of the interval that holds the central 68.3 %, and its asymptotic error.
@@ -44,7 +44,7 @@ class Resolution:
     tail, tail_err : float
         Fraction beyond 3 core sigmas of the core's centre (0.0027 for a Gaussian), with its binomial error.
     reason : str
-        Why numbers are NaN; empty when none is.
+        Reason for numbers that are NaN; empty if all are finite.
     """
 
     n: int
@@ -63,7 +63,7 @@ class Resolution:
 
 
 def resolution(values: ArrayLike) -> Resolution:
-    """Resolution of residuals of any shape; NaN and infinities are left out of it.
+    """Measure the resolution of residuals of any shape, ignoring NaN and infinities.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def resolution(values: ArrayLike) -> Resolution:
     Returns
     -------
     Resolution
-        With NaN and a reason where the values allow no fit; nothing is raised.
+        NaN with a reason if the values cannot be fitted; no exception is raised.
     """
     flat = np.asarray(values, dtype=np.float64).ravel()
     ordered = np.sort(flat[np.isfinite(flat)])
@@ -84,11 +84,11 @@ def resolution(values: ArrayLike) -> Resolution:
         return Resolution(n, reason=f"{n} finite values, a fit needs {FEWEST}")
     if ordered[0] == ordered[-1]:
         return Resolution(n, rms=0.0, reason=f"all {n} values are equal")
-    # Divided before squaring: a diverged fit may well answer 1e200.
+    # Divided before squaring: a diverged fit may predict 1e200.
     largest = np.abs(ordered).max()
     rms = float(np.std(ordered / largest) * largest)
-    found = widths(ordered, np.ones((1, n), dtype=np.uint8))
-    mu, sigma, core, q68 = (float(a[0]) for a in (found.mu, found.sigma, found.n, found.q68))
+    fitted = widths(ordered, np.ones((1, n), dtype=np.uint8))
+    mu, sigma, core, q68 = (float(a[0]) for a in (fitted.mu, fitted.sigma, fitted.n, fitted.q68))
     q68_err = _q68_error(ordered)
     if not np.isfinite(sigma):
         return Resolution(
@@ -114,7 +114,7 @@ def resolution(values: ArrayLike) -> Resolution:
 
 
 def _q68_error(ordered: NDArray[np.floating]) -> float:
-    """Error of q68 from the density at its two quantiles, with the bandwidth of Hall and Sheather (1988)."""
+    """Estimate the error of q68 from the density at its two quantiles (bandwidth: Hall and Sheather 1988)."""
     n, p = len(ordered), (1 - CENTRAL) / 2
     at = ndtri(p)
     density = np.exp(-0.5 * at**2) / np.sqrt(2 * np.pi)

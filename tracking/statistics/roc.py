@@ -1,7 +1,7 @@
-"""How well a response ranks signal above background: ROC curve and the area below it, with errors.
+"""Ranking of signal above background: ROC curve and the area below it, with errors.
 
-The area is the probability that a signal event has the larger response, equal ones counting one half
-(H. Mann and D. Whitney, Ann. Math. Stat. 18 (1947) 50). Events are weighted; who has no answer ranks last.
+The area is the probability that a signal event has the larger response; ties count one half (H. Mann and D.
+Whitney, Ann. Math. Stat. 18 (1947) 50). Events are weighted. Events without a prediction rank last.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["AucOf", "Roc", "auc", "influence", "loss", "roc"]
 
 @dataclass(frozen=True)
 class Roc:
-    """Efficiencies of all cuts ``response >= threshold``, from the tightest (nothing passes) to none.
+    """Efficiencies of all cuts ``response >= threshold``, from the tightest (nothing passes) to the loosest.
 
-    ``signal`` and ``background`` are weighted shares of each class, both start at 0 and end at 1.
+    ``signal`` and ``background`` are weighted shares of each class; both start at 0 and end at 1.
     """
 
     threshold: NDArray[np.floating]
@@ -30,12 +30,12 @@ class Roc:
 
 
 def roc(response: NDArray[np.floating], signal: NDArray[np.bool_], weights: NDArray[np.floating]) -> Roc:
-    """The ROC curve of weighted events.
+    """Compute the ROC curve of weighted events.
 
     Parameters
     ----------
     response : ndarray, shape (events,)
-        Minus infinity without an answer.
+        Responses; minus infinity without a prediction.
     signal : ndarray of bool, shape (events,)
     weights : ndarray, shape (events,)
         At least 0, with a positive sum in both classes.
@@ -44,8 +44,8 @@ def roc(response: NDArray[np.floating], signal: NDArray[np.bool_], weights: NDAr
     ordered = response[order]
     last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
     shares = []
-    for chosen in (signal, ~signal):
-        passing = np.cumsum(np.where(chosen, weights, 0.0)[order])[last]
+    for members in (signal, ~signal):
+        passing = np.cumsum(np.where(members, weights, 0.0)[order])[last]
         shares.append(np.append(0.0, passing / passing[-1]))
     return Roc(np.append(np.inf, ordered[last]), *shares)
 
@@ -53,7 +53,7 @@ def roc(response: NDArray[np.floating], signal: NDArray[np.bool_], weights: NDAr
 def _placements(
     values: NDArray[np.floating], others: NDArray[np.floating], weights: NDArray[np.floating]
 ) -> NDArray[np.floating]:
-    """Weighted share of `others` that lie below each value, equal ones counting one half."""
+    """Compute the weighted share of `others` below each value; ties count one half."""
     order = np.argsort(others, kind="stable")
     below = np.append(0.0, np.cumsum(weights[order]))
     ordered = others[order]
@@ -62,11 +62,11 @@ def _placements(
 
 
 def influence(scores: Scores) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Area under the curve of every hypothesis, and how much each event adds to its deviation.
+    """Compute the area under the curve of every hypothesis and the contribution of each event to its error.
 
     The structural components of E. DeLong, D. DeLong and D. Clarke-Pearson, Biometrics 44 (1988) 837, for
-    weighted events. Sums of products of two columns are the covariance of two areas, whether of two
-    hypotheses, which share the background, or of two estimators on the same events.
+    weighted events. The sum of products of two columns is the covariance of two areas: of two hypotheses,
+    which share the background, or of two estimators on the same events.
 
     Returns
     -------
@@ -76,32 +76,34 @@ def influence(scores: Scores) -> tuple[NDArray[np.floating], NDArray[np.floating
     ranked, background = scores.ranked, np.flatnonzero(~scores.signal)
     areas = np.empty(len(scores.hypotheses))
     parts = np.zeros(scores.shape)
-    for place, asked in enumerate(scores.asked.T):
-        signal = np.flatnonzero(asked & scores.signal)
+    for place, evaluated in enumerate(scores.asked.T):
+        signal = np.flatnonzero(evaluated & scores.signal)
         sides = []
-        for mine, theirs, sign in ((signal, background, 1), (background, signal, -1)):
-            others = sign * ranked[theirs, place]
-            sides.append((mine, _placements(sign * ranked[mine, place], others, scores.weights[theirs])))
+        for events, opposite, sign in ((signal, background, 1), (background, signal, -1)):
+            others = sign * ranked[opposite, place]
+            sides.append(
+                (events, _placements(sign * ranked[events, place], others, scores.weights[opposite]))
+            )
         areas[place] = np.average(sides[0][1], weights=scores.weights[signal])
         for rows, share in sides:
             weights = scores.weights[rows] / scores.weights[rows].sum()
-            # n / (n - 1) for equal weights, as in an unbiased variance; of a single event nothing is known.
+            # n / (n - 1) for equal weights, as in an unbiased variance; a single event has no variance.
             rest = 1 - np.sum(weights**2)
-            small = 1 / np.sqrt(rest) if rest > 1e-9 else 1.0
-            parts[rows, place] = small * weights * (share - areas[place])
+            correction = 1 / np.sqrt(rest) if rest > 1e-9 else 1.0
+            parts[rows, place] = correction * weights * (share - areas[place])
     return areas, parts
 
 
 def auc(scores: Scores) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Areas under the curve and their standard errors, both of shape (hypotheses,)."""
+    """Compute the areas under the curve and their standard errors, both of shape (hypotheses,)."""
     areas, parts = influence(scores)
     return areas, np.sqrt(np.sum(parts**2, axis=0))
 
 
 def loss(scores: Scores) -> tuple[float, float]:
-    """One minus the area under the curve, averaged over hypotheses, with its standard error.
+    """Compute one minus the area under the curve, averaged over hypotheses, with its standard error.
 
-    It is never 0: a perfect ranking counts as one with half of one pair of events exchanged.
+    It is never 0: a perfect ranking counts as half of one misordered pair of events.
     """
     areas, parts = influence(scores)
     pairs = scores.signal.sum() / len(areas) * (~scores.signal).sum()
@@ -111,15 +113,15 @@ def loss(scores: Scores) -> tuple[float, float]:
 class AucOf:
     """Area under the curve of every hypothesis in replicas of the events, shape (hypotheses, replicas).
 
-    A statistic for `tracking.statistics.bootstrap.replicate`. Events are sorted once; a replica is one pass
-    over them, and several replicas make the pass together, lane by lane.
+    A statistic for `tracking.statistics.bootstrap.replicate`. Events are sorted once. A replica is one pass
+    over them, and several replicas share the pass, one lane each.
     """
 
     def __init__(self, scores: Scores) -> None:
         ranked = scores.ranked
         self._sorted = []
-        for place, asked in enumerate(scores.asked.T):
-            rows = np.flatnonzero(asked & (scores.weights > 0))
+        for place, evaluated in enumerate(scores.asked.T):
+            rows = np.flatnonzero(evaluated & (scores.weights > 0))
             rows = rows[np.argsort(ranked[rows, place], kind="stable")]
             ordered = ranked[rows, place]
             tied = np.append(ordered[:-1] == ordered[1:], False)
@@ -132,15 +134,15 @@ class AucOf:
 
     def __call__(self, counts: NDArray[np.integer]) -> NDArray[np.floating]:
         lanes = np.ascontiguousarray(counts.T, dtype=np.uint8)
-        return np.stack([_areas(lanes, *one) for one in self._sorted])
+        return np.stack([_areas(lanes, *ordering) for ordering in self._sorted])
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
 def _areas(lanes, rows, signed, tied):
-    """Areas of shape (replicas,) from `lanes` (events, replicas) along ascending responses.
+    """Compute areas of shape (replicas,) from `lanes` (events, replicas) along ascending responses.
 
-    `signed` holds the weight of a signal event, minus that of a background event; `tied` whether the next one
-    has the same response. NaN where a replica lacks a class.
+    `signed` holds the weight of a signal event, minus that of a background event; `tied` marks events whose
+    successor has the same response. NaN where a replica lacks a class.
     """
     replicas = lanes.shape[1]
     below, pairs, all_signal = np.zeros(replicas), np.zeros(replicas), np.zeros(replicas)

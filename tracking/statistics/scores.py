@@ -1,7 +1,7 @@
-"""What every statistic of a classification starts from: the responses of one estimator on one sample.
+"""Responses of one estimator on one sample: the input of every statistic of a classification.
 
-Rows are events, the second axis runs over the hypotheses, for example the mass of a resonance. A classifier
-without a parameter has one hypothesis. The bootstrap draws rows, so that all answers about an event stay
+Rows are events; the second axis holds the hypotheses, for example the mass of a resonance. A classifier
+without a parameter has one hypothesis. The bootstrap draws rows, so that all responses to an event stay
 together. The counterpart for regressions is `tracking.statistics.residuals`.
 """
 
@@ -20,14 +20,14 @@ __all__ = ["Criteria", "Published", "Scores"]
 
 @dataclass(frozen=True)
 class Published:
-    """Areas under the curve that somebody published, drawn beside ours.
+    """Published areas under the curve, drawn beside ours.
 
     Parameters
     ----------
     label : str
-        Who, as matplotlib text.
+        Authors, as matplotlib text.
     auc : mapping of str to float
-        By name of the hypothesis.
+        Area by name of the hypothesis.
     """
 
     label: str
@@ -36,7 +36,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Criteria:
-    """What of a classification is looked at, declared by its task.
+    """Criteria of a classification, declared by its task.
 
     Parameters
     ----------
@@ -45,11 +45,12 @@ class Criteria:
     log : bool
         Whether that axis is drawn logarithmically.
     efficiencies : tuple of float
-        Signal efficiencies at which the background rejection is given; at the first one sculpting is studied.
+        Working points: signal efficiencies at which the background rejection is reported. Sculpting is
+        evaluated at the first one.
     sculpted : tuple of Binning
         Variables in `Scores.variables` whose background spectrum a cut should not distort.
     published : tuple of Published
-        References of others.
+        Published reference values.
     """
 
     label: str = "hypothesis"
@@ -73,34 +74,35 @@ class Scores:
     Parameters
     ----------
     response : ndarray, shape (events, hypotheses)
-        Larger is more like signal; NaN without an answer. A probability where all lie between 0 and 1. What
-        is not `asked` may be there too: the response of a signal event to other hypotheses than its own shows
-        whether it peaks there, and counts nowhere else.
+        Larger is more like signal; NaN without a prediction. A probability if all lie between 0 and 1.
+        Entries outside `asked` are optional: the response of a signal event to other hypotheses shows where
+        it peaks, and is used for nothing else.
     asked : ndarray of bool, shape (events, hypotheses)
-        What is judged: a background event under every hypothesis, a signal event under its own one alone.
+        Evaluated entries: a background event under every hypothesis, a signal event only under its true one.
     signal : ndarray of bool, shape (events,)
-        Which events are signal.
+        Mask of the signal events.
     weights : ndarray, shape (events,)
-        For ROC, area and calibration; only their ratios within a class and hypothesis count.
+        Weights for ROC, area and calibration; only their ratios within a class and hypothesis matter.
     physical : ndarray, shape (events,)
-        Expected number of events each stands for, for the significance. Their sum over the background is the
-        expected background, that over the events of a signal hypothesis the expected signal.
+        Expected number of events that each event represents, for the significance. The sum over the
+        background is the expected background; the sum over a signal hypothesis is its expected signal.
     hypotheses : tuple of str
-        Names, e.g. ``("m260", "m270")``; a plain classifier has one, which may be called ``""``.
+        Names, e.g. ``("m260", "m270")``; a plain classifier has one, which may be ``""``.
     values : ndarray, shape (hypotheses,)
-        Where they are on their axis, e.g. in GeV, increasing.
+        Positions of the hypotheses on their axis, e.g. in GeV, increasing.
     held_out : ndarray of bool, shape (hypotheses,)
-        Hypotheses that the training did not see.
+        Hypotheses excluded from the training.
     variables : mapping of str to ndarray, shape (events,)
-        What a cut on the response may sculpt, e.g. a mass; finite for background.
+        Variables that a cut on the response may sculpt, e.g. a mass; finite for background.
     background_error : float
         ``b_r`` of the approximate median significance, in events.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, a signal event is asked about other than one hypothesis, a background event not
-        about all, weights are negative or not finite, a hypothesis has no signal or there is no background.
+        If shapes do not match, a signal event is evaluated under more or fewer than one hypothesis, a
+        background event not under all, weights are negative or not finite, a hypothesis has no signal, or
+        there is no background.
     """
 
     response: NDArray[np.floating]
@@ -124,10 +126,10 @@ class Scores:
             "values": (self.values.shape, (hypotheses,)),
             "held_out": (self.held_out.shape, (hypotheses,)),
         } | {name: (array.shape, (events,)) for name, array in self.variables.items()}
-        for name, (shape, wanted) in shapes.items():
-            if shape != wanted:
+        for name, (shape, expected) in shapes.items():
+            if shape != expected:
                 raise ValueError(
-                    f"scores: {name} has shape {shape}, not {wanted} (events, hypotheses: "
+                    f"scores: {name} has shape {shape}, not {expected} (events, hypotheses: "
                     f"{events}, {hypotheses})"
                 )
         if len(set(self.hypotheses)) != hypotheses or np.any(np.diff(self.values) <= 0):
@@ -146,8 +148,8 @@ class Scores:
             raise ValueError(f"scores: background_error={self.background_error} must be at least 0")
         empty = [
             name
-            for name, one in zip(self.hypotheses, self.asked.T, strict=True)
-            if not self.weights[one & self.signal].sum() > 0
+            for name, evaluated in zip(self.hypotheses, self.asked.T, strict=True)
+            if not self.weights[evaluated & self.signal].sum() > 0
         ]
         if empty or not self.weights[~self.signal].sum() > 0:
             raise ValueError(f"scores: there is no {f'signal of {empty[0]!r}' if empty else 'background'}")
@@ -159,26 +161,26 @@ class Scores:
 
     @property
     def own(self) -> NDArray[np.integer]:
-        """Index of the hypothesis of every event, -1 for background, shape (events,)."""
+        """Index of the true hypothesis of every event, -1 for background, shape (events,)."""
         return np.where(self.signal, self.asked.argmax(axis=1), -1)
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """What was asked and has an answer, shape (events, hypotheses)."""
+        """Mask of the evaluated entries with a response, shape (events, hypotheses)."""
         return self.asked & np.isfinite(self.response)
 
     @property
     def ranked(self) -> NDArray[np.floating]:
-        """Responses with minus infinity for no answer: who has no response passes no cut, whatever it is."""
+        """Responses, minus infinity where missing: an event without a response passes no cut."""
         return np.where(np.isfinite(self.response), self.response, -np.inf)
 
     @property
     def asked_everywhere(self) -> bool:
-        """Whether signal events have answers under other hypotheses than their own."""
+        """Whether signal events have responses under other hypotheses than their true one."""
         return len(self.hypotheses) > 1 and bool(np.isfinite(self.response[~self.asked]).any())
 
     @property
     def probabilities(self) -> bool:
-        """Whether all answers lie between 0 and 1, so that it makes sense to ask if they are calibrated."""
-        found = self.response[self.answered]
-        return len(found) > 0 and bool((found >= 0).all() and (found <= 1).all())
+        """Whether all responses lie between 0 and 1, so that their calibration can be evaluated."""
+        responses = self.response[self.answered]
+        return len(responses) > 0 and bool((responses >= 0).all() and (responses <= 1).all())

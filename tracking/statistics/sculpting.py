@@ -1,8 +1,8 @@
-"""Whether a cut on the response shapes the background in a variable, as in the mass that is searched in.
+"""Sculpting: distortion of the background spectrum of a variable, e.g. a mass, by a cut on the response.
 
-The spectrum of all background is compared with that of what passes: by the divergence of J. Lin, IEEE
-Trans. Inf. Theory 37 (1991) 145, in bits, 0 for the same shape and 1 for no overlap, and by the largest
-distance of the two cumulated distributions (Kolmogorov and Smirnov).
+The spectrum of all background is compared with that of the passing background in two ways: by the divergence
+of J. Lin, IEEE Trans. Inf. Theory 37 (1991) 145, in bits (0 for the same shape, 1 for no overlap), and by the
+largest distance between the cumulative distributions (Kolmogorov and Smirnov).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tracking.statistics.scores import Scores
 
 __all__ = ["Sculpting", "divergence", "sculpting", "threshold"]
 
-#: Random subsets that tell how large the divergence is by chance.
+#: Number of random subsets that estimate the divergence expected by chance.
 SUBSETS = 100
 
 
@@ -28,13 +28,13 @@ class Sculpting:
     Parameters
     ----------
     before, after : ndarray, shape (bins,)
-        Normalised spectra, the outermost bins with what lies beyond them.
+        Normalised spectra; the outermost bins include underflow and overflow.
     passing : float
-        Share of the background that passes.
+        Share of passing background.
     js, js_floor : float
-        Divergence in bits, and its mean for random subsets of the same effective size.
+        Divergence in bits, and its mean over random subsets of the same effective size.
     ks : float
-        Largest distance of the cumulated distributions, without bins.
+        Largest distance between the unbinned cumulative distributions.
     """
 
     before: NDArray[np.floating]
@@ -46,15 +46,18 @@ class Sculpting:
 
 
 def divergence(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Jensen-Shannon divergence of normalised spectra along the last axis, in bits."""
+    """Compute the Jensen-Shannon divergence of normalised spectra along the last axis, in bits."""
     middle = (first + second) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        parts = [np.where(one > 0, one * np.log2(one / middle), 0.0).sum(axis=-1) for one in (first, second)]
+        parts = [
+            np.where(spectrum > 0, spectrum * np.log2(spectrum / middle), 0.0).sum(axis=-1)
+            for spectrum in (first, second)
+        ]
     return (parts[0] + parts[1]) / 2
 
 
 def threshold(scores: Scores, place: int, efficiency: float) -> float:
-    """The cut that keeps this share of the signal of a hypothesis; who has no answer does not pass."""
+    """Find the cut that keeps this share of the signal of a hypothesis; missing responses do not pass."""
     rows = scores.asked[:, place] & scores.signal
     response, weights = scores.ranked[rows, place], scores.weights[rows]
     order = np.argsort(-response, kind="stable")
@@ -64,18 +67,18 @@ def threshold(scores: Scores, place: int, efficiency: float) -> float:
 
 
 def sculpting(scores: Scores, place: int, binning: Binning, efficiency: float, seed: int = 0) -> Sculpting:
-    """What the cut of this signal efficiency does to the background of one hypothesis.
+    """Measure how the cut at a signal efficiency sculpts the background of one hypothesis.
 
     Parameters
     ----------
     place : int
         Index of the hypothesis.
     binning : Binning
-        Of a variable in `Scores.variables`.
+        Bins of a variable in `Scores.variables`.
     efficiency : float
-        Share of the signal that the cut keeps.
+        Signal efficiency of the cut.
     seed : int
-        Of the random subsets.
+        Random seed of the subsets.
     """
     background = ~scores.signal
     values, weights = scores.variables[binning.name][background], scores.weights[background]
@@ -88,16 +91,16 @@ def sculpting(scores: Scores, place: int, binning: Binning, efficiency: float, s
     before = before / before.sum()
     share = float(weights[passed].sum() / weights.sum())
     if share == 0:
-        nothing = np.full(len(before), np.nan)
-        return Sculpting(before, nothing, 0.0, np.nan, np.nan, np.nan)
+        undefined = np.full(len(before), np.nan)
+        return Sculpting(before, undefined, 0.0, np.nan, np.nan, np.nan)
     after = after / after.sum()
     effective = max(round(weights[passed].sum() ** 2 / np.sum(weights[passed] ** 2)), 1)
-    # What is kept of a given sample scatters less the more is kept.
+    # The larger the selected share of a fixed sample, the smaller its scatter.
     subset = max(round(effective / max(1 - share, 1e-9)), 1) if share < 1 else 0
-    drawn = np.random.default_rng(seed).multinomial(subset, before, size=SUBSETS) / max(subset, 1)
-    floor = float(divergence(drawn, before).mean()) if subset else 0.0
+    subsets = np.random.default_rng(seed).multinomial(subset, before, size=SUBSETS) / max(subset, 1)
+    floor = float(divergence(subsets, before).mean()) if subset else 0.0
     order = np.argsort(values, kind="stable")
-    # Between equal values there is no step to compare at.
+    # Compare only at the last of equal values.
     last = np.append(np.diff(values[order]) > 0, True)
     cumulated = [
         np.cumsum(w)[last] / w.sum() for w in (weights[order], np.where(passed, weights, 0.0)[order])

@@ -1,10 +1,10 @@
-"""What a cut on the response is worth: significance at the best cut, background left at a signal efficiency.
+"""Power of a cut on the response: significance at the best cut, background at a signal efficiency.
 
-The approximate median significance is that of C. Adam-Bourdarios et al., JMLR W&CP 42 (2015) 19, eq. (7),
+The approximate median significance (AMS) follows C. Adam-Bourdarios et al., JMLR W&CP 42 (2015) 19, eq. (7),
 after G. Cowan et al., Eur. Phys. J. C 71 (2011) 1554, with a regularising background ``b_r``.
 
-A cut that is best on some events looks better on them than it is. Events are therefore halved; each half is
-cut where the *other* one has the largest significance, and what passes is added up.
+A cut that is optimised on some events is biased on the same events. Events are therefore split into halves:
+each half is cut where the *other* one has the largest significance, and the passing events are summed.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from tracking.statistics.scores import Scores
 
 __all__ = ["Cuts", "CutsOf", "Scan", "ams"]
 
-#: Cuts that are tried, at equal steps of signal efficiency.
+#: Number of scanned cuts, at equal steps of signal efficiency.
 STEPS = 100
-#: Seed of the halves: the same for all estimators, and not the parity of a number that a training went by.
+#: Random seed of the halves: the same for all estimators, and independent of any split by parity in a
+#: training.
 HALVES = 20_260_102
 
 
 def ams(signal: NDArray[np.floating], background: NDArray[np.floating], error: float) -> NDArray[np.floating]:
-    """Approximate median significance of expected numbers of events; `error` is ``b_r``.
+    """Compute the approximate median significance of expected event numbers; `error` is ``b_r``.
 
-    ``sqrt(2 [(s + b + b_r) ln(1 + s / (b + b_r)) - s])``; for ``s`` much smaller than ``b + b_r`` it is
-    ``s / sqrt(b + b_r)``, and infinite without any background.
+    ``sqrt(2 [(s + b + b_r) ln(1 + s / (b + b_r)) - s])``; for ``s`` much smaller than ``b + b_r`` it is ``s /
+    sqrt(b + b_r)``. It is infinite without any background.
     """
     s, b = np.asarray(signal, dtype=np.float64), np.asarray(background, dtype=np.float64) + error
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -37,20 +38,20 @@ def ams(signal: NDArray[np.floating], background: NDArray[np.floating], error: f
         # (1 + x) ln(1 + x) - x loses all digits for small x, where it is x^2/2 - x^3/6 + x^4/12.
         exact = (1 + x) * np.log1p(x) - x
         half = np.where(x > 1e-3, exact, x**2 * (0.5 - x / 6 + x**2 / 12))
-        found = np.sqrt(2 * np.where(x > 0, b * half, 0.0))
-    return np.where((b <= 0) & (s > 0), np.inf, found)
+        significance = np.sqrt(2 * np.where(x > 0, b * half, 0.0))
+    return np.where((b <= 0) & (s > 0), np.inf, significance)
 
 
 @dataclass(frozen=True)
 class Cuts:
-    """The best cut of every hypothesis and the background left at fixed signal efficiencies.
+    """Best cut of every hypothesis and the background at fixed signal efficiencies.
 
     Parameters
     ----------
     ams : ndarray, shape (hypotheses, replicas)
         Significance, not biased by the choice of the cut.
     background : ndarray, shape (efficiencies, hypotheses, replicas)
-        Share of the background that passes at each of the efficiencies.
+        Share of passing background at each of the efficiencies.
     """
 
     ams: NDArray[np.floating]
@@ -59,16 +60,16 @@ class Cuts:
 
 @dataclass(frozen=True)
 class Scan:
-    """Significance against the cut, to look at, and the cut that it suggests.
+    """Significance against the cut, for figures, and the cut at its maximum.
 
     Parameters
     ----------
     threshold, signal, background : ndarray, shape (hypotheses, cuts)
-        Cuts ``response >= threshold`` from the tightest on, and the weighted shares that pass.
+        Cuts ``response >= threshold`` from the tightest on, and the weighted passing shares.
     ams : ndarray, shape (hypotheses, cuts)
-        Significance on all events, whose largest value is too good by construction.
+        Significance on all events; its largest value is biased upwards by construction.
     best : ndarray of int, shape (hypotheses,)
-        Where it is largest.
+        Index of the cut with the largest significance.
     """
 
     threshold: NDArray[np.floating]
@@ -82,51 +83,50 @@ class CutsOf:
     """Significance and background at fixed efficiency in replicas, shape (1 + efficiencies, hypotheses, ...).
 
     A statistic for `tracking.statistics.bootstrap.replicate`; row 0 is the significance, the others the
-    background. The expected numbers of events are those of the sample in every replica: how many events were
-    simulated is no physics. The grid of cuts is made of all events; which cut is taken is decided half by
-    half.
+    background. Every replica uses the expected event numbers of the sample: the number of simulated events is
+    not physics. The grid of cuts comes from all events; the cut is chosen separately in each half.
 
     Parameters
     ----------
     scores : Scores
-        With physical weights.
+        Scores with physical weights.
     efficiencies : tuple of float
-        Signal efficiencies at which the background is given.
+        Signal efficiencies at which the background is reported.
     """
 
     def __init__(self, scores: Scores, efficiencies: tuple[float, ...] = ()) -> None:
         self._efficiencies, self._error = efficiencies, scores.background_error
         events, hypotheses = scores.shape
-        own, ranked = scores.own, scores.ranked
+        truth, ranked = scores.own, scores.ranked
         halves = np.random.default_rng(HALVES).random(events) < 0.5
         self._weights = scores.physical
-        self._expected = np.array([scores.physical[own == place].sum() for place in range(hypotheses)])
+        self._expected = np.array([scores.physical[truth == place].sum() for place in range(hypotheses)])
         self._background = float(scores.physical[~scores.signal].sum())
         self._threshold = np.empty((hypotheses, STEPS))
         self._group: list[tuple[NDArray, NDArray, NDArray]] = []
         for place in range(hypotheses):
             rows = np.flatnonzero(scores.asked[:, place])
             response = ranked[rows, place]
-            mine = scores.signal[rows]
-            self._threshold[place] = _grid(response[mine], scores.physical[rows][mine])
+            is_signal = scores.signal[rows]
+            self._threshold[place] = _grid(response[is_signal], scores.physical[rows][is_signal])
             # First cut, from the tightest on, that an event passes; STEPS if none.
             ascending = self._threshold[place, ::-1]
             passed = np.searchsorted(ascending, response, side="right")
             cut = np.where(np.isfinite(response), STEPS - passed, STEPS)
-            self._group.append((rows.astype(np.int32), cut.astype(np.int16), 2 * mine + halves[rows]))
+            self._group.append((rows.astype(np.int32), cut.astype(np.int16), 2 * is_signal + halves[rows]))
 
     def __call__(self, counts: NDArray[np.integer]) -> NDArray[np.floating]:
-        found = self.cuts(counts)
-        return np.concatenate([found.ams[None], found.background])
+        values = self.cuts(counts)
+        return np.concatenate([values.ams[None], values.background])
 
     def cuts(self, counts: NDArray[np.integer]) -> Cuts:
-        """The same by name."""
+        """Evaluate replicas like `__call__`, as named arrays."""
         lanes = np.ascontiguousarray(counts.T, dtype=np.uint8)
         pairs = [self._one(place, self._passing(place, lanes)) for place in range(len(self._group))]
-        return Cuts(np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs], axis=1))
+        return Cuts(np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs], axis=1))
 
     def scan(self) -> Scan:
-        """What passes each cut, of all events."""
+        """Scan all cuts on all events."""
         once = np.ones((len(self._weights), 1), dtype=np.uint8)
         shares = []
         for place in range(len(self._group)):
@@ -134,14 +134,14 @@ class CutsOf:
             with np.errstate(divide="ignore", invalid="ignore"):
                 shares.append((passing.sum(axis=1) / total.sum(axis=1)[:, None])[..., 0])
         background, signal = np.stack(shares, axis=1)
-        found = self._ams(signal, background, self._expected[:, None])
-        return Scan(self._threshold, signal, background, found, found.argmax(axis=1))
+        significance = self._ams(signal, background, self._expected[:, None])
+        return Scan(self._threshold, signal, background, significance, significance.argmax(axis=1))
 
     def _ams(self, signal: NDArray, background: NDArray, expected: NDArray) -> NDArray[np.floating]:
         return ams(expected * signal, self._background * background, self._error)
 
     def _passing(self, place: int, lanes: NDArray) -> tuple[NDArray, NDArray]:
-        """Weight that passes, shape (class, half, cuts, replicas), and all weight (class, half, replicas)."""
+        """Sum passing weight, shape (class, half, cuts, replicas), and all weight (class, half, replicas)."""
         rows, cut, group = self._group[place]
         content = _fill(lanes, rows, self._weights, cut, group, STEPS)
         content = content.reshape(2, 2, STEPS + 1, -1)
@@ -158,13 +158,15 @@ class CutsOf:
             passed = np.take_along_axis(weight, best[None, :, None, :], axis=2)[:, :, 0]
             background, signal = passed.sum(axis=1) / total.sum(axis=1)
             everything = weight.sum(axis=1) / total.sum(axis=1)[:, None]
-        left = [_at(everything[1], everything[0], wanted) for wanted in self._efficiencies]
+        backgrounds = [_at(everything[1], everything[0], efficiency) for efficiency in self._efficiencies]
         lanes = signal.shape[-1]
-        return self._ams(signal, background, self._expected[place]), np.array(left).reshape(len(left), lanes)
+        return self._ams(signal, background, self._expected[place]), np.array(backgrounds).reshape(
+            len(backgrounds), lanes
+        )
 
 
 def _grid(response: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Cuts at equal steps of signal efficiency, the tightest first."""
+    """Place cuts at equal steps of signal efficiency, the tightest first."""
     order = np.argsort(-response, kind="stable")
     passing = np.cumsum(weights[order])
     steps = np.arange(1, STEPS + 1) / STEPS * passing[-1]
@@ -173,26 +175,26 @@ def _grid(response: NDArray[np.floating], weights: NDArray[np.floating]) -> NDAr
 
 
 def _at(
-    signal: NDArray[np.floating], background: NDArray[np.floating], wanted: float
+    signal: NDArray[np.floating], background: NDArray[np.floating], efficiency: float
 ) -> NDArray[np.floating]:
-    """Background share at a signal share, between two cuts of the grid; both of shape (cuts, replicas)."""
+    """Interpolate the background share at a signal share between cuts; both of shape (cuts, replicas)."""
     zero = np.zeros((1, signal.shape[1]))
     signal, background = np.concatenate([zero, signal]), np.concatenate([zero, background])
-    above = np.clip((signal < wanted).sum(axis=0), 1, len(signal) - 1)
+    above = np.clip((signal < efficiency).sum(axis=0), 1, len(signal) - 1)
     (s0, s1), (b0, b1) = (
         (np.take_along_axis(a, above[None] - 1, 0)[0], np.take_along_axis(a, above[None], 0)[0])
         for a in (signal, background)
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.clip(np.nan_to_num((wanted - s0) / (s1 - s0)), 0.0, 1.0)
-    found = b0 + part * (b1 - b0)
-    # Where answers are missing, no cut reaches this efficiency, and nothing is known of the background there.
-    return np.where(signal[-1] >= wanted, found, np.nan)
+        part = np.clip(np.nan_to_num((efficiency - s0) / (s1 - s0)), 0.0, 1.0)
+    interpolated = b0 + part * (b1 - b0)
+    # With missing responses no cut may reach this efficiency; the background is undefined there.
+    return np.where(signal[-1] >= efficiency, interpolated, np.nan)
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _fill(lanes, rows, weights, cut, group, steps):
-    """Weight drawn in every class, half and interval between cuts, shape (4 * (steps + 1), replicas)."""
+    """Sum the weight in every class, half and interval between cuts, shape (4 * (steps + 1), replicas)."""
     content = np.zeros((4 * (steps + 1), lanes.shape[1]))
     for i in range(len(rows)):
         here = content[group[i] * (steps + 1) + cut[i]]

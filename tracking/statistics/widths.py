@@ -1,15 +1,15 @@
 """Core and robust width of weighted values, for many rows of weights at once.
 
-The core is a Gaussian fitted by unbinned maximum likelihood to the values within ``WINDOW`` sigma of its
-own centre, the window being moved until it agrees with the fit. The likelihood is that of a *truncated*
-Gaussian, so that cutting the tails does not bias the width: in a window of +-k sigma around the centre its
-two equations are
+The core is a Gaussian fitted by unbinned maximum likelihood to the values within ``WINDOW`` sigma of its own
+centre. The window moves until it agrees with the fit. The likelihood is that of a *truncated* Gaussian, so
+that cutting the tails does not bias the width: in a window of +-k sigma around the centre its two equations
+are
 
     mu = <x>,    sigma^2 = <(x - mu)^2> / v(k),    v(k) = 1 - 2 k phi(k) / (2 Phi(k) - 1),
 
 and the fixed point of "fit, move the window" is the point where both hold. It needs only three sums between
-two of the ordered values, so a bootstrap replica is one more row of weights, and the fit of a thousand
-replicas is the same code as the fit of one sample.
+two of the ordered values, so a bootstrap replica is one more row of weights, and the same code fits one
+sample or a thousand replicas.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ __all__ = ["CENTRAL", "FEWEST", "WINDOW", "Widths", "widths"]
 
 #: Half-width of the core's window in units of its sigma.
 WINDOW = 2.0
-#: Probability of +-1 sigma of a Gaussian, the content of the central interval that `q68` halves.
+#: Probability of +-1 sigma of a Gaussian, the content of the central interval whose half-width is `q68`.
 CENTRAL = 0.6826894921370859
-#: Fewer finite values than this are not fitted.
+#: Smallest number of finite values that is fitted.
 FEWEST = 25
-#: Fewer values in the core's window than this mean that it has collapsed onto a spike.
+#: With fewer values in its window the core has collapsed onto a spike.
 FEWEST_IN_CORE = 10
 MOST_MOVES = 100
-#: Values further out than this, in units of the spread of the middle half, only need to be far out. Without
-#: a limit one diverged fit at 1e10 would spoil the sums of everybody by cancellation.
+#: Values are clipped at this distance, in units of the spread of the middle half. Without a limit one
+#: diverged fit at 1e10 would spoil the sums of all values by cancellation.
 FAR = 100.0
-#: Ordered values are summed in blocks of this many; a window's edges are then resolved inside two blocks.
+#: Size of the blocks in which ordered values are summed; window edges are then resolved inside two blocks.
 BLOCK = 50
 
 _CONTENT = 2 * ndtr(WINDOW) - 1
@@ -45,7 +45,7 @@ _VARIANCE = 1 - 2 * WINDOW * np.exp(-0.5 * WINDOW**2) / np.sqrt(2 * np.pi) / _CO
 class Widths:
     """Core and robust width for several rows of weights; every array has shape (rows,).
 
-    ``n`` counts the values in the core's window. A row in which a fit is not possible holds NaN.
+    ``n`` counts the values in the core's window. A row that cannot be fitted holds NaN.
     """
 
     n: NDArray[np.floating]
@@ -55,25 +55,25 @@ class Widths:
 
 
 def widths(ordered: NDArray[np.floating], weights: NDArray[np.integer]) -> Widths:
-    """Core mu and sigma, and q68, of values that occur a given number of times.
+    """Fit core mu and sigma, and q68, of values with integer weights.
 
     Parameters
     ----------
     ordered : ndarray, shape (values,)
         Finite values in increasing order.
     weights : ndarray of int, shape (rows, values)
-        How often each value occurs in each row: ones for the sample itself, event counts for bootstrap
+        Multiplicity of each value in each row: ones for the sample itself, event counts for bootstrap
         replicas.
 
     Returns
     -------
     Widths
-        One entry a row, equal to the results on ``np.repeat(ordered, weights[row])``.
+        One entry per row, equal to the result on ``np.repeat(ordered, weights[row])``.
     """
     rows = len(weights)
-    unfit = np.full(rows, np.nan)
+    undefined = np.full(rows, np.nan)
     if len(ordered) < FEWEST:
-        return Widths(np.zeros(rows), unfit, unfit, unfit)
+        return Widths(np.zeros(rows), undefined, undefined, undefined)
     lower, origin, upper = np.quantile(ordered, (0.25, 0.5, 0.75))
     scale = max(upper - origin, origin - lower) or (ordered[-1] - ordered[0]) or 1.0
     sums = _Sums(np.clip((ordered - origin) / scale, -FAR, FAR), ordered, weights)
@@ -81,7 +81,7 @@ def widths(ordered: NDArray[np.floating], weights: NDArray[np.integer]) -> Width
     low, high = sums.quantile((1 - CENTRAL) / 2), sums.quantile((1 + CENTRAL) / 2)
     q68 = np.where(enough, (high - low) / 2, np.nan)
 
-    # The middle half of the values gives a start that even 20 % of failures do not move.
+    # The middle half of the values gives a starting point that is robust against 20 % of failures.
     centre = (sums.quantile(0.5) - origin) / scale
     width = (sums.quantile(0.75) - sums.quantile(0.25)) / (2 * ndtri(0.75)) / scale
     alive = enough & (width > 0)
@@ -96,7 +96,7 @@ def widths(ordered: NDArray[np.floating], weights: NDArray[np.integer]) -> Width
         number = np.maximum(inside, 1)
         centre = first / number
         variance = second / number - centre**2
-        # Rounding leaves a variance of order 1e-16 where all values of the window are equal.
+        # Rounding leaves a variance of order 1e-16 if all values of the window are equal.
         alive &= (inside >= FEWEST_IN_CORE) & (variance > 1e-14 * (1 + centre**2))
         width = np.sqrt(np.maximum(variance, 0.0) / _VARIANCE)
     return Widths(
@@ -127,18 +127,18 @@ class _Sums:
         self.total = self._before[-1, :, 0]
 
     def window(self, low: NDArray[np.floating], high: NDArray[np.floating]) -> NDArray[np.integer]:
-        """Positions of the first value inside and the first beyond, shape (2, rows)."""
+        """Find the positions of the first value inside and the first beyond, shape (2, rows)."""
         return np.stack([np.searchsorted(self._z, low, "left"), np.searchsorted(self._z, high, "right")])
 
     def before(self, position: NDArray[np.integer]) -> NDArray[np.floating]:
-        """The three sums over all values before a position, shape (3, rows)."""
+        """Return the three sums over all values before a position, shape (3, rows)."""
         block, offset = np.divmod(position, BLOCK)
         edge = np.minimum(block, len(self._powers) - 1)
-        taken = np.where(np.arange(BLOCK) < offset[:, None], self._weights[self._rows, edge], 0)
-        return (self._before[block, self._rows] + np.einsum("rj,rjm->rm", taken, self._powers[edge])).T
+        multiplicity = np.where(np.arange(BLOCK) < offset[:, None], self._weights[self._rows, edge], 0)
+        return (self._before[block, self._rows] + np.einsum("rj,rjm->rm", multiplicity, self._powers[edge])).T
 
     def quantile(self, p: float) -> NDArray[np.floating]:
-        """Quantile of every row, linear between order statistics as in `numpy.quantile`."""
+        """Compute the quantile of every row, linear between order statistics as in `numpy.quantile`."""
         rank = p * np.maximum(self.total - 1, 0)
         below = np.floor(rank)
         left = self._order_statistic(below)
