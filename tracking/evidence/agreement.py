@@ -1,4 +1,4 @@
-"""Two evidences of one thing, number by number: how far apart, in standard errors."""
+"""Comparison of two evidences of the same model, number by number, in standard errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tracking.evidence.resolution import AnyEvidence
 
 __all__ = ["MOST", "Difference", "differences"]
 
-#: Standard errors that two numbers may lie apart and still agree.
+#: Largest difference, in standard errors, of two numbers that agree.
 MOST = 3.0
 
 
@@ -20,7 +20,7 @@ class Difference:
     Parameters
     ----------
     name : str
-        As the metric is called, ``<estimator>/<quantity>/<statistic>``.
+        Name of the metric, ``<estimator>/<quantity>/<statistic>``.
     old, old_err, new, new_err : float
         The number with its standard error, in the unit of the metric.
     """
@@ -33,10 +33,10 @@ class Difference:
 
     @property
     def pull(self) -> float:
-        """New less old in standard errors of the difference, as if the two were independent.
+        """New minus old in standard errors of the difference, as if the two were independent.
 
-        On the same events they are not, and agreeing runs lie much closer. 0 for equal numbers and where
-        neither is one; infinite where only one of them is, or where they differ and have no error.
+        On the same events they are correlated, and agreeing runs lie much closer. The pull is 0 if both are
+        equal or both are NaN. It is infinite if only one is NaN, or if they differ and have no error.
         """
         if self.old == self.new or (math.isnan(self.old) and math.isnan(self.new)):
             return 0.0
@@ -51,12 +51,13 @@ class Difference:
 
 
 def differences(old: AnyEvidence, new: AnyEvidence) -> tuple[Difference, ...]:
-    """Every number that the old evidence has, see `tracking.evidence.resolution.AnyEvidence.numbers`.
+    """Compare every number of the old evidence, see `tracking.evidence.resolution.AnyEvidence.numbers`.
 
-    What the new one does not have is no number there, and does not agree.
+    A number that the new evidence lacks is NaN there, and does not agree.
     """
-    after = new.numbers()
-    nothing = (math.nan, math.nan)
+    numbers = new.numbers()
+    undefined = (math.nan, math.nan)
     return tuple(
-        Difference(name, *before, *after.get(name, nothing)) for name, before in old.numbers().items()
+        Difference(name, *old_number, *numbers.get(name, undefined))
+        for name, old_number in old.numbers().items()
     )

@@ -1,7 +1,7 @@
-"""Evidence of a classification: areas, significances, calibration and dependence, and nothing else.
+"""Evidence of a classification: areas, significances, calibration and dependence.
 
-The counterpart of `tracking.evidence.resolution.Evidence`; it holds numbers, no events, and `from_json` of
-`to_json` gives back the same to the last bit.
+The counterpart of `tracking.evidence.resolution.Evidence`. It holds numbers and no events. `from_json`
+restores the output of `to_json` exactly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One hypothesis of the sample: name, value on its axis, whether trainings saw it, number of events."""
+    """Hypothesis of the sample: name, value on its axis, exclusion from training, number of events."""
 
     name: str
     value: float
@@ -39,16 +39,16 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Power:
-    """What one estimator reaches under one hypothesis, or averaged over them where `hypothesis` is ``mean``.
+    """Power of an estimator under one hypothesis, or averaged over all where `hypothesis` is ``mean``.
 
     Parameters
     ----------
     auc, auc_err : float
         Area under the curve.
     ams, ams_err : float
-        Significance at a cut chosen on other events; the mean is the geometric one.
+        Significance at a cut chosen on other events; the mean is geometric.
     rejection, rejection_err : tuple of float
-        Background events for one that passes, at each of `Criteria.efficiencies`; the mean is harmonic.
+        Background events per passing one, at each of `Criteria.efficiencies`; the mean is harmonic.
     """
 
     estimator: str
@@ -63,7 +63,7 @@ class Power:
 
 @dataclass(frozen=True)
 class Count:
-    """Share of all that was asked to which there is an answer."""
+    """Share of evaluated entries with a prediction."""
 
     estimator: str
     efficiency: Fraction
@@ -71,7 +71,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Reliability of one estimator whose responses are probabilities, see
+    """Reliability of an estimator whose responses are probabilities, see
     `tracking.statistics.reliability`.
     """
 
@@ -89,17 +89,17 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Response:
-    """Mean response against the hypothesis asked, see `tracking.statistics.dependence`.
+    """Mean response against the evaluated hypothesis, see `tracking.statistics.dependence`.
 
     Parameters
     ----------
     group : str
-        ``background``, or the hypothesis whose signal it is.
+        ``background``, or the true hypothesis of a signal.
     mean, error : tuple of float
-        One for each hypothesis, in their order.
+        Value for each hypothesis, in their order.
     peak : float
-        Steps of the grid from its own hypothesis at which a signal peaks; NaN for background, and where not
-        all were asked.
+        Grid steps between the peak of a signal and its true hypothesis; NaN for background, and if not all
+        hypotheses were evaluated.
     """
 
     estimator: str
@@ -111,7 +111,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Flatness:
-    """Largest over smallest, and largest less smallest, mean background response, with 95 % intervals."""
+    """Ratio and difference of the largest and smallest mean background response, with 95 % intervals."""
 
     estimator: str
     ratio: float
@@ -124,7 +124,7 @@ class Flatness:
 
 @dataclass(frozen=True)
 class Sculpted:
-    """Background in a variable before and after a cut, see `tracking.statistics.sculpting`."""
+    """Background spectrum of a variable before and after a cut, see `tracking.statistics.sculpting`."""
 
     estimator: str
     hypothesis: str
@@ -138,14 +138,14 @@ class Sculpted:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Subject against a reference under one hypothesis, or averaged over them (``mean``).
+    """Comparison of the subject with a reference under one hypothesis, or averaged over all (``mean``).
 
     Parameters
     ----------
     statistic : {"auc", "loss", "ams"}
-        Difference of areas; ratio of what is missing to an area of 1; ratio of significances.
+        Difference of areas; ratio of 1 - area; ratio of significances.
     value, low, high, level : float
-        With the interval at this level, from a paired bootstrap by events.
+        Value with the interval at this level, from a paired bootstrap by events.
     """
 
     subject: str
@@ -170,21 +170,21 @@ class Classification(Exact):
     Parameters
     ----------
     facts : Facts
-        What was judged; its objects are the hypotheses.
+        Facts of the sample; its objects are the hypotheses.
     subject : str
-        The estimator that is compared with all others.
+        Estimator that is compared with all others.
     criteria : Criteria
-        What was looked at.
+        Criteria of the evaluation.
     background_error : float
         ``b_r`` of the significances, in events.
     hypotheses : tuple of Hypothesis
-        By increasing value.
+        Hypotheses by increasing value.
     powers, counts, calibrations, responses, flatness, sculpted, contrasts : tuple
-        Estimators keep the order they were given in.
+        Results, in the input order of the estimators.
     ns_per_event : mapping of str to float
-        Time of a prediction by estimator.
+        Time of a prediction, by estimator.
     extra : mapping of str to float
-        Numbers of the task's own, under the name they have as metrics.
+        The task's own numbers, by metric name.
     kind : str
         Always ``"classification"``.
     """
@@ -207,82 +207,82 @@ class Classification(Exact):
 
     @property
     def estimators(self) -> tuple[str, ...]:
-        """Names of the judged estimators."""
+        """Names of the evaluated estimators."""
         return tuple(count.estimator for count in self.counts)
 
     def power(self, estimator: str, hypothesis: str = MEAN) -> Power:
-        """What an estimator reaches under a hypothesis; on average by default."""
+        """Look up the power of an estimator under a hypothesis; the average by default."""
         key = (estimator, hypothesis)
-        return next(one for one in self.powers if (one.estimator, one.hypothesis) == key)
+        return next(p for p in self.powers if (p.estimator, p.hypothesis) == key)
 
     def count(self, estimator: str) -> Count:
-        """Efficiency of an estimator."""
-        return next(one for one in self.counts if one.estimator == estimator)
+        """Look up the efficiency of an estimator."""
+        return next(c for c in self.counts if c.estimator == estimator)
 
     def response(self, estimator: str, group: str) -> Response | None:
-        """Its dependence on the hypothesis; None where there is but one."""
+        """Look up the dependence of a response on the hypothesis; None with a single hypothesis."""
         key = (estimator, group)
-        return next((one for one in self.responses if (one.estimator, one.group) == key), None)
+        return next((r for r in self.responses if (r.estimator, r.group) == key), None)
 
     def contrast(self, reference: str, statistic: str, hypothesis: str = MEAN) -> Contrast:
-        """The subject against a reference."""
+        """Look up the comparison of the subject with a reference."""
         key = (reference, hypothesis, statistic)
         return next(c for c in self.contrasts if (c.reference, c.hypothesis, c.statistic) == key)
 
     def best_other(self) -> str | None:
-        """The estimator with the largest area, neither the subject nor `LIMIT`; None without one."""
+        """Find the estimator with the largest area apart from the subject and `LIMIT`; None without one."""
         rivals = [name for name in self.estimators if name not in (self.subject, LIMIT)]
         return max(rivals, key=lambda name: self.power(name).auc, default=None)
 
     def metrics(self) -> dict[str, float]:
-        """All numbers under their metric names, ``<estimator>/<statistic>/<hypothesis>``."""
-        found: dict[str, float] = {}
+        """Collect all numbers by metric name, ``<estimator>/<statistic>/<hypothesis>``."""
+        values: dict[str, float] = {}
         for power in self.powers:
             end = _end(power.hypothesis)
             for name in ("auc", "ams"):
                 key = f"{power.estimator}/{name}{end}"
-                found |= {key: getattr(power, name), f"{key}_err": getattr(power, f"{name}_err")}
+                values |= {key: getattr(power, name), f"{key}_err": getattr(power, f"{name}_err")}
             for at, value, error in zip(
                 self.criteria.efficiencies, power.rejection, power.rejection_err, strict=True
             ):
                 key = f"{power.estimator}/rejection_{100 * at:g}{end}"
-                found |= {key: value, f"{key}_err": error}
+                values |= {key: value, f"{key}_err": error}
         for count in self.counts:
             for name in ("value", "low", "high"):
                 ending = "" if name == "value" else f"_{name}"
-                found[f"{count.estimator}/efficiency{ending}"] = getattr(count.efficiency, name)
-        for one in self.calibrations:
+                values[f"{count.estimator}/efficiency{ending}"] = getattr(count.efficiency, name)
+        for reliability in self.calibrations:
             for name in ("ece", "brier"):
-                key = f"{one.estimator}/{name}"
-                found |= {key: getattr(one, name), f"{key}_err": getattr(one, f"{name}_err")}
+                key = f"{reliability.estimator}/{name}"
+                values |= {key: getattr(reliability, name), f"{key}_err": getattr(reliability, f"{name}_err")}
         for flat in self.flatness:
             for name, part in (("flatness", "ratio"), ("spread", "spread")):
                 for ending in ("", "_low", "_high"):
-                    found[f"{flat.estimator}/{name}{ending}"] = getattr(flat, f"{part}{ending}")
+                    values[f"{flat.estimator}/{name}{ending}"] = getattr(flat, f"{part}{ending}")
         for response in self.responses:
             if response.peak == response.peak:
-                found[f"{response.estimator}/peak/{response.group}"] = response.peak
+                values[f"{response.estimator}/peak/{response.group}"] = response.peak
         for cut in self.sculpted:
-            found[f"{cut.estimator}/js_{cut.variable}{_end(cut.hypothesis)}"] = cut.js
+            values[f"{cut.estimator}/js_{cut.variable}{_end(cut.hypothesis)}"] = cut.js
         for c in self.contrasts:
             key = f"{c.subject}/{_NAMES[c.statistic]}_{c.reference}{_end(c.hypothesis)}"
-            found |= {key: c.value, f"{key}_low": c.low, f"{key}_high": c.high}
-        found |= {f"{name}/ns_per_event": time for name, time in self.ns_per_event.items()}
-        return found | dict(self.extra)
+            values |= {key: c.value, f"{key}_low": c.low, f"{key}_high": c.high}
+        values |= {f"{name}/ns_per_event": time for name, time in self.ns_per_event.items()}
+        return values | dict(self.extra)
 
     def numbers(self) -> dict[str, tuple[float, float]]:
-        """Areas, significances and efficiencies of every estimator, each with its standard error."""
-        found = {}
-        for one in self.powers:
+        """Collect areas, significances and efficiencies of every estimator with their standard errors."""
+        values_by_name = {}
+        for power in self.powers:
             for name in ("auc", "ams"):
-                value = (getattr(one, name), getattr(one, f"{name}_err"))
-                found[f"{one.estimator}/{name}{_end(one.hypothesis)}"] = value
+                value = (getattr(power, name), getattr(power, f"{name}_err"))
+                values_by_name[f"{power.estimator}/{name}{_end(power.hypothesis)}"] = value
         for count in self.counts:
             share = count.efficiency
-            found[f"{count.estimator}/efficiency"] = (share.value, (share.high - share.low) / 2)
-        return found
+            values_by_name[f"{count.estimator}/efficiency"] = (share.value, (share.high - share.low) / 2)
+        return values_by_name
 
 
 def _end(hypothesis: str) -> str:
-    """End of a metric's name: nothing for the average and for the one hypothesis of a plain classifier."""
+    """Build the suffix of a metric name: empty for the average and for a plain classifier."""
     return "" if hypothesis in (MEAN, "") else f"/{hypothesis}"

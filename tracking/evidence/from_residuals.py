@@ -1,4 +1,4 @@
-"""From residuals of every estimator on identical events to `Evidence`."""
+"""Evidence of a resolution, built from residuals of every estimator on identical events."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tracking.statistics.resolution import resolution
 __all__ = ["build"]
 
 LEVEL = 0.95
-#: Failures of fewer events than this are compared by an exact interval: there is too little to resample.
+#: Failures of fewer events are compared by an exact interval: they are too few to resample.
 FEW = 10
 
-#: One bin: name of the binning, edges, and the objects in it; the whole sample has an empty name.
+#: Bin: name of the binning, edges, and mask of its objects; the whole sample has an empty name.
 Region = tuple[str, float, float, NDArray[np.bool_]]
 
 
@@ -36,20 +36,20 @@ def build(
     replicas: int = 1000,
     bin_replicas: int = 200,
 ) -> Evidence:
-    """Judge estimators on identical events.
+    """Evaluate estimators on identical events.
 
     Parameters
     ----------
     residuals : mapping of str to Residuals
-        By estimator, all of one shape (events, objects) and of the same events.
+        Residuals by estimator, all of one shape (events, objects) and of the same events.
     quantities, binnings : sequence
-        What is judged and where.
+        Evaluated quantities and their bins.
     facts : Facts
-        What the events are.
+        Facts of the sample.
     seed : int
-        Seed of the bootstrap.
+        Random seed of the bootstrap.
     subject : str
-        The estimator that is compared with every other.
+        Estimator that is compared with every other.
     ns_per_event, extra : mapping of str to float, optional
         See `Evidence`.
     replicas, bin_replicas : int
@@ -65,18 +65,25 @@ def build(
     overall: list[Region] = [("", -np.inf, np.inf, first.present)]
     bins = list(_bins(first, binnings))
     rng = np.random.default_rng(seed)
-    compared = [
+    comparisons = [
         *_compare(residuals, quantities, overall, subject, replicas, rng),
         *_compare(residuals, quantities, bins, subject, bin_replicas, rng),
     ]
     rows, counts = [], []
     for binning, low, high, inside in overall + bins:
-        for name, judged in residuals.items():
+        for name, sample_residuals in residuals.items():
             rows += [
-                Row(name, quantity.name, binning, low, high, resolution(judged.values[quantity.name][inside]))
+                Row(
+                    name,
+                    quantity.name,
+                    binning,
+                    low,
+                    high,
+                    resolution(sample_residuals.values[quantity.name][inside]),
+                )
                 for quantity in quantities
             ]
-            answered, failed = judged.answered, _failed(judged)
+            answered, failed = sample_residuals.answered, _failed(sample_residuals)
             counts.append(
                 Count(
                     name, binning, low, high, fraction(answered, inside), fraction(failed & answered, inside)
@@ -89,7 +96,7 @@ def build(
         binnings=tuple(binnings),
         rows=tuple(rows),
         counts=tuple(counts),
-        comparisons=tuple(compared),
+        comparisons=tuple(comparisons),
         ns_per_event=dict(ns_per_event or {}),
         extra=dict(extra or {}),
     )
@@ -105,19 +112,19 @@ def _check(
         raise ValueError(
             f"no residuals of the subject {subject!r}; there are: {', '.join(residuals) or 'none'}"
         )
-    shapes = {name: judged.shape for name, judged in residuals.items()}
+    shapes = {name: entries.shape for name, entries in residuals.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(
             f"estimators must be judged on the same events; shapes (events, objects) are {shapes}"
         )
-    for name, judged in residuals.items():
-        for what, wanted, there in (
-            ("quantity", [q.name for q in quantities], judged.values),
-            ("variable", [b.name for b in binnings], judged.variables),
+    for name, entries in residuals.items():
+        for label, required, available in (
+            ("quantity", [q.name for q in quantities], entries.values),
+            ("variable", [b.name for b in binnings], entries.variables),
         ):
-            for missing in (key for key in wanted if key not in there):
+            for missing in (key for key in required if key not in available):
                 raise ValueError(
-                    f"residuals of {name} have no {what} {missing!r}; there are: {', '.join(there)}"
+                    f"residuals of {name} have no {label} {missing!r}; there are: {', '.join(available)}"
                 )
 
 
@@ -140,11 +147,11 @@ def _compare(
     replicas: int,
     rng: np.random.Generator,
 ) -> Iterator[Comparison]:
-    """Ratios of the subject to every other estimator in every region, all from one set of replicas."""
-    answered = {name: judged.answered for name, judged in residuals.items()}
-    failed = {name: _failed(judged) & answered[name] for name, judged in residuals.items()}
+    """Compare the subject with every other estimator in every region, with one set of replicas."""
+    answered = {name: entries.answered for name, entries in residuals.items()}
+    failed = {name: _failed(entries) & answered[name] for name, entries in residuals.items()}
     references = [name for name in residuals if name != subject]
-    # Estimators that answered the same objects share their statistics between pairs.
+    # Estimators with predictions for the same objects share their statistics between pairs.
     masks: dict[bytes, NDArray[np.bool_]] = {}
     pair: dict[str, bytes] = {}
     for name in references:
@@ -158,35 +165,35 @@ def _compare(
             statistics[index, name, "efficiency"] = FractionOf(answered[name], inside)
             statistics[index, name, "failures"] = FractionOf(failed[name], inside)
         for reference in references:
-            chosen = inside & masks[pair[reference]]
+            selected = inside & masks[pair[reference]]
             for name in (subject, reference):
                 for quantity in quantities:
                     key = (index, name, quantity.name, pair[reference])
                     if key not in statistics:
-                        values = np.where(chosen, residuals[name].values[quantity.name], np.nan)
+                        values = np.where(selected, residuals[name].values[quantity.name], np.nan)
                         statistics[key] = WidthOf(values)
     events = next(iter(residuals.values())).shape[0]
-    drawn = replicate(statistics, events, replicas, rng)
+    replicated = replicate(statistics, events, replicas, rng)
     once = np.ones((1, events), dtype=np.uint8)
     whole = {key: statistic(once)[..., 0] for key, statistic in statistics.items()}
 
     for index, (binning, low, high, inside) in enumerate(regions):
-        where = (binning, float(low), float(high))
+        region = (binning, float(low), float(high))
         for reference in references:
             for quantity in quantities:
                 keys = [(index, name, quantity.name, pair[reference]) for name in (subject, reference)]
                 for statistic, position in (("sigma", 1), ("q68", 2)):
                     ratio = interval(
                         float(_ratio(*(whole[key][position] for key in keys))),
-                        _ratio(*(drawn[key][position] for key in keys)),
+                        _ratio(*(replicated[key][position] for key in keys)),
                         LEVEL,
                     )
                     limits = (ratio.value, ratio.low, ratio.high, LEVEL)
-                    yield Comparison(subject, reference, quantity.name, statistic, *where, *limits)
+                    yield Comparison(subject, reference, quantity.name, statistic, *region, *limits)
             for statistic in ("failures", "efficiency"):
                 shares = [(index, name, statistic) for name in (subject, reference)]
                 value = float(_ratio(*(whole[key] for key in shares)))
-                ratio = interval(value, _ratio(*(drawn[key] for key in shares)), LEVEL)
+                ratio = interval(value, _ratio(*(replicated[key] for key in shares)), LEVEL)
                 limits = (ratio.value, ratio.low, ratio.high, LEVEL)
                 if statistic == "failures":
                     ours, theirs = (
@@ -194,7 +201,7 @@ def _compare(
                     )
                     if min(ours, theirs) < FEW:
                         limits = (value, *ratio_interval(ours, theirs, LEVEL), LEVEL)
-                yield Comparison(subject, reference, "", statistic, *where, *limits)
+                yield Comparison(subject, reference, "", statistic, *region, *limits)
 
 
 def _ratio(above: NDArray[np.floating], below: NDArray[np.floating]) -> NDArray[np.floating]:

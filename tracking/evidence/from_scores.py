@@ -1,4 +1,4 @@
-"""From the scores of every estimator on identical events to `Classification`."""
+"""Evidence of a classification, built from the scores of every estimator on identical events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["build"]
 
 LEVEL = 0.95
 
-#: What the bootstrap gives of an estimator: value first, then replicas, along the last axis.
+#: Bootstrap output for an estimator: value first, then replicas, along the last axis.
 Sampled = Mapping[str, NDArray[np.floating]]
 
 
@@ -48,20 +48,20 @@ def build(
     extra: Mapping[str, float] | None = None,
     replicas: int = 400,
 ) -> Classification:
-    """Judge classifiers on identical events.
+    """Evaluate classifiers on identical events.
 
     Parameters
     ----------
     scores : mapping of str to Scores
-        By estimator, all of the same events and hypotheses.
+        Scores by estimator, all of the same events and hypotheses.
     criteria : Criteria
-        What is looked at.
+        Criteria of the evaluation.
     facts : Facts
-        What the events are.
+        Facts of the sample.
     seed : int
-        Seed of the bootstrap.
+        Random seed of the bootstrap.
     subject : str
-        The estimator that is compared with every other.
+        Estimator that is compared with every other.
     ns_per_event, extra : mapping of str to float, optional
         See `Classification`.
     replicas : int
@@ -76,16 +76,16 @@ def build(
     first = next(iter(scores.values()))
     names = first.hypotheses
     statistics: dict[tuple[str, str], Statistic] = {}
-    for name, one in scores.items():
-        statistics[name, "auc"] = AucOf(one)
-        statistics[name, "cuts"] = CutsOf(one, criteria.efficiencies)
-        statistics[name, "response"] = DependenceOf(one)
+    for name, responses in scores.items():
+        statistics[name, "auc"] = AucOf(responses)
+        statistics[name, "cuts"] = CutsOf(responses, criteria.efficiencies)
+        statistics[name, "response"] = DependenceOf(responses)
     events = first.shape[0]
     once = np.ones((1, events), dtype=np.uint8)
-    drawn = replicate(statistics, events, replicas, np.random.default_rng(seed))
+    replicated = replicate(statistics, events, replicas, np.random.default_rng(seed))
     sampled: dict[str, Sampled] = {
         name: {
-            key: np.concatenate([statistics[name, key](once), drawn[name, key]], axis=-1)
+            key: np.concatenate([statistics[name, key](once), replicated[name, key]], axis=-1)
             for key in ("auc", "cuts", "response")
         }
         for name in scores
@@ -96,17 +96,23 @@ def build(
         criteria=criteria,
         background_error=first.background_error,
         hypotheses=tuple(
-            Hypothesis(name, float(value), bool(held), int((asked & first.signal).sum()))
-            for name, value, held, asked in zip(
+            Hypothesis(name, float(value), bool(excluded), int((evaluated & first.signal).sum()))
+            for name, value, excluded, evaluated in zip(
                 names, first.values, first.held_out, first.asked.T, strict=True
             )
         ),
-        powers=tuple(power for name, one in scores.items() for power in _powers(name, one, sampled[name])),
-        counts=tuple(Count(name, fraction(one.answered, one.asked)) for name, one in scores.items()),
+        powers=tuple(
+            power for name, responses in scores.items() for power in _powers(name, responses, sampled[name])
+        ),
+        counts=tuple(
+            Count(name, fraction(responses.answered, responses.asked)) for name, responses in scores.items()
+        ),
         calibrations=tuple(_calibrations(scores)),
-        responses=tuple(row for name, one in scores.items() for row in _responses(name, one)),
+        responses=tuple(row for name, responses in scores.items() for row in _responses(name, responses)),
         flatness=tuple(_flatness(name, sampled[name]) for name in scores if len(names) > 1),
-        sculpted=tuple(row for name, one in scores.items() for row in _sculpted(name, one, criteria)),
+        sculpted=tuple(
+            row for name, responses in scores.items() for row in _sculpted(name, responses, criteria)
+        ),
         contrasts=tuple(
             row
             for name in scores
@@ -122,12 +128,12 @@ def _check(scores: Mapping[str, Scores], criteria: Criteria, subject: str) -> No
     if subject not in scores:
         raise ValueError(f"no scores of the subject {subject!r}; there are: {', '.join(scores) or 'none'}")
     first = next(iter(scores.values()))
-    for name, one in scores.items():
-        if one.hypotheses != first.hypotheses or not np.array_equal(one.asked, first.asked):
+    for name, responses in scores.items():
+        if responses.hypotheses != first.hypotheses or not np.array_equal(responses.asked, first.asked):
             raise ValueError(f"estimators must be judged on the same events and hypotheses; {name} is not")
-        for missing in (b.name for b in criteria.sculpted if b.name not in one.variables):
+        for missing in (b.name for b in criteria.sculpted if b.name not in responses.variables):
             raise ValueError(
-                f"scores of {name} have no variable {missing!r}; there are: {', '.join(one.variables)}"
+                f"scores of {name} have no variable {missing!r}; there are: {', '.join(responses.variables)}"
             )
 
 
@@ -136,7 +142,7 @@ def _plain(values: NDArray[np.floating]) -> tuple[float, ...]:
 
 
 def _std(replicas: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Standard deviation along the last axis; NaN unless nine replicas of ten are finite."""
+    """Compute the standard deviation along the last axis; NaN unless nine replicas of ten are finite."""
     finite = np.isfinite(replicas)
     usable = finite.mean(axis=-1) >= 0.9
     with np.errstate(invalid="ignore"):
@@ -151,14 +157,14 @@ def _powers(name: str, scores: Scores, sampled: Sampled) -> Iterator[Power]:
     with np.errstate(divide="ignore", invalid="ignore"):
         significance, rejection = sampled["cuts"][0], 1 / sampled["cuts"][1:]
         average = np.exp(np.mean(np.log(significance), axis=0))
-        # Of the shares that pass: under one hypothesis it may be that nothing does.
-        together = 1 / np.mean(sampled["cuts"][1:], axis=1)
-    rows = [(MEAN, areas.mean(), np.sqrt(np.sum(parts.mean(axis=1) ** 2)), average, together)]
+        # Averaged over passing shares: under a single hypothesis nothing may pass.
+        harmonic = 1 / np.mean(sampled["cuts"][1:], axis=1)
+    rows = [(MEAN, areas.mean(), np.sqrt(np.sum(parts.mean(axis=1) ** 2)), average, harmonic)]
     rows += [
-        (one, areas[i], errors[i], significance[i], rejection[:, i])
-        for i, one in enumerate(scores.hypotheses)
+        (label, areas[i], errors[i], significance[i], rejection[:, i])
+        for i, label in enumerate(scores.hypotheses)
     ]
-    for hypothesis, area, error, ams, left in rows:
+    for hypothesis, area, error, ams, background_rejection in rows:
         yield Power(
             name,
             hypothesis,
@@ -166,26 +172,26 @@ def _powers(name: str, scores: Scores, sampled: Sampled) -> Iterator[Power]:
             float(error),
             float(ams[0]),
             float(_std(ams[1:])),
-            tuple(map(float, left[:, 0])),
-            tuple(map(float, _std(left[:, 1:]))),
+            tuple(map(float, background_rejection[:, 0])),
+            tuple(map(float, _std(background_rejection[:, 1:]))),
         )
 
 
 def _calibrations(scores: Mapping[str, Scores]) -> Iterator[Calibration]:
-    for name, one in scores.items():
-        found = reliability(one)
-        if found is not None:
+    for name, responses in scores.items():
+        calibration = reliability(responses)
+        if calibration is not None:
             yield Calibration(
                 name,
-                _plain(found.predicted),
-                _plain(found.observed),
-                _plain(found.error),
-                _plain(found.share),
-                found.ece,
-                found.ece_err,
-                found.ece_floor,
-                found.brier,
-                found.brier_err,
+                _plain(calibration.predicted),
+                _plain(calibration.observed),
+                _plain(calibration.error),
+                _plain(calibration.share),
+                calibration.ece,
+                calibration.ece_err,
+                calibration.ece_floor,
+                calibration.brier,
+                calibration.brier_err,
             )
 
 
@@ -201,21 +207,21 @@ def _responses(name: str, scores: Scores) -> Iterator[Response]:
 
 def _flatness(name: str, sampled: Sampled) -> Flatness:
     background = sampled["response"][0]
-    found = []
-    for of in (flatness, spread):
-        values = of(background)
-        one = interval(float(values[0]), values[1:], LEVEL)
-        found += [one.value, one.low, one.high]
-    return Flatness(name, *found)
+    limits = []
+    for statistic in (flatness, spread):
+        values = statistic(background)
+        estimate = interval(float(values[0]), values[1:], LEVEL)
+        limits += [estimate.value, estimate.low, estimate.high]
+    return Flatness(name, *limits)
 
 
 def _sculpted(name: str, scores: Scores, criteria: Criteria) -> Iterator[Sculpted]:
     at = criteria.efficiencies[0]
     for binning in criteria.sculpted:
         for place, hypothesis in enumerate(scores.hypotheses):
-            found = sculpting(scores, place, binning, at)
+            result = sculpting(scores, place, binning, at)
             yield Sculpted(
-                name, hypothesis, binning.name, at, found.passing, found.js, found.js_floor, found.ks
+                name, hypothesis, binning.name, at, result.passing, result.js, result.js_floor, result.ks
             )
 
 
@@ -224,17 +230,21 @@ def _contrasts(
 ) -> Iterator[Contrast]:
     with np.errstate(divide="ignore", invalid="ignore"):
         area = ours["auc"] - theirs["auc"]
-        missing = np.log((1 - ours["auc"]) / (1 - theirs["auc"]))
+        inefficiency = np.log((1 - ours["auc"]) / (1 - theirs["auc"]))
         significance = np.log(ours["cuts"][0] / theirs["cuts"][0])
-        # Of the averages: the mean area, what is missing to it, and the geometric mean of the significances.
+        # Averages: the mean area, the mean of 1 - area, and the geometric mean of the significances.
         averages = (
             area.mean(axis=0),
             np.exp(np.log((1 - ours["auc"]).mean(axis=0) / (1 - theirs["auc"]).mean(axis=0))),
             np.exp(significance.mean(axis=0)),
         )
     rows = [(MEAN, *averages)]
-    rows += [(name, area[i], np.exp(missing[i]), np.exp(significance[i])) for i, name in enumerate(names)]
+    rows += [
+        (name, area[i], np.exp(inefficiency[i]), np.exp(significance[i])) for i, name in enumerate(names)
+    ]
     for hypothesis, *values in rows:
         for statistic, value in zip(("auc", "loss", "ams"), values, strict=True):
-            one = interval(float(value[0]), value[1:], LEVEL)
-            yield Contrast(subject, reference, hypothesis, statistic, one.value, one.low, one.high, LEVEL)
+            estimate = interval(float(value[0]), value[1:], LEVEL)
+            yield Contrast(
+                subject, reference, hypothesis, statistic, estimate.value, estimate.low, estimate.high, LEVEL
+            )

@@ -1,7 +1,7 @@
-"""Per-event predictions of all estimators in one Parquet file, with ids and truth beside them.
+"""Predictions of all estimators, event by event, in one Parquet file with ids and truth.
 
-Columns: the ids (``run``, ``event``), truth as ``true/<name>`` and answers as ``<estimator>/<output>``;
-a value with several objects is a list. NaN stays NaN.
+Columns: the ids (``run``, ``event``), truth as ``true/<name>`` and predictions as ``<estimator>/<output>``. A
+value with several objects is a list. NaN is preserved.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class PredictionTable:
     Parameters
     ----------
     ids : mapping of str to ndarray, shape (events,)
-        What names an event.
+        Identifiers of the events.
     truth : mapping of str to ndarray or awkward.Array
-        One entry an event each; jagged where events hold several objects.
+        One entry per event; jagged if events hold several objects.
     answers : mapping of str to mapping of str to ndarray, shape (events,)
-        By estimator, then by output.
+        Predictions by estimator, then by output.
     sha256 : str
         Content hash of the sample.
     """
@@ -59,8 +59,8 @@ def write(table: PredictionTable, path: Path) -> None:
         **table.ids,
         **{f"{TRUTH}/{name}": values for name, values in table.truth.items()},
         **{
-            f"{who}/{name}": values
-            for who, outputs in table.answers.items()
+            f"{estimator}/{name}": values
+            for estimator, outputs in table.answers.items()
             for name, values in outputs.items()
         },
     }
@@ -76,7 +76,7 @@ def write(table: PredictionTable, path: Path) -> None:
 
 
 def read(path: Path) -> PredictionTable:
-    """The table that `write` wrote.
+    """Read a table written by `write`.
 
     Raises
     ------

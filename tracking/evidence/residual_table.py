@@ -1,8 +1,8 @@
-"""Residuals object by object as a Parquet file, so that runs can be compared long after they were judged.
+"""Residuals object by object as a Parquet file, for later comparisons of runs.
 
-What a residual is only the task knows; with this file nobody needs the task, nor its events. Columns are
-``<estimator>/<quantity>`` and ``<estimator>/failed``, and ``true/<variable>`` for what is binned in; single
-precision is enough, as a residual is small itself.
+Only the task defines its residuals; with this file a comparison needs neither the task nor its events.
+Columns are ``<estimator>/<quantity>``, ``<estimator>/failed``, and ``true/<variable>`` for binned variables.
+Single precision is sufficient because residuals are small.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class ResidualTable:
     Parameters
     ----------
     residuals : mapping of str to Residuals
-        By estimator, all of the same events.
+        Residuals by estimator, all of the same events.
     sha256 : str
-        Content hash of the sample: tables with the same one have their events in the same order.
+        Content hash of the sample: tables with the same hash have their events in the same order.
     """
 
     residuals: Mapping[str, Residuals]
@@ -41,15 +41,15 @@ class ResidualTable:
 
 
 def of(outcomes: Mapping[str, object], sha256: str) -> ResidualTable | None:
-    """The table of outcomes that are residuals, by estimator; None where they are of another kind."""
-    found = {name: one for name, one in outcomes.items() if isinstance(one, Residuals)}
-    return ResidualTable(found, sha256) if found else None
+    """Build the table of outcomes that are residuals; None if they are of another kind."""
+    residuals = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Residuals)}
+    return ResidualTable(residuals, sha256) if residuals else None
 
 
 def beside(evidence: str) -> str:
-    """Where a run keeps the residuals of the evidence that it has in an artifact.
+    """Find the artifact path of the residuals that belong to an evidence artifact.
 
-    Not in the folder of evidence on frozen samples, where every file is one.
+    Residuals are outside the folder of evidence on frozen samples, where every file is evidence.
     """
     folder, _, name = evidence.partition("/")
     if folder == "evidence":
@@ -67,15 +67,15 @@ def write(table: ResidualTable, path: Path) -> None:
     """
     columns: dict[str, NDArray] = {}
     shape = (0, 0)
-    for name, judged in table.residuals.items():
-        if "/" in name or name == VARIABLE or FAILED in judged.values:
+    for name, entries in table.residuals.items():
+        if "/" in name or name == VARIABLE or FAILED in entries.values:
             raise ValueError(f"residuals of {name!r} cannot be kept: no '/', not {VARIABLE!r}, no {FAILED!r}")
-        shape = judged.shape
-        for quantity, values in judged.values.items():
+        shape = entries.shape
+        for quantity, values in entries.values.items():
             columns[f"{name}/{quantity}"] = values.astype(np.float32).ravel()
-        if judged.failed is not None:
-            columns[f"{name}/{FAILED}"] = judged.failed.ravel()
-        for variable, values in judged.variables.items():
+        if entries.failed is not None:
+            columns[f"{name}/{FAILED}"] = entries.failed.ravel()
+        for variable, values in entries.variables.items():
             columns[f"{VARIABLE}/{variable}"] = values.astype(np.float32).ravel()
     metadata = {
         b"shashlik.residuals": VERSION,
@@ -87,7 +87,7 @@ def write(table: ResidualTable, path: Path) -> None:
 
 
 def read(path: Path) -> ResidualTable:
-    """The table that `write` wrote.
+    """Read a table written by `write`.
 
     Raises
     ------
@@ -112,6 +112,6 @@ def read(path: Path) -> ResidualTable:
         else:
             values.setdefault(owner, {})[name] = array
     return ResidualTable(
-        {name: Residuals(found, variables, failed.get(name)) for name, found in values.items()},
+        {name: Residuals(arrays, variables, failed.get(name)) for name, arrays in values.items()},
         metadata[b"sha256"].decode(),
     )

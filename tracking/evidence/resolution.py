@@ -1,7 +1,7 @@
-"""Evidence: the frozen result of judging estimators on one sample, and nothing else.
+"""Evidence: the frozen result of evaluating estimators on one sample.
 
-It holds numbers, no events; a gate, a table or a figure needs nothing more than it. `from_json` of
-`to_json` gives back the same evidence to the last bit.
+It holds numbers and no events. Gates, tables and figures need nothing else. `from_json` restores the output
+of `to_json` exactly.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ __all__ = [
     "from_json",
 ]
 
-#: Reserved name: not an estimator but the information limit, made with the truth. It is shown and compared
-#: like all others, and is nobody's rival.
+#: Reserved name of the information limit, which is computed with the truth. It is shown and compared like an
+#: estimator, but never counts as a rival.
 LIMIT = "bound"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was judged.
+    """Facts of the evaluated sample.
 
     Parameters
     ----------
     task : str
         Name of the task.
     sha256 : str
-        Content hash of the judged sample.
+        Content hash of the evaluated sample.
     source : str
-        Where its events come from.
+        Origin of its events.
     events, objects : int
         Size of the sample and objects in each event.
     seed : int
-        Seed of the run.
+        Random seed of the run.
     versions : mapping of str to str
-        Versions of the packages that made the numbers.
+        Versions of the packages that produced the numbers.
     """
 
     task: str
@@ -67,27 +67,27 @@ class Facts:
 
 
 class AnyEvidence(Protocol):
-    """What all kinds of evidence have in common; whoever records or compares runs needs no more."""
+    """Common interface of all kinds of evidence, sufficient to record or compare runs."""
 
     @property
     def facts(self) -> Facts:
-        """What was judged."""
+        """Facts of the evaluated sample."""
 
     @property
     def subject(self) -> str:
-        """The estimator that is compared with all others."""
+        """Estimator that is compared with all others."""
 
     @property
     def estimators(self) -> tuple[str, ...]:
-        """Names of the judged estimators."""
+        """Names of the evaluated estimators."""
 
     @property
     def ns_per_event(self) -> Mapping[str, float]:
-        """Time of a prediction by estimator."""
+        """Time of a prediction, by estimator."""
 
     @property
     def extra(self) -> Mapping[str, float]:
-        """Numbers of the task's own, under the name they have as metrics."""
+        """The task's own numbers, by metric name."""
 
     @property
     def kind(self) -> str:
@@ -98,25 +98,25 @@ class AnyEvidence(Protocol):
         """Hash of `to_json`."""
 
     def metrics(self) -> dict[str, float]:
-        """All overall numbers under their metric names."""
+        """Collect all overall numbers by metric name."""
 
     def numbers(self) -> dict[str, tuple[float, float]]:
-        """What a second run must reproduce: value and standard error by name of the metric."""
+        """Collect the numbers that a second run must reproduce: value and standard error by metric name."""
 
     def to_json(self) -> str:
-        """Exact text, the same for equal evidence."""
+        """Serialise to exact text, identical for equal evidence."""
 
 
 class Exact:
     """Text and hash of a frozen dataclass of evidence."""
 
     def to_json(self) -> str:
-        """Exact text, the same for equal evidence; NaN and infinities are written as strings."""
+        """Serialise to exact text, identical for equal evidence; NaN and infinities become strings."""
         return self._text
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of `to_json`, to name this evidence by."""
+        """Hash of `to_json`, which identifies this evidence."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     @cached_property
@@ -126,7 +126,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class Row:
-    """Resolution of one estimator in one quantity, in one bin; overall where `binning` is empty."""
+    """Resolution of an estimator in a quantity and a bin; overall if `binning` is empty."""
 
     estimator: str
     quantity: str
@@ -138,10 +138,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Count:
-    """Efficiency and failures of one estimator, in one bin; overall where `binning` is empty.
+    """Efficiency and failures of an estimator in a bin; overall if `binning` is empty.
 
-    Both are shares of *all* objects: one without an answer lowers the efficiency, one with a grossly wrong
-    answer counts as a failure, none is dropped.
+    Both are shares of *all* objects. An object without a prediction lowers the efficiency, one with a grossly
+    wrong prediction counts as a failure, and none is dropped.
     """
 
     estimator: str
@@ -154,7 +154,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ratio of the subject to a reference in one statistic, in one bin; overall where `binning` is empty.
+    """Ratio of the subject to a reference in a statistic and a bin; overall if `binning` is empty.
 
     Parameters
     ----------
@@ -163,10 +163,10 @@ class Comparison:
     quantity : str
         Quantity of a width; empty for ``failures`` and ``efficiency``.
     statistic : {"sigma", "q68", "failures", "efficiency"}
-        What is compared. Widths are compared on the objects that both estimators answered.
+        Compared statistic. Widths are compared on the objects with predictions of both estimators.
     ratio, ratio_low, ratio_high, level : float
-        The ratio with its interval at this confidence level, from a paired bootstrap by events; for
-        failures of fewer than ten events from the exact interval of two counts.
+        Ratio with its interval at this confidence level, from a paired bootstrap by events. For failures of
+        fewer than ten events it is the exact interval of two counts.
     """
 
     subject: str
@@ -189,19 +189,19 @@ class Evidence(Exact):
     Parameters
     ----------
     facts : Facts
-        What was judged.
+        Facts of the evaluated sample.
     subject : str
-        The estimator that is compared with all others.
+        Estimator that is compared with all others.
     quantities, binnings : tuple
-        What was looked at; the first quantity is the primary one.
+        Evaluated quantities and bins; the first quantity is the primary one.
     rows, counts, comparisons : tuple
-        Overall entries first, then bin by bin. Estimators keep the order they were given in.
+        Overall entries first, then bin by bin, in the input order of the estimators.
     ns_per_event : mapping of str to float
-        Time of a prediction by estimator.
+        Time of a prediction, by estimator.
     extra : mapping of str to float
-        Numbers of the task's own, under the name they have as metrics.
+        The task's own numbers, by metric name.
     kind : str
-        Always ``"resolution"``; another kind of evidence is another class, found by this name.
+        Always ``"resolution"``; another kind of evidence is another class, identified by this name.
     """
 
     facts: Facts
@@ -217,24 +217,24 @@ class Evidence(Exact):
 
     @property
     def estimators(self) -> tuple[str, ...]:
-        """Names of the judged estimators."""
+        """Names of the evaluated estimators."""
         return tuple(dict.fromkeys(count.estimator for count in self.counts))
 
     def row(self, estimator: str, quantity: str) -> Resolution:
-        """Overall resolution of an estimator in a quantity."""
+        """Look up the overall resolution of an estimator in a quantity."""
         return self.bins(estimator, quantity, "")[0].result
 
     def count(self, estimator: str) -> Count:
-        """Overall efficiency and failures of an estimator."""
+        """Look up the overall efficiency and failures of an estimator."""
         return self.bin_counts(estimator, "")[0]
 
     def bins(self, estimator: str, quantity: str, binning: str) -> tuple[Row, ...]:
-        """Resolution bin by bin, in the order of the bins."""
+        """Look up the resolution bin by bin, in the order of the bins."""
         key = (estimator, quantity, binning)
         return tuple(row for row in self.rows if (row.estimator, row.quantity, row.binning) == key)
 
     def bin_counts(self, estimator: str, binning: str) -> tuple[Count, ...]:
-        """Efficiency and failures bin by bin, in the order of the bins."""
+        """Look up efficiency and failures bin by bin, in the order of the bins."""
         return tuple(
             count for count in self.counts if (count.estimator, count.binning) == (estimator, binning)
         )
@@ -242,19 +242,19 @@ class Evidence(Exact):
     def compared(
         self, reference: str, quantity: str, statistic: str, binning: str = ""
     ) -> tuple[Comparison, ...]:
-        """Ratios of the subject to a reference: one overall, or one for each bin."""
+        """Look up ratios of the subject to a reference: one overall, or one for each bin."""
         key = (reference, quantity, statistic, binning)
         return tuple(c for c in self.comparisons if (c.reference, c.quantity, c.statistic, c.binning) == key)
 
     def best_other(self, quantity: str) -> str | None:
-        """The estimator with the smallest core width, neither the subject nor `LIMIT`; None without one."""
+        """Find the estimator with the smallest core width except subject and `LIMIT`; None without one."""
         rivals = [name for name in self.estimators if name not in (self.subject, LIMIT)]
-        found = {name: self.row(name, quantity).sigma for name in rivals}
-        return min((name for name in found if found[name] > 0), key=found.__getitem__, default=None)
+        widths = {name: self.row(name, quantity).sigma for name in rivals}
+        return min((name for name in widths if widths[name] > 0), key=widths.__getitem__, default=None)
 
     def metrics(self) -> dict[str, float]:
-        """All overall numbers under their metric names, ``<estimator>/<quantity>/<statistic>``."""
-        found: dict[str, float] = {}
+        """Collect all overall numbers by metric name, ``<estimator>/<quantity>/<statistic>``."""
+        values: dict[str, float] = {}
         for row in self.rows:
             if not row.binning:
                 prefix, r = f"{row.estimator}/{row.quantity}", row.result
@@ -269,41 +269,42 @@ class Evidence(Exact):
                     "tail",
                     "tail_err",
                 ):
-                    found[f"{prefix}/{name}"] = getattr(r, name)
-                found[f"{prefix}/chi2_ndf"] = r.chi2 / r.ndf if r.ndf > 0 else float("nan")
-                found[f"{prefix}/n"] = float(r.n)
+                    values[f"{prefix}/{name}"] = getattr(r, name)
+                values[f"{prefix}/chi2_ndf"] = r.chi2 / r.ndf if r.ndf > 0 else float("nan")
+                values[f"{prefix}/n"] = float(r.n)
         for count in self.counts:
             if not count.binning:
                 for name, share in (("efficiency", count.efficiency), ("failures", count.failures)):
-                    found[f"{count.estimator}/{name}"] = share.value
-                    found[f"{count.estimator}/{name}_low"] = share.low
-                    found[f"{count.estimator}/{name}_high"] = share.high
+                    values[f"{count.estimator}/{name}"] = share.value
+                    values[f"{count.estimator}/{name}_low"] = share.low
+                    values[f"{count.estimator}/{name}_high"] = share.high
         for c in self.comparisons:
             if not c.binning:
                 name = "/".join(
                     part for part in (c.subject, c.quantity, f"{c.statistic}_over_{c.reference}") if part
                 )
-                found |= {name: c.ratio, f"{name}_low": c.ratio_low, f"{name}_high": c.ratio_high}
-        found |= {f"{name}/ns_per_event": time for name, time in self.ns_per_event.items()}
-        return found | dict(self.extra)
+                values |= {name: c.ratio, f"{name}_low": c.ratio_low, f"{name}_high": c.ratio_high}
+        values |= {f"{name}/ns_per_event": time for name, time in self.ns_per_event.items()}
+        return values | dict(self.extra)
 
     def numbers(self) -> dict[str, tuple[float, float]]:
-        """Centre, widths, failures and efficiency of every estimator, each with its standard error."""
-        found = {}
+        """Collect centre, widths, failures and efficiency of every estimator with their standard errors."""
+        values_by_name = {}
         for estimator in self.estimators:
             for quantity in self.quantities:
                 result = self.row(estimator, quantity.name)
                 for name in ("mu", "sigma", "q68"):
                     value = (getattr(result, name), getattr(result, f"{name}_err"))
-                    found[f"{estimator}/{quantity.name}/{name}"] = value
+                    values_by_name[f"{estimator}/{quantity.name}/{name}"] = value
             count = self.count(estimator)
             for name in ("failures", "efficiency"):
                 share: Fraction = getattr(count, name)
-                found[f"{estimator}/{name}"] = (share.value, (share.high - share.low) / 2)
-        return found
+                values_by_name[f"{estimator}/{name}"] = (share.value, (share.high - share.low) / 2)
+        return values_by_name
 
 
-#: Kinds of evidence and where their class is; it is loaded when asked for, as it builds on this module.
+#: Kinds of evidence and import paths of their classes, which are loaded lazily because they import this
+#: module.
 KINDS = {
     "resolution": "tracking.evidence.resolution:Evidence",
     "classification": "tracking.evidence.classification:Classification",
@@ -311,7 +312,7 @@ KINDS = {
 
 
 def from_json(text: str) -> AnyEvidence:
-    """Evidence of any kind from its `to_json`.
+    """Restore evidence of any kind from the output of `to_json`.
 
     Raises
     ------

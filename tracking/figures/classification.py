@@ -1,4 +1,4 @@
-"""Classifications as figures. Every function returns a new Figure; pyplot is not touched."""
+"""Figures of a classification. Every function returns a new Figure and does not use pyplot."""
 
 from __future__ import annotations
 
@@ -23,56 +23,56 @@ from tracking.statistics.significance import CutsOf
 
 __all__ = ["ams_scan", "auc_against", "calibration", "figures", "roc_curves", "sculpted"]
 
-#: Hypotheses that get a panel of their own, at most.
+#: Largest number of hypotheses with a separate panel.
 PANELS = 4
 
 
 def figures(evidence: Classification, scores: Mapping[str, Scores]) -> dict[str, Figure]:
-    """All figures of an evidence, under the names of their files without ending.
+    """Draw all figures of an evidence, by file name without extension.
 
     Parameters
     ----------
     evidence : Classification
-        What was found.
+        Evidence to draw.
     scores : mapping of str to Scores
-        The scores it was found from, by estimator.
+        Scores behind the evidence, by estimator.
     """
     several = len(evidence.hypotheses) > 1
-    found = {"auc_against_hypothesis": auc_against(evidence)} if several else {}
-    found["roc"] = roc_curves(evidence, scores)
+    drawings = {"auc_against_hypothesis": auc_against(evidence)} if several else {}
+    drawings["roc"] = roc_curves(evidence, scores)
     subject = scores[evidence.subject]
     if several:
-        found["response_against_hypothesis"] = response_against(evidence)
+        drawings["response_against_hypothesis"] = response_against(evidence)
         if subject.asked_everywhere and (picture := ice(evidence, subject)) is not None:
-            found["response_of_single_events"] = picture
-    found["ams_scan"] = ams_scan(evidence, scores)
+            drawings["response_of_single_events"] = picture
+    drawings["ams_scan"] = ams_scan(evidence, scores)
     if evidence.calibrations:
-        found["calibration"] = calibration(evidence)
+        drawings["calibration"] = calibration(evidence)
     for binning in evidence.criteria.sculpted:
-        found[f"background_in_{binning.name}"] = sculpted(evidence, subject, binning)
-    return found
+        drawings[f"background_in_{binning.name}"] = sculpted(evidence, subject, binning)
+    return drawings
 
 
 def _chosen(evidence: Classification) -> list[int]:
-    """Hypotheses to draw: all that were held out, and others evenly along the axis."""
-    held = [place for place, one in enumerate(evidence.hypotheses) if one.held_out][:PANELS]
-    rest = [place for place in range(len(evidence.hypotheses)) if place not in held]
-    number = min(PANELS - len(held), len(rest))
-    some = [rest[int(i)] for i in np.linspace(0, len(rest) - 1, number).round()] if number > 0 else []
-    return sorted({*held, *some})
+    """Select the hypotheses to draw: the held-out ones first, then others evenly along the axis."""
+    held_out = [place for place, hypothesis in enumerate(evidence.hypotheses) if hypothesis.held_out][:PANELS]
+    others = [place for place in range(len(evidence.hypotheses)) if place not in held_out]
+    number = min(PANELS - len(held_out), len(others))
+    spaced = [others[int(i)] for i in np.linspace(0, len(others) - 1, number).round()] if number > 0 else []
+    return sorted({*held_out, *spaced})
 
 
 def _panels(evidence: Classification, height: float) -> tuple[Figure, list[tuple[int, Axes]]]:
-    """A figure with one panel for each of the hypotheses to draw."""
+    """Create a figure with one panel for each drawn hypothesis."""
     places = _chosen(evidence)
     figure = Figure(figsize=(max(3.4 * len(places), 5.0), height), layout="constrained")
-    axes = figure.subplots(1, len(places), squeeze=False)[0]
-    for place, one in zip(places, axes, strict=True):
+    panels = figure.subplots(1, len(places), squeeze=False)[0]
+    for place, axes in zip(places, panels, strict=True):
         hypothesis = evidence.hypotheses[place]
         name = f"{hypothesis.name} (held out)" if hypothesis.held_out else hypothesis.name
-        one.set_title(literal(name), fontsize=10)
-        tidy(one)
-    return figure, list(zip(places, axes, strict=True))
+        axes.set_title(literal(name), fontsize=10)
+        tidy(axes)
+    return figure, list(zip(places, panels, strict=True))
 
 
 def _note(axes: Axes, text: str, height: float = 0.95) -> None:
@@ -80,19 +80,19 @@ def _note(axes: Axes, text: str, height: float = 0.95) -> None:
 
 
 def roc_curves(evidence: Classification, scores: Mapping[str, Scores]) -> Figure:
-    """Background efficiency against signal efficiency of all estimators, for some hypotheses."""
+    """Draw background efficiency against signal efficiency of all estimators, for some hypotheses."""
     look = styles(evidence.estimators, evidence.subject)
     figure, panels = _panels(evidence, 4.2)
     for place, axes in panels:
         lowest = 1.0
         for name in evidence.estimators:
-            one, style = scores[name], look[name]
-            rows = one.asked[:, place]
-            curve = roc(one.ranked[rows, place], one.signal[rows], one.weights[rows])
-            there = curve.background > 0
+            responses, style = scores[name], look[name]
+            rows = responses.asked[:, place]
+            curve = roc(responses.ranked[rows, place], responses.signal[rows], responses.weights[rows])
+            positive = curve.background > 0
             axes.plot(
-                curve.signal[there],
-                curve.background[there],
+                curve.signal[positive],
+                curve.background[positive],
                 color=style.colour,
                 linestyle=style.line,
                 linewidth=0.8 * style.width,
@@ -101,7 +101,7 @@ def roc_curves(evidence: Classification, scores: Mapping[str, Scores]) -> Figure
             lowest = min(lowest, float(np.interp(0.1, curve.signal, curve.background)))
         if lowest == 0:
             _note(axes, "nothing passes at 10 % signal", 0.09)
-            lowest = 0.3 / (~one.signal).sum()
+            lowest = 0.3 / (~responses.signal).sum()
         axes.set_yscale("log")
         axes.set_xlim(0, 1)
         axes.set_ylim(max(lowest / 3, 1e-6), 1.5)
@@ -112,23 +112,23 @@ def roc_curves(evidence: Classification, scores: Mapping[str, Scores]) -> Figure
 
 
 def auc_against(evidence: Classification) -> Figure:
-    """Area of all estimators against the hypothesis, with what others published; below it what is missing.
+    """Draw the area of all estimators against the hypothesis, with published values.
 
     The lower panel shows 1 - AUC relative to the best other estimator's.
     """
     look = styles(evidence.estimators, evidence.subject)
     figure = Figure(figsize=(8.5, 6.2), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    at = np.array([one.value for one in evidence.hypotheses])
+    at = np.array([hypothesis.value for hypothesis in evidence.hypotheses])
     best = evidence.best_other()
     values = {
         name: np.array([[(p := evidence.power(name, h.name)).auc, p.auc_err] for h in evidence.hypotheses]).T
         for name in evidence.estimators
     }
-    drawn: list[NDArray[np.floating]] = []
+    ratios: list[NDArray[np.floating]] = []
     for name, (area, error) in values.items():
         style = look[name]
-        draw = {
+        line = {
             "color": style.colour,
             "marker": style.marker,
             "linestyle": style.line,
@@ -138,32 +138,32 @@ def auc_against(evidence: Classification) -> Figure:
             "markerfacecolor": "white" if style.hollow else style.colour,
             "zorder": 2 + style.width,
         }
-        top.errorbar(at, area, error, label=literal(name), **draw)
+        top.errorbar(at, area, error, label=literal(name), **line)
         if best is None:
             continue
-        # Where the best other one makes no mistake there is nothing to be relative to.
+        # The ratio is undefined where the best other estimator makes no mistake.
         below = np.where(values[best][0] < 1, 1 - values[best][0], np.nan)
         if name == evidence.subject:
-            found = [evidence.contrast(best, "loss", h.name) for h in evidence.hypotheses]
-            low, middle, high = np.array([(c.low, c.value, c.high) for c in found]).T
+            contrasts = [evidence.contrast(best, "loss", h.name) for h in evidence.hypotheses]
+            low, middle, high = np.array([(c.low, c.value, c.high) for c in contrasts]).T
             middle = np.where(np.isfinite(below), middle, np.nan)
-            # 95 % intervals drawn as errors of one standard deviation, as all others are.
+            # 95 % intervals, scaled to errors of one standard deviation like all others.
             spreads = np.maximum(np.nan_to_num([middle - low, high - middle], posinf=0.0), 0.0) / 1.96
-            bottom.errorbar(at, middle, spreads, **draw)
-            drawn.append(middle)
+            bottom.errorbar(at, middle, spreads, **line)
+            ratios.append(middle)
         elif name != best:
-            bottom.errorbar(at, (1 - area) / below, error / below, **draw)
-            drawn.append((1 - area) / below)
-    for one, marker in zip(evidence.criteria.published, cycle("x+1"), strict=False):
-        known = [(h.value, one.auc[h.name]) for h in evidence.hypotheses if h.name in one.auc]
-        top.plot(*zip(*known, strict=True), marker, color="black", label=one.label) if known else None
-    for held in (one.value for one in evidence.hypotheses if one.held_out):
+            bottom.errorbar(at, (1 - area) / below, error / below, **line)
+            ratios.append((1 - area) / below)
+    for reference, marker in zip(evidence.criteria.published, cycle("x+1"), strict=False):
+        areas = [(h.value, reference.auc[h.name]) for h in evidence.hypotheses if h.name in reference.auc]
+        top.plot(*zip(*areas, strict=True), marker, color="black", label=reference.label) if areas else None
+    for excluded in (hypothesis.value for hypothesis in evidence.hypotheses if hypothesis.held_out):
         for axes in (top, bottom):
-            axes.axvline(held, color="0.6", linewidth=0.8, linestyle=":", zorder=1)
+            axes.axvline(excluded, color="0.6", linewidth=0.8, linestyle=":", zorder=1)
     bottom.axhline(1.0, color="black", linewidth=0.8)
     if best:
-        # An estimator with few mistakes to count has errors without end: they leave the panel.
-        largest = max(np.nanmax(ratio, initial=1.0) for ratio in drawn)
+        # An estimator with few mistakes has unbounded errors: they leave the panel.
+        largest = max(np.nanmax(ratio, initial=1.0) for ratio in ratios)
         bottom.set_ylim(0, float(np.clip(1.15 * largest, 1.5, 4.0)))
     if evidence.criteria.log:
         logarithmic(bottom)
@@ -177,14 +177,14 @@ def auc_against(evidence: Classification) -> Figure:
 
 
 def ams_scan(evidence: Classification, scores: Mapping[str, Scores]) -> Figure:
-    """Significance of all estimators against the signal efficiency of the cut, for some hypotheses."""
+    """Draw the significance of all estimators against the signal efficiency of the cut."""
     look = styles(evidence.estimators, evidence.subject)
     figure, panels = _panels(evidence, 4.0)
     for name in evidence.estimators:
         scan, style = CutsOf(scores[name]).scan(), look[name]
         for place, axes in panels:
             power = evidence.power(name, evidence.hypotheses[place].name)
-            # Of a cut-based selection there are few different cuts: the curve is drawn in steps.
+            # A cut-based selection has few different cuts: its curve has steps.
             axes.plot(
                 scan.signal[place],
                 scan.ams[place],
@@ -213,28 +213,30 @@ def ams_scan(evidence: Classification, scores: Mapping[str, Scores]) -> Figure:
 
 
 def calibration(evidence: Classification) -> Figure:
-    """Share of signal against the response, and how often the response is what it is."""
+    """Draw the share of signal against the response, and the distribution of the response."""
     look = styles(evidence.estimators, evidence.subject)
     figure = Figure(figsize=(6.4, 6.4), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.plot([0, 1], [0, 1], color="black", linewidth=0.8)
-    for one in evidence.calibrations:
-        style = look[one.estimator]
-        there = np.array(one.share) > 0
+    for entry in evidence.calibrations:
+        style = look[entry.estimator]
+        filled = np.array(entry.share) > 0
         top.errorbar(
-            np.array(one.predicted)[there],
-            np.array(one.observed)[there],
-            np.array(one.error)[there],
+            np.array(entry.predicted)[filled],
+            np.array(entry.observed)[filled],
+            np.array(entry.error)[filled],
             color=style.colour,
             marker=style.marker,
             linestyle=style.line,
             linewidth=0.6 * style.width,
             markersize=4,
             capsize=2,
-            label=f"{literal(one.estimator)}: ECE = {with_error(one.ece, one.ece_err)}",
+            label=f"{literal(entry.estimator)}: ECE = {with_error(entry.ece, entry.ece_err)}",
         )
-        edges = np.linspace(0, 1, len(one.share) + 1)
-        bottom.stairs(one.share, edges, color=style.colour, linestyle=style.line, linewidth=0.7 * style.width)
+        edges = np.linspace(0, 1, len(entry.share) + 1)
+        bottom.stairs(
+            entry.share, edges, color=style.colour, linestyle=style.line, linewidth=0.7 * style.width
+        )
     top.set_ylabel("share of signal")
     top.legend(fontsize=9, frameon=False)
     bottom.set_yscale("log")
@@ -247,20 +249,20 @@ def calibration(evidence: Classification) -> Figure:
 
 
 def sculpted(evidence: Classification, scores: Scores, binning: Binning) -> Figure:
-    """Background in a variable before and after the subject's cut, for some hypotheses."""
+    """Draw the background in a variable before and after the cut on the subject, for some hypotheses."""
     figure, panels = _panels(evidence, 3.8)
     at = evidence.criteria.efficiencies[0]
     edges, widths = np.array(binning.edges), np.diff(binning.edges)
     for place, axes in panels:
-        found = sculpting(scores, place, binning, at)
-        axes.stairs(found.before / widths, edges, color="0.4", label="all background", fill=True, alpha=0.3)
+        result = sculpting(scores, place, binning, at)
+        axes.stairs(result.before / widths, edges, color="0.4", label="all background", fill=True, alpha=0.3)
         label = f"passing, at {100 * at:g} % signal"
-        if np.isfinite(found.after).all():
-            axes.stairs(found.after / widths, edges, color="#D55E00", label=label)
+        if np.isfinite(result.after).all():
+            axes.stairs(result.after / widths, edges, color="#D55E00", label=label)
         if len(evidence.hypotheses) > 1 and binning.unit == evidence.criteria.unit:
             axes.axvline(evidence.hypotheses[place].value, color="black", linewidth=0.8, linestyle=":")
-        text = f"JS = {found.js:.3f} bit\nby chance {found.js_floor:.3f}\nKS = {found.ks:.3f}"
-        _note(axes, text if found.passing > 0 else "nothing passes")
+        text = f"JS = {result.js:.3f} bit\nby chance {result.js_floor:.3f}\nKS = {result.ks:.3f}"
+        _note(axes, text if result.passing > 0 else "nothing passes")
         if binning.log:
             logarithmic(axes)
         axes.set_xlim(edges[0], edges[-1])

@@ -1,4 +1,4 @@
-"""Figures of what a response depends on: the hypothesis asked, on average and by event, and its inputs."""
+"""Figures of the dependence of a response on the evaluated hypothesis and on its inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tracking.statistics.scores import Scores
 
 __all__ = ["ice", "importance", "response_against"]
 
-#: Single events whose curves are grouped, at most.
+#: Largest number of events whose curves are clustered.
 MOST_CURVES = 3000
 CLUSTERS = 6
 
@@ -31,22 +31,24 @@ def _axis(axes: Axes, evidence: Classification) -> None:
 
 
 def response_against(evidence: Classification) -> Figure:
-    """Mean response of the subject to background and to every signal against the hypothesis asked.
+    """Draw the mean response of the subject to background and signals against the evaluated hypothesis.
 
-    The response of a signal under its own hypothesis is marked; it should be the largest.
+    The response of a signal under its true hypothesis is marked; it should be the largest.
     """
     figure = Figure(figsize=(8.5, 4.8), layout="constrained")
     axes = figure.subplots()
-    at = np.array([one.value for one in evidence.hypotheses])
+    at = np.array([hypothesis.value for hypothesis in evidence.hypotheses])
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.92, len(at)))
-    for place, (one, colour) in enumerate(zip(evidence.hypotheses, colours, strict=True)):
-        found = evidence.response(evidence.subject, one.name)
-        if found is None:
+    for place, (hypothesis, colour) in enumerate(zip(evidence.hypotheses, colours, strict=True)):
+        response = evidence.response(evidence.subject, hypothesis.name)
+        if response is None:
             continue
-        mean, error = np.array(found.mean), np.nan_to_num(found.error)
-        few = len(at) <= 8 or place in np.linspace(0, len(at) - 1, 8).round()
-        label = literal(one.name) if few else None
-        axes.plot(at, mean, color=colour, linewidth=1.2, linestyle="--" if one.held_out else "-", label=label)
+        mean, error = np.array(response.mean), np.nan_to_num(response.error)
+        labelled = len(at) <= 8 or place in np.linspace(0, len(at) - 1, 8).round()
+        label = literal(hypothesis.name) if labelled else None
+        axes.plot(
+            at, mean, color=colour, linewidth=1.2, linestyle="--" if hypothesis.held_out else "-", label=label
+        )
         axes.errorbar(at[place], mean[place], error[place], color=colour, marker="o", markersize=5, capsize=2)
     background = evidence.response(evidence.subject, "background")
     assert background is not None
@@ -68,29 +70,29 @@ def response_against(evidence: Classification) -> Figure:
 
 
 def ice(evidence: Classification, scores: Scores, seed: int = 0) -> Figure | None:
-    """Typical curves of single events: background, and the signal in the middle of the axis.
+    """Draw typical curves of single events: background, and the signal in the middle of the axis.
 
-    None where there are too few complete curves.
+    Return None with too few complete curves.
     """
     middle = len(evidence.hypotheses) // 2
     groups = (("background", -1), (evidence.hypotheses[middle].name, middle))
     rng = np.random.default_rng(seed)
-    found: list[tuple[str, int, Clusters]] = []
+    clustered: list[tuple[str, int, Clusters]] = []
     for name, place in groups:
         rows = np.flatnonzero(scores.own == place)
         rows = rng.permutation(rows)[:MOST_CURVES]
-        one = clusters(scores.response[rows], CLUSTERS, seed)
-        if one is not None:
-            found.append((name, place, one))
-    if not found:
+        typical = clusters(scores.response[rows], CLUSTERS, seed)
+        if typical is not None:
+            clustered.append((name, place, typical))
+    if not clustered:
         return None
-    figure = Figure(figsize=(5.2 * len(found), 4.2), layout="constrained")
-    panels = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
-    at = np.array([one.value for one in evidence.hypotheses])
-    for (name, place, groups_found), axes in zip(found, panels, strict=True):
-        colours = matplotlib.colormaps["tab10"](np.arange(len(groups_found.share)))
+    figure = Figure(figsize=(5.2 * len(clustered), 4.2), layout="constrained")
+    panels = figure.subplots(1, len(clustered), squeeze=False, sharey=True)[0]
+    at = np.array([hypothesis.value for hypothesis in evidence.hypotheses])
+    for (name, place, curves), axes in zip(clustered, panels, strict=True):
+        colours = matplotlib.colormaps["tab10"](np.arange(len(curves.share)))
         for curve, share, low, high, colour in zip(
-            groups_found.curves, groups_found.share, groups_found.low, groups_found.high, colours, strict=True
+            curves.curves, curves.share, curves.low, curves.high, colours, strict=True
         ):
             axes.plot(at, curve, color=colour, linewidth=1 + 3 * share, label=f"{100 * share:.0f} %")
             axes.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -106,14 +108,14 @@ def ice(evidence: Classification, scores: Scores, seed: int = 0) -> Figure | Non
 def importance(
     names: Sequence[str], values: NDArray[np.floating], errors: NDArray[np.floating], label: str
 ) -> Figure:
-    """How much is lost without each input, the most important first.
+    """Draw the loss without each input, the most important first.
 
     Parameters
     ----------
     names : sequence of str
-        Of the inputs.
+        Names of the inputs.
     values, errors : ndarray, shape (inputs,)
-        For example how much smaller the area is with the values of an input exchanged between events.
+        Losses, for example of area after permuting the values of an input between events.
     label : str
         Matplotlib text of the values.
     """

@@ -1,4 +1,4 @@
-"""Pieces that the figures of evidence share: points in bins, histograms, axes, the legend."""
+"""Shared elements of the figures of evidence: points in bins, histograms, axes and the legend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["legend", "logarithmic", "points", "steps", "tidy", "variable", "with
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """One legend above all panels, with the labels of one of them."""
+    """Draw one legend above all panels, with the labels of one of them."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside upper center", ncols=min(len(labels), 7), fontsize=9, frameon=False
@@ -25,7 +25,7 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def logarithmic(axes: Axes) -> None:
-    """A logarithmic horizontal axis of about a decade, with plain numbers at some ticks."""
+    """Set a logarithmic horizontal axis of about a decade, with plain numbers at some ticks."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -33,7 +33,7 @@ def logarithmic(axes: Axes) -> None:
 
 
 def variable(axes: Axes, binning: Binning) -> None:
-    """The horizontal axis of a binned variable."""
+    """Set the horizontal axis of a binned variable."""
     if binning.log:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
@@ -50,7 +50,7 @@ def points(
     label: str | None,
     clip: bool = True,
 ) -> None:
-    """Points with errors, moved apart inside the bin so that those of several estimators stay readable."""
+    """Draw points with errors, shifted inside the bin so that several estimators stay readable."""
     edges = np.array(binning.edges)
     forward: Callable = np.log if binning.log else np.asarray
     back: Callable = np.exp if binning.log else np.asarray
@@ -77,7 +77,7 @@ def points(
 def steps(
     axes: Axes, values: NDArray[np.floating], edges: NDArray[np.floating], style: Style, label: str | None
 ) -> None:
-    """A histogram of values as a density."""
+    """Draw a histogram of values as a density."""
     content, _ = np.histogram(values, edges)
     density = content / max(len(values), 1) / np.diff(edges)
     axes.stairs(
@@ -92,12 +92,12 @@ def steps(
 
 
 def with_unit(label: str, unit: str) -> str:
-    """``label (unit)``, or the label alone for a relative quantity."""
+    """Format ``label (unit)``, or the label alone for a relative quantity."""
     return f"{label} ({unit})" if unit else label
 
 
 def tidy(axes: Axes) -> None:
-    """Grid and ticks as everywhere."""
+    """Set the common style of grid and ticks."""
     axes.grid(True, color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(direction="in", which="both", top=True, right=True)

@@ -1,4 +1,4 @@
-"""Evidence as figures. Every function returns a new Figure; pyplot and its global state are not touched."""
+"""Figures of a resolution. Every function returns a new Figure and leaves pyplot's global state alone."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ BINS = 80
 
 
 def figures(evidence: Evidence, residuals: Mapping[str, Residuals]) -> dict[str, Figure]:
-    """All figures of an evidence, under the names of their files without ending.
+    """Draw all figures of an evidence, by file name without extension.
 
     Parameters
     ----------
     evidence : Evidence
-        What was found.
+        Evidence to draw.
     residuals : mapping of str to Residuals
-        The residuals it was found from, by estimator.
+        Residuals behind the evidence, by estimator.
     """
-    found = {
+    drawings = {
         f"residuals_{quantity.name}": residual_histograms(evidence, residuals, quantity)
         for quantity in evidence.quantities
     }
     for binning in evidence.binnings:
-        found[f"sigma_against_{binning.name}"] = sigma_against(evidence, binning)
-        found[f"bias_against_{binning.name}"] = bias_against(evidence, binning)
-        found[f"losses_against_{binning.name}"] = losses_against(evidence, binning)
-    return found
+        drawings[f"sigma_against_{binning.name}"] = sigma_against(evidence, binning)
+        drawings[f"bias_against_{binning.name}"] = bias_against(evidence, binning)
+        drawings[f"losses_against_{binning.name}"] = losses_against(evidence, binning)
+    return drawings
 
 
 def residual_histograms(evidence: Evidence, residuals: Mapping[str, Residuals], quantity: Quantity) -> Figure:
-    """Residuals of all estimators with their core fits, and their tails on a logarithmic scale."""
+    """Draw residuals of all estimators with their core fits, and their tails on a logarithmic scale."""
     look = styles(evidence.estimators, evidence.subject)
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     core, tails = figure.subplots(1, 2, width_ratios=(1.25, 1))
     rows = {name: evidence.row(name, quantity.name) for name in evidence.estimators}
     sigmas = [row.sigma for row in rows.values() if row.sigma > 0]
-    # Around the better estimators: a poor baseline five times as wide would turn the others into a spike.
+    # Range of the better estimators: a baseline five times as wide would turn the others into a spike.
     reach = 4.5 * float(np.median(sigmas)) if sigmas else 1.0
     centre = np.linspace(-reach, reach, BINS + 1)
     spread = [float(np.nanmax(np.abs(residuals[name].values[quantity.name]), initial=0.0)) for name in rows]
@@ -60,7 +60,7 @@ def residual_histograms(evidence: Evidence, residuals: Mapping[str, Residuals], 
         values = residuals[name].values[quantity.name]
         values = values[np.isfinite(values)]
         steps(core, values, centre, style, None)
-        # The outermost bins collect what lies beyond them, nothing is out of sight.
+        # The outermost bins include underflow and overflow, so that nothing is hidden.
         steps(tails, np.clip(values, 0.999 * outer[0], 0.999 * outer[-1]), outer, style, literal(name))
         if not np.isfinite(row.sigma):
             continue
@@ -103,7 +103,7 @@ def residual_histograms(evidence: Evidence, residuals: Mapping[str, Residuals], 
 
 
 def sigma_against(evidence: Evidence, binning: Binning) -> Figure:
-    """Core sigma of all quantities and estimators against a variable, below it relative to the best baseline.
+    """Draw the core sigma of all quantities against a variable, and its ratio to the best baseline.
 
     The bars of the subject's ratio are its 95 % interval from the paired bootstrap.
     """
@@ -114,15 +114,15 @@ def sigma_against(evidence: Evidence, binning: Binning) -> Figure:
     for quantity, top, bottom in zip(evidence.quantities, *grid, strict=True):
         values = {}
         for name, style in look.items():
-            found = [row.result for row in evidence.bins(name, quantity.name, binning.name)]
-            values[name] = np.array([result.sigma for result in found])
-            errors = np.array([result.sigma_err for result in found])
+            widths = [row.result for row in evidence.bins(name, quantity.name, binning.name)]
+            values[name] = np.array([result.sigma for result in widths])
+            errors = np.array([result.sigma_err for result in widths])
             points(top, binning, values[name], errors, style, literal(name))
         if quantity.wish is not None:
             top.axhline(quantity.wish, color="0.45", linewidth=0.9, linestyle=(0, (6, 3)), label="wished for")
         top.set_ylabel(f"$\\sigma$ of {with_unit(quantity.label, quantity.unit)}")
-        drawn = [value for value in np.concatenate(list(values.values())) if value > 0]
-        if drawn and max(drawn) > 4 * min(drawn):
+        positive = [value for value in np.concatenate(list(values.values())) if value > 0]
+        if positive and max(positive) > 4 * min(positive):
             top.set_yscale("log")
             top.yaxis.set_major_formatter("{x:g}")
             top.yaxis.set_minor_formatter(
@@ -154,8 +154,8 @@ def _ratios(
     for name in evidence.estimators:
         if name not in (best, evidence.subject):
             points(axes, binning, values[name] / values[best], None, look[name], None)
-    found = evidence.compared(best, quantity.name, "sigma", binning.name)
-    ratio, low, high = np.array([(c.ratio, c.ratio_low, c.ratio_high) for c in found]).T
+    comparisons = evidence.compared(best, quantity.name, "sigma", binning.name)
+    ratio, low, high = np.array([(c.ratio, c.ratio_low, c.ratio_high) for c in comparisons]).T
     points(axes, binning, ratio, np.array([ratio - low, high - ratio]), look[evidence.subject], None)
     limits = np.concatenate([low, high, ratio])
     span = float(np.clip(1.2 * np.max(np.abs(limits[np.isfinite(limits)] - 1), initial=0.1), 0.1, 1.0))
@@ -164,7 +164,7 @@ def _ratios(
 
 
 def bias_against(evidence: Evidence, binning: Binning) -> Figure:
-    """Core mu of every quantity against a variable."""
+    """Draw the core mu of every quantity against a variable."""
     look = styles(evidence.estimators, evidence.subject)
     number = len(evidence.quantities)
     figure = Figure(figsize=(7.2, 1.2 + 2.1 * number), layout="constrained")
@@ -172,9 +172,9 @@ def bias_against(evidence: Evidence, binning: Binning) -> Figure:
     for panel, quantity in zip(panels, evidence.quantities, strict=True):
         panel.axhline(0.0, color="0.6", linewidth=0.8)
         for name, style in look.items():
-            found = [row.result for row in evidence.bins(name, quantity.name, binning.name)]
-            mu = np.array([result.mu for result in found])
-            error = np.array([result.mu_err for result in found])
+            widths = [row.result for row in evidence.bins(name, quantity.name, binning.name)]
+            mu = np.array([result.mu for result in widths])
+            error = np.array([result.mu_err for result in widths])
             points(panel, binning, mu, error, style, literal(name))
         panel.set_ylabel(f"$\\mu$ of {with_unit(quantity.label, quantity.unit)}", fontsize=9)
         tidy(panel)
@@ -184,15 +184,17 @@ def bias_against(evidence: Evidence, binning: Binning) -> Figure:
 
 
 def losses_against(evidence: Evidence, binning: Binning) -> Figure:
-    """Objects without an answer, and with a grossly wrong one, against a variable."""
+    """Draw the shares of objects without a prediction and of failures against a variable."""
     look = styles(evidence.estimators, evidence.subject)
     figure = Figure(figsize=(7.2, 5.6), layout="constrained")
-    failures, missing = figure.subplots(2, 1, sharex=True)
+    failures, inefficiency = figure.subplots(2, 1, sharex=True)
     for name, style in look.items():
         counts = evidence.bin_counts(name, binning.name)
         wrong = np.array([(c.failures.value, c.failures.low, c.failures.high) for c in counts]).T
-        none = 1 - np.array([(c.efficiency.value, c.efficiency.high, c.efficiency.low) for c in counts]).T
-        for panel, (value, low, high) in ((failures, wrong), (missing, none)):
+        unanswered = (
+            1 - np.array([(c.efficiency.value, c.efficiency.high, c.efficiency.low) for c in counts]).T
+        )
+        for panel, (value, low, high) in ((failures, wrong), (inefficiency, unanswered)):
             points(
                 panel,
                 binning,
@@ -203,13 +205,13 @@ def losses_against(evidence: Evidence, binning: Binning) -> Figure:
                 False,
             )
     failures.set_ylabel("failures (%)")
-    missing.set_ylabel("without an answer (%)")
-    for panel in (failures, missing):
-        # Linear below the smallest interval's end, so that exactly zero has a place.
+    inefficiency.set_ylabel("without an answer (%)")
+    for panel in (failures, inefficiency):
+        # Linear below the smallest value, so that exact zeros are visible.
         panel.set_yscale("symlog", linthresh=_threshold(panel))
         panel.set_ylim(bottom=0)
         tidy(panel)
-    variable(missing, binning)
+    variable(inefficiency, binning)
     legend(figure, failures)
     return figure
 

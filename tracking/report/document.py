@@ -1,4 +1,4 @@
-"""What is told of an evidence, before it is text: tables with titles and notes."""
+"""Format-independent report content: titled blocks of tables and notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Block", "Content"]
 
 @dataclass(frozen=True)
 class Block:
-    """Tables that belong together, under a title and above a note; either may be empty."""
+    """Related tables between a title and a note, both optional."""
 
     tables: tuple[Table, ...] = ()
     title: str = ""
@@ -20,22 +20,22 @@ class Block:
 
 @dataclass(frozen=True)
 class Content:
-    """All that is told of an evidence.
+    """Complete report content of an evidence.
 
     Parameters
     ----------
     sentence : str
         The result in one line.
     headline : tuple of Block
-        What everybody should see, the most important first.
+        Blocks for every reader, the most important first.
     details : tuple of Block
-        What is told where there is room.
+        Blocks for reports with enough space.
     objects : str
-        What an event holds, e.g. ``with 2 objects each``; empty for one.
+        Description of the objects in an event, e.g. ``with 2 objects each``; empty for one object.
     legend : str
-        What the columns of the tables mean.
+        Meaning of the table columns.
     apart : frozenset of str
-        Numbers of the task's own that are told in the details; the others stand in a table by themselves.
+        The task's own numbers that the details contain; the others get a separate table.
     """
 
     sentence: str

@@ -1,4 +1,4 @@
-"""Tables of measurements as files: CSV with all digits, LaTeX with those of the page."""
+"""Export of measurement tables: CSV with all digits, LaTeX with the digits of the page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracking.report.table import Column, Table
 
 __all__ = ["to_csv", "to_latex"]
 
-#: Programs for spreadsheets take what begins with one of these for a formula.
+#: Spreadsheets read text that begins with one of these as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -54,7 +54,7 @@ def _word(text: str) -> str:
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """Tables one below the other, numbers in full: each under its caption, an empty line between two."""
+    """Write tables in full precision, one below the other with captions, separated by an empty line."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for place, table in enumerate(tables):
@@ -76,9 +76,9 @@ def to_csv(tables: Sequence[Table]) -> str:
 
 
 def _latex(text: str) -> str:
-    if found := _POWER.match(text):
-        return rf"${_inside(found['number'])} \times 10^{{{found['power'].replace('−', '-')}}}$"
-    return _SPECIAL.sub(lambda found: _LATEX[found[0]], text)
+    if match := _POWER.match(text):
+        return rf"${_inside(match['number'])} \times 10^{{{match['power'].replace('−', '-')}}}$"
+    return _SPECIAL.sub(lambda match: _LATEX[match[0]], text)
 
 
 def _inside(text: str) -> str:
@@ -86,12 +86,12 @@ def _inside(text: str) -> str:
 
 
 def to_latex(tables: Sequence[Table], comment: str) -> str:
-    r"""Tables for a paper, in ``\usepackage{booktabs}``; digits as on the page.
+    r"""Write tables for a paper, with ``\usepackage{booktabs}`` and the digits of the page.
 
     Parameters
     ----------
     comment : str
-        Where they come from, on top.
+        Origin of the tables, written at the top.
     """
     blocks = [f"% {' '.join(comment.split())}\n% needs \\usepackage{{booktabs}}"]
     for table in tables:

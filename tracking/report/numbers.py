@@ -1,4 +1,4 @@
-"""Numbers as physicists write them: rounded to two digits of their error."""
+"""Formatting of numbers as physicists write them: rounded to two digits of their error."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import math
 
 __all__ = ["MISSING", "interval", "percent", "plain", "with_error"]
 
-#: Printed for a number that does not exist.
+#: Text for a number that does not exist.
 MISSING = "–"
-#: With more decimal places than this a number is written with a power of ten.
+#: Numbers with more decimal places are written with a power of ten.
 MOST_PLACES = 7
 
 
 def _decimals(error: float, digits: int = 2) -> int:
-    """Decimal places at which an error has this many significant digits; negative left of the point."""
+    """Find the decimal places that give an error this many significant digits; negative left of the point."""
     places = digits - 1 - math.floor(math.log10(abs(error)))
     # 0.0996 rounds up to 0.10: one place fewer still shows two digits.
     return places - 1 if round(abs(error) * 10**places) >= 10**digits else places
 
 
 def with_error(value: float, error: float) -> str:
-    """``0.0389 ± 0.0011``: both to the error's two significant digits, a lone value to four digits."""
+    """Format ``0.0389 ± 0.0011``, both to two significant digits of the error; without one to four digits."""
     if not math.isfinite(value):
         return MISSING
     if not (math.isfinite(error) and error > 0):
@@ -34,7 +34,7 @@ def with_error(value: float, error: float) -> str:
 
 
 def plain(value: float, digits: int = 4) -> str:
-    """A number without error, to this many significant digits."""
+    """Format a number without an error to this many significant digits."""
     if not math.isfinite(value):
         return MISSING if math.isnan(value) else "∞"
     if value and _decimals(value) > MOST_PLACES:
@@ -43,7 +43,7 @@ def plain(value: float, digits: int = 4) -> str:
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """``0.912 [0.897, 0.926]``: all to two digits of the smaller distance to the limits."""
+    """Format ``0.912 [0.897, 0.926]``, all to two digits of the smaller distance to the limits."""
     if not math.isfinite(value):
         return MISSING
     distances = [abs(value - limit) for limit in (low, high) if math.isfinite(limit) and limit != value]
@@ -55,7 +55,7 @@ def interval(value: float, low: float, high: float) -> str:
 
 
 def percent(value: float, low: float, high: float) -> str:
-    """``2.31 ± 0.12 %``, or ``2.3 (+1.2 −0.8) %`` where the two sides differ visibly."""
+    """Format ``2.31 ± 0.12 %``, or ``2.3 (+1.2 −0.8) %`` if the two sides differ visibly."""
     if not math.isfinite(value):
         return MISSING
     up, down = 100 * (high - value), 100 * (value - low)

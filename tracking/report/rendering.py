@@ -1,4 +1,4 @@
-"""Evidence as tables: markdown for the run's description, aligned text for the terminal."""
+"""Rendering of evidence as tables: markdown for the run's description, aligned text for the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPECIAL = str.maketrans(
 )
 _DASHES = str.maketrans({"\n": " ", "\r": " "})
 
-#: What is told of each kind of evidence.
+#: Report content by kind of evidence.
 _CONTENT: Mapping[str, Callable[[Any], Content]] = {
     "resolution": resolution_tables.content,
     "classification": classification_tables.content,
@@ -25,45 +25,45 @@ _CONTENT: Mapping[str, Callable[[Any], Content]] = {
 
 
 def escaped(text: str) -> str:
-    """Text of others that markdown and HTML show as it is, on one line."""
+    """Escape foreign text for markdown and HTML, on one line."""
     return text.translate(_DASHES).translate(_SPECIAL)
 
 
 def sentence(evidence: AnyEvidence) -> str:
-    """The result in one line: what the subject reached, and how it compares with the best other."""
+    """Summarise in one line the result of the subject, compared with the best other estimator."""
     return content(evidence).sentence
 
 
 def terminal(evidence: AnyEvidence) -> str:
-    """Headline tables as aligned text."""
-    facts, told = evidence.facts, content(evidence)
-    tables = [table for block in told.headline for table in block.tables]
+    """Render the headline tables as aligned text."""
+    facts, report = evidence.facts, content(evidence)
+    tables = [table for block in report.headline for table in block.tables]
     blocks = [f"{facts.task}: {facts.events} events of {facts.source}"]
-    blocks += [_aligned(table) for table in (*tables, _extra(evidence, told))]
+    blocks += [_aligned(table) for table in (*tables, _extra(evidence, report))]
     return "\n\n".join(block for block in blocks if block)
 
 
 def headline(evidence: AnyEvidence) -> list[str]:
-    """Blocks of markdown, the most important first: the result in one line, then the headline tables."""
-    facts, told = evidence.facts, content(evidence)
-    blocks = [f"**{escaped(told.sentence)}**", *_written(told.headline)]
-    own = _extra(evidence, told)
-    if own.rows:
-        blocks.append(_piped(own))
+    """Render blocks of markdown: the result in one line, then the headline tables."""
+    facts, report = evidence.facts, content(evidence)
+    blocks = [f"**{escaped(report.sentence)}**", *_written(report.headline)]
+    extra = _extra(evidence, report)
+    if extra.rows:
+        blocks.append(_piped(extra))
     blocks.append(
-        f"Judged on {facts.events} events{told.objects}: {escaped(facts.source)}, "
-        f"sha256 {facts.sha256[:12]}, seed {facts.seed}. {told.legend}"
+        f"Judged on {facts.events} events{report.objects}: {escaped(facts.source)}, "
+        f"sha256 {facts.sha256[:12]}, seed {facts.seed}. {report.legend}"
     )
     return blocks
 
 
 def markdown(evidence: AnyEvidence) -> str:
-    """All tables: the headline, then the details."""
+    """Render all tables: the headline, then the details."""
     return "\n\n".join([*headline(evidence), *_written(content(evidence).details)]) + "\n"
 
 
 def content(evidence: AnyEvidence) -> Content:
-    """All that is told of an evidence, whatever its kind."""
+    """Build the complete report content of an evidence of any kind."""
     return _CONTENT[evidence.kind](evidence)
 
 
@@ -76,12 +76,12 @@ def _written(blocks: Sequence[Block]) -> Iterator[str]:
             yield block.note
 
 
-def _extra(evidence: AnyEvidence, told: Content) -> Table:
-    """The task's own numbers, a column for each estimator and one for what belongs to none.
+def _extra(evidence: AnyEvidence, report: Content) -> Table:
+    """Tabulate the task's own numbers: a column per estimator, and one for numbers without an estimator.
 
-    ``<name>_err`` and a pair of limits stand beside the value they belong to.
+    ``<name>_err`` and a pair of limits are written beside their value.
     """
-    values = {name: value for name, value in evidence.extra.items() if name not in told.apart}
+    values = {name: value for name, value in evidence.extra.items() if name not in report.apart}
     heads: dict[str, None] = {}
     rows: dict[str, dict[str, Cell]] = {}
     for name, value in values.items():
@@ -94,14 +94,17 @@ def _extra(evidence: AnyEvidence, told: Content) -> Table:
             cell = between(value, values[f"{name}_low"], values[f"{name}_high"])
         else:
             cell = number(value, 5)
-        estimator, _, what = name.partition("/")
-        head, row = (estimator, what) if estimator in evidence.estimators else ("value", name)
+        estimator, _, quantity = name.partition("/")
+        head, row = (estimator, quantity) if estimator in evidence.estimators else ("value", name)
         heads[head] = None
         rows.setdefault(row, {})[head] = Cell(cell.text, cell.values[:1])
     return Table(
         "Numbers of the task's own",
         (Column("number"), *(Column(head, parts=("",)) for head in heads)),
-        tuple((Cell(what), *(cells.get(head, Cell("–")) for head in heads)) for what, cells in rows.items()),
+        tuple(
+            (Cell(quantity), *(cells.get(head, Cell("–")) for head in heads))
+            for quantity, cells in rows.items()
+        ),
     )
 
 
@@ -110,7 +113,7 @@ def _words(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def _piped(table: Table) -> str:
-    """Markdown; the en space behind every cell keeps columns apart on pages that give tables no padding."""
+    """Render markdown; the en space after every cell separates columns on pages without table padding."""
     head, rows = _words(table)
     numeric = [bool(rows) and any(mark.isdigit() for mark in rows[0][i]) for i in range(len(head))]
     rule = "|".join("---:" if right else "---" for right in numeric)

@@ -1,4 +1,4 @@
-"""What is told of a resolution: widths, answers, ratios, then all of it bin by bin."""
+"""Report content of a resolution: widths, answers and ratios, then the same bin by bin."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["answers", "binned", "binned_failures", "content", "ratios", "resolut
 
 
 def content(evidence: Evidence) -> Content:
-    """All that is told of it."""
+    """Build the complete report content."""
     headline = [Block((resolution(evidence),)), Block((answers(evidence),))]
-    compared = ratios(evidence)
-    if compared.rows:
+    comparison = ratios(evidence)
+    if comparison.rows:
         note = (
             "Ratios below 1 favour the first for widths and failures. Intervals: "
             f"{100 * evidence.comparisons[0].level:.0f} %, paired bootstrap by events."
         )
-        headline.append(Block((compared,), f"{evidence.subject} relative to the others", note))
+        headline.append(Block((comparison,), f"{evidence.subject} relative to the others", note))
     details = [
         Block(
             (
@@ -54,13 +54,13 @@ def content(evidence: Evidence) -> Content:
 
 
 def _sentence(evidence: Evidence) -> str:
-    """The subject's widths, failures, and how it compares with the best other."""
+    """Summarise widths and failures of the subject, compared with the best other estimator."""
     subject = evidence.subject
     parts = []
     for quantity in evidence.quantities:
-        found = evidence.row(subject, quantity.name)
+        width = evidence.row(subject, quantity.name)
         unit = f" {quantity.unit}" if quantity.unit else ""
-        text = f"σ({quantity.name}) = {with_error(found.sigma, found.sigma_err)}{unit}"
+        text = f"σ({quantity.name}) = {with_error(width.sigma, width.sigma_err)}{unit}"
         rival = evidence.best_other(quantity.name)
         if rival:
             ratio = evidence.compared(rival, quantity.name, "sigma")[0]
@@ -77,7 +77,7 @@ def _named(quantity: Quantity) -> str:
 
 
 def resolution(evidence: Evidence) -> Table:
-    """Centre, widths, goodness of fit and tails of all estimators in all quantities."""
+    """Tabulate centre, widths, goodness of fit and tails of all estimators in all quantities."""
     rows = []
     for quantity in evidence.quantities:
         for name in evidence.estimators:
@@ -109,7 +109,7 @@ def resolution(evidence: Evidence) -> Table:
 
 
 def answers(evidence: Evidence) -> Table:
-    """Efficiency, failures and time of all estimators."""
+    """Tabulate efficiency, failures and time of all estimators."""
     rows = []
     for name in evidence.estimators:
         count = evidence.count(name)
@@ -127,35 +127,38 @@ def answers(evidence: Evidence) -> Table:
 
 
 def ratios(evidence: Evidence) -> Table:
-    """The subject over every other estimator; empty where there is no other."""
-    wanted = [(q.name, statistic) for q in evidence.quantities for statistic in ("sigma", "q68")]
-    wanted.append(("", "failures"))
+    """Tabulate ratios of the subject to every other estimator; empty without another."""
+    statistics = [(q.name, statistic) for q in evidence.quantities for statistic in ("sigma", "q68")]
+    statistics.append(("", "failures"))
     signs = {"sigma": "σ", "q68": "q68", "failures": "failures"}
     rows = []
     for name in evidence.estimators:
         if name != evidence.subject:
             cells = []
-            for quantity, statistic in wanted:
-                found = evidence.compared(name, quantity, statistic)
+            for quantity, statistic in statistics:
+                comparisons = evidence.compared(name, quantity, statistic)
                 cells.append(
-                    between(found[0].ratio, found[0].ratio_low, found[0].ratio_high)
-                    if found
+                    between(comparisons[0].ratio, comparisons[0].ratio_low, comparisons[0].ratio_high)
+                    if comparisons
                     else Cell(MISSING)
                 )
             rows.append((Cell(f"{evidence.subject} / {name}"), *cells))
     columns = (
         Column("ratio"),
-        *(Column(f"{signs[statistic]} {quantity}".strip(), parts=LIMITS) for quantity, statistic in wanted),
+        *(
+            Column(f"{signs[statistic]} {quantity}".strip(), parts=LIMITS)
+            for quantity, statistic in statistics
+        ),
     )
     return Table("Ratios", columns, tuple(rows))
 
 
 def binned(evidence: Evidence, quantity: Quantity, binning: Binning) -> Table:
-    """Core width of all estimators in a quantity, bin by bin."""
+    """Tabulate the core width of all estimators in a quantity, bin by bin."""
     across = [evidence.bins(name, quantity.name, binning.name) for name in evidence.estimators]
     rows = [
-        (_edges(binning, bin_), *(measured(row.result.sigma, row.result.sigma_err) for row in found))
-        for bin_, *found in zip(_pairs(binning), *across, strict=True)
+        (_edges(binning, bin_), *(measured(row.result.sigma, row.result.sigma_err) for row in widths))
+        for bin_, *widths in zip(_pairs(binning), *across, strict=True)
     ]
     columns = (
         Column(f"σ of {_named(quantity)}"),
@@ -165,14 +168,14 @@ def binned(evidence: Evidence, quantity: Quantity, binning: Binning) -> Table:
 
 
 def binned_failures(evidence: Evidence, binning: Binning) -> Table:
-    """Failures of all estimators, bin by bin."""
+    """Tabulate the failures of all estimators, bin by bin."""
     across = [evidence.bin_counts(name, binning.name) for name in evidence.estimators]
     rows = [
         (
             _edges(binning, bin_),
-            *(share(c.failures.value, c.failures.low, c.failures.high) for c in found),
+            *(share(c.failures.value, c.failures.low, c.failures.high) for c in counts),
         )
-        for bin_, *found in zip(_pairs(binning), *across, strict=True)
+        for bin_, *counts in zip(_pairs(binning), *across, strict=True)
     ]
     columns = (Column("failures"), *(Column(name, parts=LIMITS) for name in evidence.estimators))
     return Table(f"Failures in bins of {binning.name}", columns, tuple(rows))

@@ -1,4 +1,4 @@
-"""Evidence as a folder of files, and as the description of a run."""
+"""Evidence as a folder of files and as the description of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracking.report.links import address
 
 __all__ = ["RESOLUTION", "description", "joined", "write"]
 
-#: At 90 dots an inch the widest figure fits the page of a run.
+#: Dots per inch at which the widest figure fits the page of a run.
 RESOLUTION = 90
 
 
@@ -28,20 +28,20 @@ def write(
     findings: Mapping[str, str] | None = None,
     residuals: ResidualTable | None = None,
 ) -> None:
-    """Write evidence (``evidence.json``, ``tables.md``, and what was given as ``*.parquet``) and figures.
+    """Write evidence (``evidence.json``, ``tables.md``, optional ``*.parquet``) and figures to a folder.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where; made if need be.
+        Target folder; created if necessary.
     evidence : AnyEvidence
         The result.
     figures : mapping of str to Figure
-        By file name without ending.
+        Figures by file name without extension.
     answers : PredictionTable, optional
         Predictions event by event.
     findings : mapping of str to str, optional
-        Markdown of the task's own, written to ``evidence/<name>.md``.
+        Markdown from the task, written to ``evidence/<name>.md``.
     residuals : ResidualTable, optional
         Residuals object by object.
     """
@@ -62,21 +62,21 @@ def write(
 def description(
     evidence: AnyEvidence, figures: Sequence[str], run_id: str, longest: int, findings: Sequence[str] = ()
 ) -> str:
-    """Markdown of at most `longest` characters: headline tables, findings, figures while there is room."""
+    """Write markdown of at most `longest` characters: headline tables, findings, as many figures as fit."""
     task = evidence.facts.task
     pages = {
         "Leaderboard": address("leaderboard", task),
         "compare this run": address("compare", task, item=run_id),
         "journal": address("model", task),
     }
-    links = " · ".join(f"[{words}]({where})" for words, where in pages.items())
-    # The UI folds a description after two lines, and what is folded cannot be pressed: the links come first.
+    links = " · ".join(f"[{words}]({link})" for words, link in pages.items())
+    # The UI folds a description after two lines, and folded links cannot be clicked: the links come first.
     blocks = [links, *rendering.headline(evidence), *findings]
     return joined(blocks, figures, run_id, longest, "Bin by bin: artifact `evidence/tables.md`.")
 
 
 def joined(blocks: Sequence[str], figures: Sequence[str], run_id: str, longest: int, last: str) -> str:
-    """Blocks of markdown, then figures of the run, as far as there is room for them before `last`."""
+    """Join blocks of markdown and figures of the run, as many as fit before `last`."""
     blocks = [
         *blocks,
         *(f"![{name}](/get-artifact?path=figures/{name}.png&run_uuid={run_id})" for name in figures),

@@ -1,4 +1,4 @@
-"""Tables of measurements: cells that are read by people, and know the numbers they were written from."""
+"""Tables whose cells keep both the formatted text and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from tracking.report.numbers import interval, percent, plain, with_error
 
 __all__ = ["ERROR", "LIMITS", "Cell", "Column", "Table", "between", "measured", "number", "share", "table"]
 
-#: Parts of a column of values with errors, and with intervals.
+#: Parts of a column of values with errors, and of a column with intervals.
 ERROR, LIMITS = ("", "_err"), ("", "_low", "_high")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place of a table.
+    """Cell of a table.
 
     Parameters
     ----------
     text : str
-        As a person reads it.
+        Formatted text.
     values : tuple of float
-        The numbers behind it, one for each of the column's parts; empty for words.
+        Numbers behind the text, one for each part of the column; empty for words.
     href : str
-        Where it leads.
+        Address of a link.
     mark : str
-        ``good``, ``bad`` or ``loud`` where it should be seen; ``badge`` where it is a role.
+        ``good``, ``bad`` or ``loud`` for emphasis; ``badge`` for a role.
     """
 
     text: str
@@ -37,20 +37,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """Column of a table.
 
     Parameters
     ----------
     name : str
-        In its head.
+        Name in the table head.
     unit : str
     parts : tuple of str
-        Endings of its columns in a CSV file, e.g. ``("", "_err")``, or their names, ``("=chi2", "=ndf")``;
-        empty for words.
+        Suffixes of its columns in a CSV file, e.g. ``("", "_err")``, or their full names, ``("=chi2",
+        "=ndf")``; empty for words.
     sort : str
-        What a page can be asked to sort by; empty where it cannot.
+        Sort key of a page; empty if the column cannot be sorted by.
     meaning : str
-        Said when one points at the head.
+        Tooltip of the table head.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under columns, with a caption that says what they are."""
+    """Rows of cells under columns, with a caption."""
 
     caption: str
     columns: tuple[Column, ...]
@@ -80,28 +80,28 @@ class Table:
 
 
 def measured(value: float, error: float, mark: str = "") -> Cell:
-    """``0.0389 ± 0.0011``, for a column with the parts `ERROR`."""
+    """Build a cell ``0.0389 ± 0.0011`` for a column with the parts `ERROR`."""
     return Cell(with_error(value, error), (value, error), mark=mark)
 
 
 def between(value: float, low: float, high: float, mark: str = "") -> Cell:
-    """``0.912 [0.897, 0.926]``, for a column with the parts `LIMITS`."""
+    """Build a cell ``0.912 [0.897, 0.926]`` for a column with the parts `LIMITS`."""
     return Cell(interval(value, low, high), (value, low, high), mark=mark)
 
 
 def share(value: float, low: float, high: float) -> Cell:
-    """``2.31 ± 0.12 %``, for a column with the parts `LIMITS`; the numbers stay shares of 1."""
+    """Build a cell ``2.31 ± 0.12 %`` for a column with the parts `LIMITS`; its numbers stay shares of 1."""
     return Cell(percent(value, low, high), (value, low, high))
 
 
 def number(value: float, digits: int = 3) -> Cell:
-    """A number without an error."""
+    """Build a cell of a number without an error."""
     return Cell(plain(value, digits), (value,))
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Table:
-    """A table whose columns have the parts of their cells: a number, one with error, or with limits."""
-    cells = [[Cell(one) if isinstance(one, str) else one for one in row] for row in rows]
+    """Build a table whose columns get their parts from their cells: a number, with error, or with limits."""
+    cells = [[Cell(entry) if isinstance(entry, str) else entry for entry in row] for row in rows]
     parts = {0: (), 1: ("",), 2: ERROR, 3: LIMITS}
     columns = [
         Column(name, parts=parts[max((len(row[place].values) for row in cells), default=0)])

@@ -64,8 +64,9 @@ class FractionOf:
     Parameters
     ----------
     passed : ndarray of bool, shape (events, objects)
-        Objects that pass. among : ndarray of bool, shape (events, objects), optional Objects in the
-        denominator; all of them by default.
+        Objects that pass.
+    among : ndarray of bool, shape (events, objects), optional
+        Objects in the denominator; all of them by default.
     """
 
     def __init__(self, passed: NDArray[np.bool_], among: NDArray[np.bool_] | None = None) -> None:

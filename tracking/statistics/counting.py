@@ -55,8 +55,9 @@ def fraction(passed: NDArray[np.bool_], among: NDArray[np.bool_] | None = None) 
     Parameters
     ----------
     passed : ndarray of bool, shape (events, objects)
-        Objects that pass. among : ndarray of bool, shape (events, objects), optional Objects in the
-        denominator; all of them by default.
+        Objects that pass.
+    among : ndarray of bool, shape (events, objects), optional
+        Objects in the denominator; all of them by default.
     """
     among = np.ones_like(passed) if among is None else among
     hits, tries = (passed & among).sum(axis=1), among.sum(axis=1)

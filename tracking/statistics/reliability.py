@@ -27,12 +27,14 @@ class Reliability:
     Parameters
     ----------
     edges : ndarray, shape (bins + 1,)
-        Bin edges of the response. predicted, observed, error : ndarray, shape (bins,) Mean response, share of
-        signal and its standard error; NaN in an empty bin.
+        Bin edges of the response.
+    predicted, observed, error : ndarray, shape (bins,)
+        Mean response, share of signal and its standard error; NaN in an empty bin.
     share : ndarray, shape (bins,)
-        Share of the total weight. ece, ece_err : float Expected calibration error, the mean of abs(observed -
-        predicted) over all weight (M. P. Naeini et al., AAAI 2015, 2901). Fluctuations increase it:
-        `ece_floor` is their contribution alone.
+        Share of the total weight.
+    ece, ece_err : float
+        Expected calibration error, the mean of abs(observed - predicted) over all weight (M. P. Naeini et
+        al., AAAI 2015, 2901). Fluctuations increase it: `ece_floor` is their contribution alone.
     ece_floor : float
         Expected value for a response that is calibrated in each bin.
     brier, brier_err : float
