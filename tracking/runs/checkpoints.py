@@ -1,4 +1,4 @@
-"""A folder as one file whose content can be checked: checkpoints that survive being killed while written."""
+"""Checkpoints as one verifiable file per folder, safe against a kill during writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["pack", "unpack"]
 
 
 def pack(folder: Path, archive: Path) -> str:
-    """Everything below `folder` in one uncompressed zip file; returns the file's SHA-256."""
+    """Pack everything below `folder` into one uncompressed zip file and return its SHA-256."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
@@ -19,12 +19,12 @@ def pack(folder: Path, archive: Path) -> str:
 
 
 def unpack(archive: Path, sha256: str, folder: Path) -> None:
-    """The content of `archive` below `folder`.
+    """Unpack the content of `archive` below `folder`.
 
     Raises
     ------
     ValueError
-        If the file is not the one that was packed.
+        If the file does not have the SHA-256 of the packed one.
     """
     if _sha256(archive) != sha256:
         raise ValueError(f"checkpoint {archive.name} is damaged: its SHA-256 is not {sha256[:12]}...")

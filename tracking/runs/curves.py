@@ -1,7 +1,7 @@
-"""Live curves: values that arrive quickly, sent in batches from the side.
+"""Live curves: frequent values, sent in batches by a background thread.
 
-Training must neither wait for a tracking server nor die with it. Points are sent about once a second by a
-thread; while they cannot be sent they wait in memory.
+Training must neither wait for a tracking server nor fail with it. A thread sends the points about once a
+second. Points that cannot be sent wait in memory.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 __all__ = ["Curves", "Point"]
 
-#: Points kept while the store does not answer; of a longer silence the oldest are lost.
+#: Largest number of points kept while the store does not answer; beyond it the oldest are lost.
 MOST_WAITING = 100_000
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a curve; `time` is in milliseconds since 1970."""
+    """Point of a curve; `time` is in milliseconds since 1970."""
 
     name: str
     value: float
@@ -30,12 +30,12 @@ class Point:
 
 
 class Curves:
-    """Sends points in batches.
+    """Batched sender of points.
 
     Parameters
     ----------
     send : callable
-        Stores a batch of at most `batch` points, or raises.
+        Function that stores a batch of at most `batch` points, or raises.
     period : float
         Seconds between two batches.
     """
@@ -53,21 +53,21 @@ class Curves:
         self.trouble = ""
 
     def add(self, name: str, values: Mapping[str, float], step: int) -> None:
-        """Points of one step; those that are not finite are left out and their names kept in `nonfinite`."""
-        now = int(1000 * time.time())
+        """Add the points of one step; names of values that are not finite go to `nonfinite` instead."""
+        milliseconds = int(1000 * time.time())
         for key, value in values.items():
-            full = f"{name}/{key}"
+            curve = f"{name}/{key}"
             if not math.isfinite(value):
-                self.nonfinite.add(full)
+                self.nonfinite.add(curve)
                 continue
             with self._lock:
-                self._waiting.append(Point(full, float(value), int(step), now))
+                self._waiting.append(Point(curve, float(value), int(step), milliseconds))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="curves", daemon=True)
             self._thread.start()
 
     def flush(self) -> None:
-        """Send what waits, now and from here; after a failure it goes on waiting."""
+        """Send the waiting points from this thread; after a failure they keep waiting."""
         with self._sending:
             while self._waiting:
                 with self._lock:
@@ -83,7 +83,7 @@ class Curves:
                         self._waiting.popleft()
 
     def close(self, patience: float = 30.0) -> None:
-        """Send what waits, for `patience` seconds at most; then `trouble` says why points are missing."""
+        """Send the waiting points within `patience` seconds; `trouble` says why any are missing."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join(patience)

@@ -1,4 +1,4 @@
-"""Samples as mlflow shows data sets; mlflow's own digests read only the first 10 000 rows."""
+"""Samples as data sets of mlflow, whose own digests read only the first 10 000 rows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LONGEST_NAME, LONGEST_DIGEST = 500, 36
 
 
 class Recorded(MetaDataset):
-    """A sample by its name, source, full-content hash and size.
+    """Sample identified by its name, source, full-content hash and size.
 
-    The digest is the beginning of the hash, as much as mlflow has room for; all of it is in the source.
+    The digest is the hash, truncated to the length that mlflow allows; the source holds all of it.
     """
 
     def __init__(self, name: str, sha256: str, source: str, events: int) -> None:
@@ -25,9 +25,9 @@ class Recorded(MetaDataset):
 
     @property
     def profile(self) -> dict[str, int]:
-        """What the UI shows of its size."""
+        """Size of the sample, as the UI shows it."""
         return self._profile
 
     def to_dict(self) -> dict[str, str]:
-        """All that mlflow stores."""
+        """Return all fields that mlflow stores."""
         return super().to_dict() | {"profile": json.dumps(self._profile)}

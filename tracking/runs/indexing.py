@@ -1,7 +1,7 @@
-"""The mlflow side of the index: which one belongs to the store in use, and what goes into it.
+"""Connection of mlflow to the index: find the index of the store in use and fill it.
 
-The index is made of artifacts. Evidence is in it a moment after it is recorded; where that fails the record
-is complete all the same, and `rebuild` brings what is missing.
+The index is built from artifacts. Evidence is indexed right after it is recorded. If that fails, the record
+is complete nevertheless, and `rebuild` adds the missing evidence.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ __all__ = [
     "registered",
 ]
 
-#: Where a run keeps its evidence, and that of its registered versions on frozen samples: of the last time
-#: that the gate saw them, which has all baselines in it, and of the last comparison that was asked for.
+#: Artifacts of a run: its evidence, and that of its registered versions on frozen samples, which is either
+#: from the last evaluation by the gate, with all baselines, or from the last requested comparison.
 EVIDENCE, JUDGED = "evidence/evidence.json", "judged"
 GATE, COMPARED = "gate.json", "compared.json"
 #: Names of estimators in evidence on a frozen sample.
 _VERSION = re.compile(r"v(\d+)-.*")
 _PAGE = 1000
-#: Runs of which the user was told that the index lacks them; once is enough.
+#: Runs whose missing index entry was reported to the user; each is reported once.
 _LEFT_OUT: set[str] = set()
 
 
 def judged(number: int, file: str) -> str:
-    """Where a run keeps the evidence on a frozen sample."""
+    """Build the artifact path of evidence on a frozen sample."""
     return f"{JUDGED}/frozen-{number}/{file}"
 
 
 @contextmanager
 def opened_index() -> Iterator[Index]:
-    """The index of the tracking store in use.
+    """Open the index of the tracking store in use.
 
     Raises
     ------
@@ -77,15 +77,15 @@ def opened_index() -> Iterator[Index]:
 
 
 def index(run_id: str, evidence: AnyEvidence, artifact: str = EVIDENCE) -> None:
-    """Index evidence that is an artifact of a run; if that fails, say so and go on."""
-    with _let_off(run_id), opened_index() as found:
-        found.put(origin(run_id, artifact, evidence), evidence)
+    """Index evidence that is an artifact of a run; report a failure and continue."""
+    with _let_off(run_id), opened_index() as store_index:
+        store_index.put(origin(run_id, artifact, evidence), evidence)
 
 
 def origin(
     run_id: str, artifact: str, evidence: AnyEvidence, registered: Mapping[str, int] | None = None
 ) -> Origin:
-    """Where evidence lies, from what is known of its run; of that on a frozen sample names tell the versions.
+    """Build the origin of evidence from its run; on a frozen sample the names give the versions.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def origin(
 
 
 def experiment_of(run_id: str) -> str | None:
-    """The experiment of a run; None if there is no such run."""
+    """Look up the experiment of a run; None if there is no such run."""
     try:
         return MlflowClient().get_run(run_id).info.experiment_id
     except MlflowException:
@@ -104,12 +104,12 @@ def experiment_of(run_id: str) -> str | None:
 
 
 def keep(run_id: str, evidence: AnyEvidence, artifact: str, residuals: ResidualTable | None = None) -> None:
-    """Keep evidence, and the residuals it was found from, as more artifacts of a run, and index it.
+    """Store evidence and the residuals behind it as artifacts of a run, and index it.
 
     Raises
     ------
     CannotRecord
-        If the store does not take it.
+        If the store does not accept it.
     """
     try:
         client = MlflowClient()
@@ -125,29 +125,29 @@ def keep(run_id: str, evidence: AnyEvidence, artifact: str, residuals: ResidualT
 
 
 def registered(run_id: str, estimator: str, version: int) -> None:
-    """Index that an estimator of a run became a version; if that fails, say so and go on."""
-    with _let_off(run_id), opened_index() as found:
-        found.assign(run_id, estimator, version)
+    """Index that an estimator of a run became a version; report a failure and continue."""
+    with _let_off(run_id), opened_index() as store_index:
+        store_index.assign(run_id, estimator, version)
 
 
 def rebuild(say: Callable[[str], object] = print) -> int:
-    """Make the index anew from the artifacts of all runs that were not deleted.
+    """Rebuild the index from the artifacts of all runs that were not deleted.
 
-    It is complete and can be asked all the while; an interrupted rebuild is given again.
+    The index stays complete and can be queried during a rebuild. Repeat an interrupted rebuild.
 
     Parameters
     ----------
     say : callable
-        Told of evidence that cannot be read, and how far it is.
+        Function that reports unreadable evidence and progress.
 
     Returns
     -------
     int
-        How many evidences are in it.
+        Number of evidences in the index.
     """
-    client, versions, known = MlflowClient(), _versions(), set()
+    client, versions, indexed = MlflowClient(), _versions(), set()
     count = 0
-    with opened_index() as found:
+    with opened_index() as store_index:
         for number, run in enumerate(_runs(client), start=1):
             for artifact in _artifacts(client, run):
                 try:
@@ -156,12 +156,12 @@ def rebuild(say: Callable[[str], object] = print) -> int:
                 except (MlflowException, OSError, ValueError) as error:
                     say(f"run {run.info.run_id}: {artifact} is left out ({one_line(error)})")
                     continue
-                found.put(_origin(run, artifact, evidence, versions.get(run.info.run_id, {})), evidence)
-                known.add(run.info.run_id)
+                store_index.put(_origin(run, artifact, evidence, versions.get(run.info.run_id, {})), evidence)
+                indexed.add(run.info.run_id)
                 count += 1
             if number % 100 == 0:
                 say(f"{number} runs, {count} evidences")
-        found.drop(found.runs() - known)
+        store_index.drop(store_index.runs() - indexed)
     return count
 
 
@@ -181,12 +181,12 @@ def _let_off(run_id: str) -> Iterator[None]:
 
 
 def _origin(run: Run, artifact: str, evidence: AnyEvidence, registered: Mapping[str, int]) -> Origin:
-    """Where evidence lies; of that on a frozen sample the names say which versions were judged."""
+    """Build the origin of evidence; on a frozen sample the names give the evaluated versions."""
     tags, sample = run.data.tags, TEST
     if number := re.fullmatch(rf"{JUDGED}/frozen-(\d+)/.*", artifact):
         sample = frozen(int(number[1]))
-        named = {name: _VERSION.fullmatch(name) for name in evidence.estimators}
-        registered = {name: int(found[1]) for name, found in named.items() if found}
+        matches = {name: _VERSION.fullmatch(name) for name in evidence.estimators}
+        registered = {name: int(match[1]) for name, match in matches.items() if match}
     return Origin(
         run.info.run_id,
         run.info.experiment_id,
@@ -201,7 +201,7 @@ def _origin(run: Run, artifact: str, evidence: AnyEvidence, registered: Mapping[
 
 
 def _runs(client: MlflowClient) -> Iterator[Run]:
-    """All runs of tasks that were not deleted."""
+    """Yield all runs of tasks that were not deleted."""
     for experiment in client.search_experiments(ViewType.ACTIVE_ONLY, max_results=10_000):
         token: str | None = None
         while True:
@@ -223,15 +223,15 @@ def _artifacts(client: MlflowClient, run: Run) -> Iterator[str]:
 
 
 def _versions() -> dict[str, dict[str, int]]:
-    """Registered versions by run and estimator."""
-    found: dict[str, dict[str, int]] = {}
+    """Collect registered versions by run and estimator."""
+    versions: dict[str, dict[str, int]] = {}
     token: str | None = None
     while True:
         page = MlflowClient().search_model_versions(max_results=10_000, page_token=token)
         for version in page:
-            found.setdefault(version.run_id or "", {})[version.tags.get("estimator", "")] = int(
+            versions.setdefault(version.run_id or "", {})[version.tags.get("estimator", "")] = int(
                 version.version
             )
         token = page.token
         if not token:
-            return found
+            return versions

@@ -1,4 +1,4 @@
-"""The life of an mlflow run: it starts or resumes, and whatever happens it does not stay RUNNING."""
+"""Life cycle of an mlflow run: it starts or resumes, and never stays RUNNING after its process ends."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ __all__ = [
     "silence",
 ]
 
-#: What an experiment is for. The UI of mlflow 3.17 shows its model-training view only when the address asks
-#: for it (see `tracking.runs.recorder.Recorder.link`); others go by this tag.
+#: Tag with the purpose of an experiment. The UI of mlflow 3.17 shows its model-training view only when the
+#: address requests it (see `tracking.runs.recorder.Recorder.link`); other versions use this tag.
 KIND = ("mlflow.experimentKind", "custom_model_development")
 PROCESS = "process"
-#: Of one request, by mlflow's limit.
+#: Limit of mlflow for the metrics of one request.
 MOST_METRICS = 1000
 FAILURE = "failure"
-#: Seconds that a terminated run has to begin its end.
+#: Seconds after which an ignored signal is sent again.
 AGAIN_AFTER = 10.0
 
 
 class CannotRecord(RuntimeError):
-    """A run cannot be started, resumed or stored. Its text is the one line that a user reads."""
+    """Error of a run that cannot be started, resumed or stored. Its text is one line for the user."""
 
 
 class Terminated(SystemExit):
-    """SIGTERM or SIGHUP, raised where the main thread is, so that runs are closed on the way out."""
+    """SIGTERM or SIGHUP as an exception in the main thread, so that runs are closed on exit."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -58,7 +58,7 @@ class Terminated(SystemExit):
 
 
 def one_line(error: BaseException) -> str:
-    """Why something ended, in one line for a tag."""
+    """Summarise the cause of an error in one line for a tag."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by the user"
     if isinstance(error, Terminated):
@@ -74,32 +74,32 @@ def one_line(error: BaseException) -> str:
 def active(
     task: str, resume: str | None = None, parent: str | None = None, reopen: bool = False
 ) -> Iterator[Run]:
-    """A run that is active in mlflow inside the context.
+    """Keep a run active in mlflow inside the context.
 
-    It is the run `resume`, which must not be finished unless `reopen` says so; else a new one below the run
-    `parent`; else the one that ``mlflow run`` made for this process (MLFLOW_RUN_ID); else a new one in the
+    It is the run `resume`, which must not be finished unless `reopen` is set; else a new one below the run
+    `parent`; else the one that ``mlflow run`` created for this process (MLFLOW_RUN_ID); else a new one in the
     experiment named by MLFLOW_EXPERIMENT_NAME or after the task. It ends as FINISHED, or as FAILED with the
-    reason in the tag ``failure`` for any exception, Ctrl-C, SIGTERM and SIGHUP included. Of a process that
-    was killed outright the next run of the experiment on the same machine takes care.
+    reason in the tag ``failure`` after any exception, including Ctrl-C, SIGTERM and SIGHUP. After a kill -9
+    the next run of the experiment on the same machine marks it as FAILED.
 
-    A run is always continued under its own id. The one that ``mlflow run`` makes all the same for a process
-    that resumes another says in its description where to look, and ends as that other one does.
+    A run always continues under its own id. If ``mlflow run`` creates another run for a process that resumes
+    one, its description refers to the resumed run, and it ends with the same status.
 
     Raises
     ------
     CannotRecord
-        If the store does not answer, now or later, or the run cannot be resumed.
+        If the store does not answer, at the start or later, or the run cannot be resumed.
     """
     client = _client()
-    given = None if parent else os.environ.get("MLFLOW_RUN_ID")
-    run_id = resume or given
+    assigned = None if parent else os.environ.get("MLFLOW_RUN_ID")
+    run_id = resume or assigned
     try:
         if resume:
             experiment_id = resumable(resume, task, reopen).info.experiment_id
         elif parent:
             experiment_id = client.get_run(parent).info.experiment_id
-        elif given:
-            experiment_id = client.get_run(given).info.experiment_id
+        elif assigned:
+            experiment_id = client.get_run(assigned).info.experiment_id
         else:
             experiment_id = _experiment(client, os.environ.get("MLFLOW_EXPERIMENT_NAME") or task)
         if client.get_experiment(experiment_id).tags.get(KIND[0]) is None:
@@ -109,62 +109,62 @@ def active(
             run_id=run_id,
             experiment_id=None if run_id else experiment_id,
             parent_run_id=None if run_id else parent,
-            # One process may have both: the run that is active is then the one above.
+            # One process may have both; the parent is then the active run.
             nested=parent is not None,
         )
     except (MlflowException, OSError) as error:
         raise CannotRecord(
             f"no run could be started in {mlflow.get_tracking_uri()}: {one_line(error)}"
         ) from error
-    if given:
-        # It is taken: neither mlflow nor a second run of this process must use it again.
+    if assigned:
+        # It is in use: neither mlflow nor a second run of this process must use it again.
         os.environ.pop("MLFLOW_RUN_ID", None)
-    mine = [run.info.run_id, *([given] if given and given != run_id else [])]
+    run_ids = [run.info.run_id, *([assigned] if assigned and assigned != run_id else [])]
     try:
         with _signals():
-            for name in mine:
-                client.set_tag(name, PROCESS, signature(os.getpid()))
-            for name in mine[1:]:
-                client.set_tag(name, "mlflow.note.content", f"Continues run {run_id}: see there.")
+            for identifier in run_ids:
+                client.set_tag(identifier, PROCESS, signature(os.getpid()))
+            for identifier in run_ids[1:]:
+                client.set_tag(identifier, "mlflow.note.content", f"Continues run {run_id}: see there.")
             _forget(client, run.info.run_id, FAILURE)
             yield run
-            for name in mine:
-                _forget(client, name, PROCESS)
+            for identifier in run_ids:
+                _forget(client, identifier, PROCESS)
         mlflow.end_run()
-        for name in mine[1:]:
-            client.set_terminated(name, "FINISHED")
+        for identifier in run_ids[1:]:
+            client.set_terminated(identifier, "FINISHED")
     except BaseException as error:
-        for name in mine:
-            _fail(client, name, one_line(error))
+        for identifier in run_ids:
+            _fail(client, identifier, one_line(error))
         if isinstance(error, MlflowException | RequestException):
             raise CannotRecord(
-                f"run {mine[0]} in {mlflow.get_tracking_uri()} could not be stored ({one_line(error)})"
+                f"run {run_ids[0]} in {mlflow.get_tracking_uri()} could not be stored ({one_line(error)})"
             ) from error
         raise
 
 
 def silence() -> str:
-    """Why the tracking server does not answer; empty if it does, or if the store is no server."""
+    """Find out why the tracking server does not answer; empty if it does, or if the store is no server."""
     uri = mlflow.get_tracking_uri()
     if not uri.startswith(("http://", "https://")):
         return ""
     try:
         urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
     except urllib.error.HTTPError:
-        return ""  # It answers; whether it lets us in is seen later.
+        return ""  # It answers; access is checked later.
     except OSError as error:
         return one_line(error)
     return ""
 
 
 def _client() -> MlflowClient:
-    """A client of a store that answers: mlflow itself would retry for minutes."""
+    """Create a client after checking that the store answers: mlflow itself would retry for minutes."""
     if reason := silence():
         raise CannotRecord(
             f"no tracking server answers at {mlflow.get_tracking_uri()} ({reason}): start it, or unset "
             "MLFLOW_TRACKING_URI to record in ./mlflow.db"
         )
-    # Seconds of retries bridge a restart of the server; the default would hold up a finished run for minutes.
+    # Retries for seconds bridge a restart of the server; the default would delay a finished run for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.store.db.utils").addFilter(_is_no_error)
@@ -172,30 +172,30 @@ def _client() -> MlflowClient:
 
 
 def _is_no_error(record: logging.LogRecord) -> bool:
-    """mlflow prints the traceback of every database error; we say the reason in one line."""
+    """Drop mlflow's tracebacks of database errors, whose reason we report in one line."""
     return record.levelno < logging.ERROR
 
 
 def _experiment(client: MlflowClient, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         try:
             return client.create_experiment(name, tags=dict([KIND]))
         except MlflowException:
             # Another process was faster.
-            found = client.get_experiment_by_name(name)
-            if found is None:
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
                 raise
-    if found.lifecycle_stage != "active":
+    if experiment.lifecycle_stage != "active":
         raise CannotRecord(
             f"experiment {name!r} is deleted; bring it back with "
-            f"'mlflow experiments restore -x {found.experiment_id}'"
+            f"'mlflow experiments restore -x {experiment.experiment_id}'"
         )
-    return found.experiment_id
+    return experiment.experiment_id
 
 
 def resumable(run_id: str, task: str, reopen: bool = False) -> Run:
-    """A run of `task` that can be continued, for it was interrupted or failed, or may be reopened.
+    """Look up a run of `task` that can be continued: interrupted, failed, or finished with `reopen`.
 
     Raises
     ------
@@ -209,9 +209,11 @@ def resumable(run_id: str, task: str, reopen: bool = False) -> Run:
         raise CannotRecord(
             f"no run {run_id!r} in {mlflow.get_tracking_uri()}: give the id of a run of {task}"
         ) from error
-    known = run.data.tags.get("task")
-    if known != task:
-        raise CannotRecord(f"run {run_id} is of task {known!r}, not {task!r}: give the id of a run of {task}")
+    recorded_task = run.data.tags.get("task")
+    if recorded_task != task:
+        raise CannotRecord(
+            f"run {run_id} is of task {recorded_task!r}, not {task!r}: give the id of a run of {task}"
+        )
     if run.info.lifecycle_stage != "active":
         raise CannotRecord(f"run {run_id} is deleted: 'mlflow runs restore --run-id {run_id}' brings it back")
     if run.info.status == "FINISHED" and not reopen:
@@ -223,7 +225,7 @@ def resumable(run_id: str, task: str, reopen: bool = False) -> Run:
 
 
 def abandon(run_id: str, reason: str) -> None:
-    """Mark a run as FAILED whose process is known to be lost, on whatever machine it was.
+    """Mark a run as FAILED whose process is known to be lost, on any machine.
 
     Raises
     ------
@@ -234,7 +236,7 @@ def abandon(run_id: str, reason: str) -> None:
 
 
 def _bury(client: MlflowClient, experiment_id: str) -> None:
-    """Mark runs whose process on this machine is gone: kill -9 leaves nobody to do it at the time."""
+    """Mark runs of dead processes on this machine as FAILED: a process cannot do it after kill -9."""
     running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
     for run in running:
         process = run.data.tags.get(PROCESS, "")
@@ -264,7 +266,7 @@ def _fail(client: MlflowClient, run_id: str, reason: str) -> None:
     try:
         client.set_tag(run_id, FAILURE, reason)
     except Exception as error:
-        # Whatever the store says, the reason for failing must not be hidden by it.
+        # An error of the store must not hide the reason for the failure.
         print(f"shashlik: run {run_id} could not be marked as failed: {one_line(error)}", file=sys.stderr)
     with suppress(Exception):
         ending()
@@ -273,26 +275,26 @@ def _fail(client: MlflowClient, run_id: str, reason: str) -> None:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise inside; only the main thread can arrange that.
+    """Raise `Terminated` on SIGTERM and SIGHUP inside the context, in the main thread only.
 
-    An exception that comes while compiled code calls back into Python is lost: then it is raised again.
+    An exception during a callback from compiled code into Python is lost: then the signal is sent again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    again: list[threading.Timer] = []
+    timers: list[threading.Timer] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        again.append(threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), number)))
-        again[-1].daemon = True
-        again[-1].start()
+        timers.append(threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), number)))
+        timers[-1].daemon = True
+        timers[-1].start()
         raise Terminated(number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-        for timer in again:
+        for timer in timers:
             timer.cancel()

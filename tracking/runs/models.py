@@ -1,4 +1,4 @@
-"""Models of runs: logged with the numbers of their estimator, and loaded to predict or to be exported."""
+"""Models of runs: logged with the metrics of their estimator, and loaded for prediction or export."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tracking.runs.packing import Portable, pack
 
 __all__ = ["Predict", "graph", "load", "log_model"]
 
-#: From columns, one entry an event, to answers.
+#: Function from columns, one entry per event, to predictions.
 Predict = Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]
 
 
@@ -39,8 +39,8 @@ def log_model(
 ) -> str:
     """Pack an estimator as an mlflow model and log it to the active run.
 
-    mlflow's own ``log_model`` asks the server for the history of each metric of the run, one after another,
-    and the model for one more prediction; with hundreds of metrics that took longer than all else together.
+    mlflow's own ``log_model`` requests the history of each metric of the run one by one, and one more
+    prediction of the model. With hundreds of metrics that takes longer than everything else together.
 
     Parameters
     ----------
@@ -49,17 +49,17 @@ def log_model(
     name : str
         Name of the model in the run.
     metrics : mapping of str to float, optional
-        Shown beside it among the models of the experiment.
+        Metrics shown with the model in the experiment.
 
     Returns
     -------
     str
-        Its URI, ``models:/m-...``, as registration and loading take it.
+        URI of the model, ``models:/m-...``, for registration and loading.
 
     Raises
     ------
     CannotRecord
-        If the packed model does not repeat the answers; nothing is logged then.
+        If the packed model does not reproduce the predictions; nothing is logged then.
     """
     client = MlflowClient()
     run = mlflow.active_run()
@@ -67,47 +67,48 @@ def log_model(
     run_id = run.info.run_id
     folder = Path(tempfile.mkdtemp(dir=_packed().name)) / "model"
     packed = pack(portable, example, answers, folder)
-    made = mlflow.initialize_logged_model(
+    logged = mlflow.initialize_logged_model(
         name=name, source_run_id=run_id, params=client.get_run(run_id).data.params
     )
-    packed.artifact_path, packed.run_id = made.artifact_location, run_id
-    packed.model_uuid = packed.model_id = made.model_id
-    now = int(1000 * time.time())
+    packed.artifact_path, packed.run_id = logged.artifact_location, run_id
+    packed.model_uuid = packed.model_id = logged.model_id
+    milliseconds = int(1000 * time.time())
     points = [
-        Metric(key, float(value), now, 0, model_id=made.model_id, run_id=run_id)
+        Metric(key, float(value), milliseconds, 0, model_id=logged.model_id, run_id=run_id)
         for key, value in (metrics or {}).items()
         if math.isfinite(value)
     ]
     try:
-        client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         with tempfile.TemporaryDirectory() as scratch:
-            sent = Path(scratch) / "model"
-            shutil.copytree(folder, sent, ignore=shutil.ignore_patterns("__pycache__"))
-            packed.save(str(sent / MLMODEL_FILE_NAME))
-            client.log_model_artifacts(made.model_id, str(sent))
+            upload = Path(scratch) / "model"
+            shutil.copytree(folder, upload, ignore=shutil.ignore_patterns("__pycache__"))
+            packed.save(str(upload / MLMODEL_FILE_NAME))
+            client.log_model_artifacts(logged.model_id, str(upload))
         for start in range(0, len(points), MOST_METRICS):
             client.log_batch(run_id, metrics=points[start : start + MOST_METRICS])
     except BaseException:
         with suppress(Exception):
-            mlflow.finalize_logged_model(made.model_id, "FAILED")
+            mlflow.finalize_logged_model(logged.model_id, "FAILED")
         raise
-    mlflow.finalize_logged_model(made.model_id, "READY")
-    return f"models:/{made.model_id}"
+    mlflow.finalize_logged_model(logged.model_id, "READY")
+    return f"models:/{logged.model_id}"
 
 
 @cache
 def _packed() -> tempfile.TemporaryDirectory[str]:
-    """Where models are packed, until this process ends.
+    """Create the folder where models are packed, until this process ends.
 
-    What was compiled to check one serves all of the same text, as the fits are, while its file is there.
+    Code compiled to check one model serves all models with the same text, such as the fits, while its file
+    exists.
     """
     return tempfile.TemporaryDirectory(prefix="shashlik-packed-")
 
 
 def load(folder: Path) -> tuple[Predict, tuple[str, ...]]:
-    """What a logged model predicts with, and the columns it takes.
+    """Load the prediction function of a logged model and the names of its input columns.
 
-    The function takes columns as a sample holds them. It goes past mlflow's own ``predict``, which checks a
+    The function takes columns as a sample holds them. It bypasses mlflow's own ``predict``, which checks a
     table of lists value by value and is several times slower than a fit.
     """
     loaded = mlflow.pyfunc.load_model(str(folder))
@@ -115,23 +116,25 @@ def load(folder: Path) -> tuple[Predict, tuple[str, ...]]:
     inner = loaded.unwrap_python_model()._predict
 
     def predict(columns: Mapping[str, Any]) -> dict[str, NDArray[np.floating]]:
-        found = inner({name: _entries(columns[name]) for name in inputs})
-        return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+        predictions = inner({name: _entries(columns[name]) for name in inputs})
+        return {name: np.asarray(values, dtype=np.float64) for name, values in predictions.items()}
 
     return predict, inputs
 
 
 def graph(folder: Path) -> tuple[Any, Callable[[Mapping[str, Any]], Any], Mapping[str, Any]] | None:
-    """What the module of a logged model offers for its export; None if it offers nothing.
+    """Load the graph that a logged model offers for its export; None if it offers none.
 
     Returns
     -------
     model : keras.Model
         With named inputs and outputs.
     prepare : callable
-        From columns as a sample holds them to the model's inputs by name, and which events can be used.
+        Function from columns as a sample holds them to the model's inputs by name and a mask of usable
+        events.
     meaning : mapping of str to mapping
-        By name of an input or output: ``unit`` and ``meaning``, or ``of``, the columns it consists of.
+        Description by name of an input or output: ``unit`` and ``meaning``, or ``of``, the columns it
+        consists of.
     """
     loaded = mlflow.pyfunc.load_model(str(folder))
     inputs = tuple(loaded.metadata.get_input_schema().input_names())
@@ -145,7 +148,7 @@ def graph(folder: Path) -> tuple[Any, Callable[[Mapping[str, Any]], Any], Mappin
 
 
 def _entries(column: Any) -> Any:
-    """A flat column as it is; a jagged one as a list of arrays."""
+    """Convert a jagged column to a list of arrays; return a flat one unchanged."""
     values = ak.Array(column)
     if values.ndim == 1:
         return np.asarray(column)

@@ -1,10 +1,10 @@
-"""Estimators as mlflow models that need nothing of this repository.
+"""Packing of estimators as mlflow models that do not need this repository.
 
-A model is its portable module's own text with a short wrapper behind it ("models from code") beside the
-files it reads. Two versions in one process cannot run each other's code, as they do with ``code_paths``:
-each text is a module of its own, named by its hash. mlflow invents another name at every load. Compiled
-functions keep their machine code beside the text and refer to their types by the name of the module, so that
-under mlflow's names another process could not read it, and a second load would compile everything again.
+A model consists of the text of its portable module, followed by a short wrapper ("models from code"), and the
+files it reads. Each text is a separate module, named by its hash, so that two versions in one process cannot
+run each other's code, as they do with ``code_paths``. mlflow invents another name at every load. Compiled
+functions cache their machine code beside the text and refer to their types by module name. Under mlflow's
+names another process could not read the cache, and a second load would compile everything again.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from tracking.runs.provenance import versions
 
 __all__ = ["Portable", "frame", "pack"]
 
-#: What the wrapper itself needs.
+#: Packages that the wrapper itself needs.
 BASE = ("mlflow", "numpy", "pandas")
-#: How well a packed model must repeat its estimator, relative to the largest value of the output, and in
-#: which share of events. Not in all: where an iterative fit does not settle, it amplifies single precision.
+#: Required agreement of a packed model with its estimator, relative to the largest value of the output, and
+#: the share of events that must agree. Some may not: an iterative fit that does not converge amplifies single
+#: precision.
 AGREEMENT, AGREEING = 1e-4, 0.9
-#: Events kept as the input example.
+#: Number of events kept as the input example.
 KEPT = 5
 
 _NAME = """
@@ -75,15 +76,15 @@ _mlflow.models.set_model(_Model())
 
 
 class Portable(Protocol):
-    """What `log_model` needs of an estimator, see `shashlik.task.estimator.Portable`."""
+    """Interface that `log_model` needs of an estimator, see `shashlik.task.estimator.Portable`."""
 
     @property
     def module(self) -> Path:
-        """One self-contained Python file that defines ``load(files) -> predict``."""
+        """Self-contained Python file that defines ``load(files) -> predict``."""
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """Data that the module reads, by the name under which `load` is given it."""
+        """Data files of the module, by the name that `load` receives."""
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -91,16 +92,16 @@ class Portable(Protocol):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the columns it takes."""
+        """Names of the input columns."""
 
 
 def frame(columns: Mapping[str, Any], inputs: Sequence[str]) -> pd.DataFrame:
-    """Columns of a sample as a model takes them: one row an event, a list in it for a jagged column.
+    """Convert columns of a sample to the input of a model: one row per event, lists for jagged columns.
 
     Parameters
     ----------
     columns : mapping of str to ndarray or awkward.Array
-        At least the `inputs`.
+        Columns that include the `inputs`.
     inputs : sequence of str
         Names and order of the columns.
     """
@@ -113,25 +114,25 @@ def pack(
     answers: Mapping[str, NDArray[np.floating]],
     folder: Path,
 ) -> Model:
-    """Write an estimator as an mlflow model into a folder, load it from there and ask it about the example.
+    """Write an estimator as an mlflow model into a folder, load it from there and check its predictions.
 
     Parameters
     ----------
     portable : Portable
-        The estimator as files.
+        Estimator as files.
     example : mapping of str to ndarray or awkward.Array
-        Columns of some events; the first ones are kept as the model's input example.
+        Columns of some events; the first ones become the model's input example.
     answers : mapping of str to ndarray, shape (events,)
-        What the estimator says about them.
+        Predictions of the estimator for them.
     folder : pathlib.Path
-        Where to; it is made.
+        Target folder; it is created.
 
     Raises
     ------
     CannotRecord
-        If what is in the folder does not repeat the answers.
+        If the packed model does not reproduce the predictions.
     """
-    few = frame(example, portable.inputs)
+    table = frame(example, portable.inputs)
     jagged = tuple(column for column in portable.inputs if ak.Array(example[column]).ndim > 1)
     stated = {Requirement(requirement).name for requirement in portable.requirements}
     base = [f"{package}=={installed}" for package, installed in versions(BASE).items() if package in BASE]
@@ -149,30 +150,30 @@ def pack(
                 inputs=Schema([ColSpec(_type(example[column]), column) for column in portable.inputs]),
                 outputs=Schema([ColSpec(DataType.double, output) for output in answers]),
             ),
-            input_example=few.head(KEPT),
+            input_example=table.head(KEPT),
             pip_requirements=[
                 *(r for r in base if Requirement(r).name not in stated),
                 *portable.requirements,
             ],
         )
-    repeated = mlflow.pyfunc.load_model(str(folder)).predict(few)
-    for output, wanted in answers.items():
-        found = np.asarray(repeated[output])
-        # Rounding is relative to what an output is made of, not to a value that happens to lie near zero.
-        room = AGREEMENT * np.nanmax(np.abs(wanted), initial=0.0)
-        agree = np.isclose(found, wanted, rtol=AGREEMENT, atol=room, equal_nan=True)
+    repeated = mlflow.pyfunc.load_model(str(folder)).predict(table)
+    for output, expected in answers.items():
+        predicted = np.asarray(repeated[output])
+        # Rounding is relative to the scale of an output, not to a value that happens to lie near zero.
+        tolerance = AGREEMENT * np.nanmax(np.abs(expected), initial=0.0)
+        agree = np.isclose(predicted, expected, rtol=AGREEMENT, atol=tolerance, equal_nan=True)
         if np.mean(agree) < AGREEING:
             first = int(np.argmin(agree))
             raise CannotRecord(
                 f"the packed model gives other values of {output!r} than its estimator in "
-                f"{np.count_nonzero(~agree)} of {len(agree)} events: {found[first]} instead of "
-                f"{wanted[first]} in event {first}"
+                f"{np.count_nonzero(~agree)} of {len(agree)} events: {predicted[first]} instead of "
+                f"{expected[first]} in event {first}"
             )
     return packed
 
 
 def _named(text: str) -> str:
-    """The text of a module that gives itself a name, which is that of its content."""
+    """Insert code into the text of a module that names the module by the hash of its content."""
     start = 0
     for index, node in enumerate(ast.parse(text).body):
         docstring = index == 0 and isinstance(node, ast.Expr)

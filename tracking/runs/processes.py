@@ -1,4 +1,4 @@
-"""Names of processes that stay right: whether the one that wrote a name is still at work."""
+"""Unambiguous names of processes, to check whether the process behind a name still runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["lives", "signature"]
 
 
 def signature(pid: int) -> str:
-    """``host:pid:birth`` of a process; without its birth, a number that is used again would mislead.
+    """Build ``host:pid:birth`` of a process; without its birth a reused pid would be ambiguous.
 
-    The birth is in ticks since the machine started, and empty where the system does not tell it.
+    The birth is in ticks since the machine started, and empty if the system does not report it.
     """
     try:
-        # Behind the program's name, which stands in brackets and may hold anything, it is the 20th entry.
+        # It is the 20th entry after the program's name, which is in brackets and may contain anything.
         birth = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         birth = ""
@@ -23,7 +23,7 @@ def signature(pid: int) -> str:
 
 
 def lives(process: str) -> bool:
-    """Whether the process of this `signature` may still be at work; of other machines we cannot know."""
+    """Check whether the process with this `signature` may still run; unknown on other machines, so True."""
     if not process:
         return False
     host, number, _ = process.rsplit(":", 2)
@@ -34,5 +34,5 @@ def lives(process: str) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # It belongs to somebody else, so it is there.
+        pass  # It belongs to another user, so it exists.
     return signature(int(number)) == process

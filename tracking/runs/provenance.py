@@ -1,4 +1,4 @@
-"""Where a run comes from: the commit of the code and the versions of what it stands on."""
+"""Provenance of a run: the commit of the code and the versions of its dependencies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["checkout", "commit", "versions"]
 
-#: Where this code is imported from.
+#: Folder that this code is imported from.
 HERE = Path(__file__).parents[2]
 PACKAGES = ("shashlik", "numpy", "scipy", "numba", "tensorflow", "keras", "mlflow")
 
@@ -22,9 +22,9 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def checkout(folder: Path = HERE) -> Path | None:
-    """The top of the git checkout that holds the content of a folder; None if no commit holds it."""
+    """Find the top of the git checkout that contains a folder; None if no commit contains it."""
     try:
-        # An installed package may lie inside a checkout that knows nothing of it.
+        # An installed package may lie inside a checkout that does not track it.
         if not _git(folder, "ls-tree", "--name-only", "HEAD", "./"):
             return None
         return Path(_git(folder, "rev-parse", "--show-toplevel"))
@@ -33,12 +33,12 @@ def checkout(folder: Path = HERE) -> Path | None:
 
 
 def commit(folder: Path = HERE) -> tuple[str, bool] | None:
-    """The commit of the checkout that holds a folder, and whether there are uncommitted changes.
+    """Find the commit of the checkout that contains a folder, and whether there are uncommitted changes.
 
     Returns
     -------
     tuple of str and bool, or None
-        None if no commit holds the folder.
+        Commit and flag; None if no commit contains the folder.
     """
     top = checkout(folder)
     try:
@@ -52,11 +52,11 @@ def commit(folder: Path = HERE) -> tuple[str, bool] | None:
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Installed versions of the packages that make the numbers, and of Python."""
-    found = {"python": platform.python_version()}
+    """Collect the installed versions of the packages that produce the numbers, and of Python."""
+    installed = {"python": platform.python_version()}
     for name in packages:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

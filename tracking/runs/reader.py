@@ -1,4 +1,4 @@
-"""The mlflow side of what was recorded: evidence and settings of a run, and the runs nested below it."""
+"""Reading from mlflow: evidence and settings of a run, and the runs nested below it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from tracking.runs.lifecycle import FAILURE, CannotRecord, one_line, resumable
 
 __all__ = ["ANSWERS", "Found", "answers", "look", "nested", "recall", "settings_in", "settings_of"]
 
-#: Where `tracking.report.run_report.write` puts the predictions on the test events of a run.
+#: Artifact path where `tracking.report.run_report.write` puts the predictions on the test events of a run.
 ANSWERS = "evidence/predictions.parquet"
 
-#: Runs asked for at a time.
+#: Number of runs per request.
 _PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is known of a run.
+    """Recorded state of a run.
 
     Parameters
     ----------
     run_id, status : str
-        As mlflow has them.
+        Id and status in mlflow.
     failure : str
-        Why it failed; empty if it did not.
+        Reason for a failure; empty without one.
     seconds : float
-        How long it took; NaN while it runs.
+        Duration; NaN while it runs.
     settings : mapping of str to str
-        The resolved settings as they were logged.
+        Resolved settings as they were logged.
     metrics : mapping of str to float
     tags : mapping of str to str
     """
@@ -55,7 +55,7 @@ class Found:
 
 
 def settings_in(params: Mapping[str, str]) -> dict[str, str]:
-    """The resolved settings among the parameters of a run."""
+    """Select the resolved settings among the parameters of a run."""
     return {name.removeprefix("cfg."): value for name, value in params.items() if name.startswith("cfg.")}
 
 
@@ -73,7 +73,7 @@ def _found(run: Run) -> Found:
 
 
 def look(run_id: str) -> Found:
-    """What is known of a run.
+    """Look up the recorded state of a run.
 
     Raises
     ------
@@ -87,23 +87,23 @@ def look(run_id: str) -> Found:
 
 
 def nested(parent: str, **tags: str) -> list[Found]:
-    """The runs below `parent` that have these tags, the oldest first."""
+    """List the runs below `parent` that have these tags, the oldest first."""
     client = MlflowClient()
-    wanted = {"mlflow.parentRunId": parent, **tags}
-    text = " and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
+    filters = {"mlflow.parentRunId": parent, **tags}
+    query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in filters.items())
     experiment = client.get_run(parent).info.experiment_id
-    found: list[Run] = []
+    runs: list[Run] = []
     token: str | None = None
     while True:
-        page = client.search_runs([experiment], text, max_results=_PAGE, page_token=token)
-        found += page
+        page = client.search_runs([experiment], query, max_results=_PAGE, page_token=token)
+        runs += page
         token = page.token
         if not token:
-            return [_found(run) for run in sorted(found, key=lambda run: run.info.start_time)]
+            return [_found(run) for run in sorted(runs, key=lambda run: run.info.start_time)]
 
 
 def settings_of(run_id: str, task: str, reopen: bool = False) -> dict[str, str]:
-    """The resolved settings, as they were logged, of a run of `task` that can be resumed, or reopened.
+    """Look up the resolved settings, as logged, of a run of `task` that can be resumed or reopened.
 
     Raises
     ------
@@ -114,12 +114,12 @@ def settings_of(run_id: str, task: str, reopen: bool = False) -> dict[str, str]:
 
 
 def recall(run_id: str) -> AnyEvidence:
-    """The evidence of a run.
+    """Load the evidence of a run.
 
     Raises
     ------
     CannotRecord
-        If there is no such run, or it has no evidence that can be read.
+        If there is no such run, or it has no readable evidence.
     """
     try:
         text = mlflow.artifacts.load_text(f"runs:/{run_id}/evidence/evidence.json")
@@ -131,18 +131,18 @@ def recall(run_id: str) -> AnyEvidence:
 
 
 def answers(run_id: str, path: str = ANSWERS) -> PredictionTable:
-    """Predictions that a run recorded, event by event.
+    """Load the predictions that a run recorded, event by event.
 
     Parameters
     ----------
     path : str
-        The artifact: those on the run's test events, or others from
+        Artifact with the predictions on the run's test events, or others from
         `tracking.runs.recorder.Recorder.answers`.
 
     Raises
     ------
     CannotRecord
-        If there are none that can be read.
+        If there are no readable predictions.
     """
     with tempfile.TemporaryDirectory() as scratch:
         try:

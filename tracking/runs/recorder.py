@@ -1,4 +1,4 @@
-"""The mlflow side of evidence: a run, and everything that is recorded in it."""
+"""Recording to mlflow: a run and everything that is recorded in it."""
 
 from __future__ import annotations
 
@@ -48,30 +48,30 @@ def recording(
     reopen: bool = False,
     code: Path | None = None,
 ) -> Iterator[Recorder]:
-    """Everything inside belongs to one mlflow run.
+    """Record everything inside the context into one mlflow run.
 
     Parameters
     ----------
     task : str
-        Name of the task; the experiment of a new run.
+        Name of the task; also the experiment of a new run.
     seed : int
-        Seed of the run.
+        Random seed of the run.
     settings : mapping
-        The resolved settings, logged as ``cfg.<name>``. A resumed run must have the same.
+        Resolved settings, logged as ``cfg.<name>``. A resumed run must have the same settings.
     resume : str, optional
-        Id of a run to continue.
+        Id of the run to continue.
     parent : str, optional
         Id of the run below which a new one is nested.
     reopen : bool
-        Whether a finished run can be continued too, as one below which more runs are to be nested.
+        Whether a finished run can be continued too, for example to nest more runs below it.
     code : pathlib.Path, optional
-        The folder from which the task is imported; the run has the commit of its checkout. Left out, that of
+        Folder from which the task is imported; the run records the commit of its checkout. By default that of
         the platform.
 
     Raises
     ------
     CannotRecord
-        If the store does not answer, or the run cannot be resumed, or not with these settings.
+        If the store does not answer, or the run cannot be resumed with these settings.
     """
     with active(task, resume, parent, reopen) as run:
         recorder = Recorder(run.info.run_id)
@@ -86,7 +86,7 @@ def recording(
 
 
 class Recorder:
-    """Records into one run; made by `recording`."""
+    """Recorder of one run, created by `recording`."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -96,12 +96,12 @@ class Recorder:
 
     @property
     def where(self) -> str:
-        """The store, and the run in it."""
+        """Description of the run and its store."""
         return f"run {self.run_id} in {mlflow.get_tracking_uri()}"
 
     @property
     def link(self) -> str:
-        """Address of the run in the UI; for a store without a server, in the one ``mlflow server`` starts."""
+        """Address of the run in the UI; without a server, in the UI that ``mlflow server`` starts."""
         uri = mlflow.get_tracking_uri()
         base = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
         experiment = self._client.get_run(self.run_id).info.experiment_id
@@ -123,18 +123,19 @@ class Recorder:
         events : int
             Number of events.
         context : str
-            ``"training"`` or ``"evaluation"``; the hash of the latter becomes the tag ``data.sha256``.
+            ``"training"`` or ``"evaluation"``; the hash of an evaluation sample becomes the tag
+            ``data.sha256``.
 
         Raises
         ------
         CannotRecord
-            When the run is resumed and had other events for its evaluation.
+            If the run is resumed and was evaluated on other events.
         """
         if context == "evaluation":
-            before = self._client.get_run(self.run_id).data.tags.get("data.sha256", sha256)
-            if before != sha256:
+            recorded = self._client.get_run(self.run_id).data.tags.get("data.sha256", sha256)
+            if recorded != sha256:
                 raise CannotRecord(
-                    f"run {self.run_id} was evaluated on other events (sha256 {before[:12]}..., now "
+                    f"run {self.run_id} was evaluated on other events (sha256 {recorded[:12]}..., now "
                     f"{sha256[:12]}...): bring the old file back, or start anew without resume"
                 )
         mlflow.log_input(Recorded(name, sha256, source, events), context=context)
@@ -142,30 +143,31 @@ class Recorder:
             self.tag("data.sha256", sha256)
 
     def curve(self, name: str, values: Mapping[str, float], step: int) -> None:
-        """Points of the curves ``training/<name>/<key>``; returns at once, they are sent in batches."""
+        """Add points to the curves ``training/<name>/<key>``; they are sent later, in batches."""
         self._curves.add(f"training/{name}", values, step)
 
     def metrics(self, values: Mapping[str, float]) -> None:
-        """Log metrics; those that are not finite are left out and named in the tag ``nonfinite``."""
-        now = int(1000 * time.time())
+        """Log finite metrics; the tag ``nonfinite`` names the others."""
+        milliseconds = int(1000 * time.time())
         self._nonfinite |= {name for name, value in values.items() if not math.isfinite(value)}
         finite = [
-            Metric(name, float(value), now, 0) for name, value in values.items() if math.isfinite(value)
+            Metric(name, float(value), milliseconds, 0)
+            for name, value in values.items()
+            if math.isfinite(value)
         ]
         for start in range(0, len(finite), MOST_METRICS):
             self._client.log_batch(self.run_id, metrics=finite[start : start + MOST_METRICS])
 
     def checkpoint(self, folder: Path) -> None:
-        """Keep a copy of a folder of checkpoints with the run.
+        """Store a copy of a folder of checkpoints with the run.
 
-        Two files take turns, and the tag ``checkpoint`` names the one that is complete, so that a kill at
-        any moment leaves a good one. A store that does not answer is no reason to stop a training, nor to
-        hold it up.
+        Two files alternate, and the tag ``checkpoint`` names the complete one, so that a kill at any moment
+        leaves a usable checkpoint. A store that does not answer neither stops nor delays a training.
         """
         try:
             if reason := silence():
                 raise OSError(reason)
-            # What a resumed run does not repeat must not be lost.
+            # Points that a resumed run does not repeat must not be lost.
             self._curves.flush()
             previous = self._client.get_run(self.run_id).data.tags.get("checkpoint", "second ")
             slot = "second" if previous.startswith("first ") else "first"
@@ -201,27 +203,27 @@ class Recorder:
         findings: Mapping[str, str] | None = None,
         residuals: ResidualTable | None = None,
     ) -> None:
-        """Metrics, artifacts and the description of the run; at last its place in the index.
+        """Record metrics, artifacts and the description of the run, and index its evidence.
 
-        Everything is first written to a local folder. If the store fails, that folder is kept.
+        Everything is written to a local folder first, which is kept if the store fails.
 
         Parameters
         ----------
         evidence : AnyEvidence
             The result.
         figures : mapping of str to Figure
-            By file name without ending, in the order in which the description shows them.
+            Figures by file name without extension, in the order of the description.
         answers : PredictionTable, optional
             Predictions event by event.
         findings : mapping of str to str, optional
-            Markdown of the task's own by file name without ending; it becomes part of the description.
+            Markdown from the task by file name without extension; it becomes part of the description.
         residuals : ResidualTable, optional
             Residuals object by object.
 
         Raises
         ------
         CannotRecord
-            Says what is wrong and where the evidence was kept.
+            If the store fails; the text says where the evidence was kept.
         """
         folder = Path(tempfile.mkdtemp(prefix="shashlik-"))
         try:
@@ -241,29 +243,29 @@ class Recorder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def answers(self, table: PredictionTable, path: str) -> None:
-        """Keep predictions on a sample as the artifact `path`, beside those on the run's own test events."""
+        """Store predictions on a sample as the artifact `path`, beside those on the run's test events."""
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(scratch) / Path(path).name
             predictions.write(table, local)
             self._client.log_artifact(self.run_id, str(local), str(Path(path).parent))
 
     def keep(self, folder: Path, where: str) -> None:
-        """Keep what is in a folder as artifacts; nothing that matters, so a store that fails is let off."""
+        """Store a folder as artifacts; failures of the store are ignored, so only for optional files."""
         with suppress(MlflowException, OSError):
             if not silence():
                 self._client.log_artifacts(self.run_id, str(folder), where)
 
     def tell(self, blocks: Sequence[str], figures: Mapping[str, Figure], files: Mapping[str, str]) -> None:
-        """Describe a run that has no evidence of its own, as one that others are nested in.
+        """Describe a run without evidence, such as the parent of nested runs.
 
         Parameters
         ----------
         blocks : sequence of str
             Markdown, the most important first.
         figures : mapping of str to Figure
-            By file name without ending.
+            Figures by file name without extension.
         files : mapping of str to str
-            Text of more artifacts by path.
+            Text of additional artifacts by path.
         """
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
@@ -288,28 +290,32 @@ class Recorder:
         metrics: Mapping[str, float],
         curves: Mapping[str, Sequence[float]],
     ) -> str:
-        """A finished run inside of this one, for one of several models that it consists of.
+        """Create a finished run nested in this one, for one of its models.
 
         Parameters
         ----------
         name : str
-            Of the run.
+            Name of the run.
         settings, metrics : mapping
-            Its parameters and results.
+            Parameters and results of the run.
         curves : mapping of str to sequence of float
-            Metrics with one value a step, from 1 on.
+            Metrics with one value per step, starting at step 1.
 
         Returns
         -------
         str
-            Its id.
+            Id of the run.
         """
         experiment = self._client.get_run(self.run_id).info.experiment_id
-        made = self._client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id}, run_name=name)
-        now = int(1000 * time.time())
-        points = [Metric(key, float(value), now, 0) for key, value in metrics.items() if math.isfinite(value)]
+        run = self._client.create_run(experiment, tags={"mlflow.parentRunId": self.run_id}, run_name=name)
+        milliseconds = int(1000 * time.time())
+        points = [
+            Metric(key, float(value), milliseconds, 0)
+            for key, value in metrics.items()
+            if math.isfinite(value)
+        ]
         points += [
-            Metric(key, float(value), now, step)
+            Metric(key, float(value), milliseconds, step)
             for key, values in curves.items()
             for step, value in enumerate(values, start=1)
             if math.isfinite(value)
@@ -317,39 +323,39 @@ class Recorder:
         params = [Param(key, str(value)) for key, value in settings.items()]
         for start in range(0, max(len(points), 1), MOST_METRICS):
             self._client.log_batch(
-                made.info.run_id,
+                run.info.run_id,
                 metrics=points[start : start + MOST_METRICS],
                 params=params if not start else [],
             )
-        self._client.set_terminated(made.info.run_id)
-        return made.info.run_id
+        self._client.set_terminated(run.info.run_id)
+        return run.info.run_id
 
     def _keep(self, folder: Path) -> str:
-        for place in (Path.cwd(), Path(tempfile.gettempdir())):
-            kept = place / f"unrecorded-{self.run_id}"
+        for folder_of_copy in (Path.cwd(), Path(tempfile.gettempdir())):
+            copy = folder_of_copy / f"unrecorded-{self.run_id}"
             try:
-                shutil.copytree(folder, kept, dirs_exist_ok=True)
+                shutil.copytree(folder, copy, dirs_exist_ok=True)
             except OSError:
                 continue
-            return f"what there is of its evidence is kept in {kept}"
+            return f"what there is of its evidence is kept in {copy}"
         return "its evidence could not be kept on this machine either: free some disk space"
 
     def _begin(
-        self, task: str, seed: int, settings: Mapping[str, Any], known: Mapping[str, str], folder: Path
+        self, task: str, seed: int, settings: Mapping[str, Any], recorded: Mapping[str, str], folder: Path
     ) -> None:
-        wanted = {f"cfg.{name}": str(value) for name, value in settings.items()}
-        for name, value in wanted.items():
-            if known.get(name, value) != value:
+        expected = {f"cfg.{name}": str(value) for name, value in settings.items()}
+        for name, value in expected.items():
+            if recorded.get(name, value) != value:
                 raise CannotRecord(
-                    f"run {self.run_id} has {name}={known[name]}, not {value}: "
+                    f"run {self.run_id} has {name}={recorded[name]}, not {value}: "
                     "resume it with the same settings"
                 )
         code = commit(folder)
         tags = {"task": task, "seed": str(seed)}
         if code is not None:
             tags |= {"git.commit": code[0], "git.dirty": str(code[1]).lower()}
-        params = [Param(name, value) for name, value in wanted.items() if name not in known]
-        self._client.log_batch(self.run_id, tags=[RunTag(*item) for item in tags.items()])
+        params = [Param(name, value) for name, value in expected.items() if name not in recorded]
+        self._client.log_batch(self.run_id, tags=[RunTag(*pair) for pair in tags.items()])
         for start in range(0, len(params), MOST_PARAMS):
             self._client.log_batch(self.run_id, params=params[start : start + MOST_PARAMS])
 
@@ -360,8 +366,8 @@ class Recorder:
         self._curves.close()
         if silence():
             return
-        missing = sorted(self._nonfinite | self._curves.nonfinite)
-        if missing:
-            self.tag("nonfinite", ", ".join(missing)[:LONGEST_TAG])
+        nonfinite = sorted(self._nonfinite | self._curves.nonfinite)
+        if nonfinite:
+            self.tag("nonfinite", ", ".join(nonfinite)[:LONGEST_TAG])
         if self._curves.trouble:
             self.tag("curves", f"incomplete: {self._curves.trouble}"[:LONGEST_TAG])

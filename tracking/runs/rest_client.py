@@ -1,4 +1,4 @@
-"""The mlflow side of asking a Shashlik server: same address, login, retries and certificates as mlflow's."""
+"""Requests to a Shashlik server, with the address, login, retries and certificates of mlflow."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from tracking.runs.lifecycle import one_line
 
 __all__ = ["PREFIX", "Conflicting", "call", "remote"]
 
-#: Where the routes of the server's REST are.
+#: Path of the server's REST routes.
 PREFIX = "/api/shashlik/v1"
 
 
 class Conflicting(RuntimeError):
-    """The server refused because something has changed in the meantime. Its text is what a user reads."""
+    """Refusal of the server because something changed in the meantime. Its text is for the user."""
 
 
 def remote() -> bool:
-    """Whether the store in use is behind a server that has journal and index, too.
+    """Check whether the store in use is behind a server that also has the journal and the index.
 
-    With SHASHLIK_DATABASE they are asked without it, as needs be where the server is another one.
+    With SHASHLIK_DATABASE both are accessed directly, which is necessary with any other server.
     """
     return mlflow.get_tracking_uri().startswith(("http://", "https://")) and VARIABLE not in os.environ
 
 
 def call(method: str, path: str, *, query: Any = None, body: Any = None) -> Any:
-    """What the server answers.
+    """Send a request and return the answer of the server.
 
     Parameters
     ----------
     method, path : str
-        ``GET``, ``/leaderboard``.
+        Method and path, e.g. ``GET`` and ``/leaderboard``.
     query : mapping or sequence of pairs, optional
     body : optional
-        Sent as JSON.
+        Content, sent as JSON.
 
     Raises
     ------
     Conflicting
-        If the server says so (409).
+        If the server reports a conflict (409).
     Unreachable
-        If it does not answer, has no Shashlik on it, or refuses.
+        If the server does not answer, runs without Shashlik, or refuses.
     """
     address = mlflow.get_tracking_uri()
     try:
@@ -62,15 +62,15 @@ def call(method: str, path: str, *, query: Any = None, body: Any = None) -> Any:
     except (MlflowException, OSError) as error:
         raise Unreachable(f"{address} does not answer: {one_line(error)}") from error
     try:
-        told = response.json()
+        answer = response.json()
     except ValueError:
-        told = None
-    if response.status_code == 200 and told is not None:
-        return told
-    reason = told.get("detail", told) if isinstance(told, dict) else response.text.strip()[:200]
+        answer = None
+    if response.status_code == 200 and answer is not None:
+        return answer
+    reason = answer.get("detail", answer) if isinstance(answer, dict) else response.text.strip()[:200]
     if response.status_code == 409:
         raise Conflicting(str(reason))
-    if response.status_code == 404 and not isinstance(told, dict):
+    if response.status_code == 404 and not isinstance(answer, dict):
         raise Unreachable(
             f"{address} is an MLflow server without Shashlik: start it with 'shashlik server', "
             f"or set {VARIABLE}"
