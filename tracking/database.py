@@ -1,8 +1,8 @@
-"""The database of journal and index: where it is, how it is opened, and its tables brought up to date.
+"""Database of journal and index: its address, connections and migrations.
 
-It is the database of the tracking store where that is one (``sqlite:///mlflow.db``, PostgreSQL), in tables
-of its own with one chain of migrations. Behind a tracking server of ``shashlik server`` nobody but the
-server needs it; behind another one its address is the variable ``SHASHLIK_DATABASE``.
+If the tracking store is a database (``sqlite:///mlflow.db``, PostgreSQL), journal and index are in the same
+one, in separate tables with one chain of migrations. With ``shashlik server`` only the server accesses it.
+With another tracking server its address is the variable ``SHASHLIK_DATABASE``.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ __all__ = ["SCHEMA", "VARIABLE", "Unreachable", "connect", "locate", "opened", "
 VARIABLE = "SHASHLIK_DATABASE"
 #: Seconds to wait for another process that writes to the same SQLite file.
 PATIENCE = 60
-#: Option of a connection that writes nothing.
+#: Option of a read-only connection.
 READING = "shashlik_reading"
-#: Any number: migrations of PostgreSQL wait for each other on it.
+#: Arbitrary key of the lock that serialises migrations of PostgreSQL.
 LOCK = 4_872_931
-#: Its tables, for what handles all tables of a store.
+#: Tables of journal and index, for code that handles all tables of a store.
 SCHEMA = Schema("the journal", "shashlik_version", Path(__file__).parent / "migrations")
 
 
 class Unreachable(RuntimeError):
-    """There is no database to keep journal and index in. Its text is the one line that a user reads."""
+    """Error of a missing database for journal and index. Its text is one line for the user."""
 
 
 def locate(tracking_uri: str) -> str:
-    """Address of the database.
+    """Find the address of the database.
 
     Raises
     ------
     Unreachable
         If the tracking store is a server and the variable is not set.
     """
-    if given := os.environ.get(VARIABLE):
-        return given
+    if address := os.environ.get(VARIABLE):
+        return address
     if tracking_uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql"):
         return tracking_uri
     raise Unreachable(
@@ -56,7 +56,7 @@ def locate(tracking_uri: str) -> str:
 
 @contextmanager
 def opened(address: str) -> Iterator[Engine]:
-    """An engine on the database, whose tables are there and up to date; closed afterwards."""
+    """Open an engine on the database with up-to-date tables, and close it afterwards."""
     engine = connect(address)
     try:
         yield engine
@@ -65,7 +65,7 @@ def opened(address: str) -> Iterator[Engine]:
 
 
 def connect(address: str) -> Engine:
-    """An engine on the database, whose tables are there and up to date."""
+    """Create an engine on the database with up-to-date tables."""
     engine = _engine(address)
     try:
         with engine.begin() as connection:
@@ -78,7 +78,7 @@ def connect(address: str) -> Engine:
 
 @contextmanager
 def transacting(address: str) -> Iterator[Engine]:
-    """An engine whose transactions hold from their beginning, also for changes of tables; these stay."""
+    """Open an engine with transactions from the first statement, including schema changes; no migrations."""
     engine = _engine(address)
     try:
         yield engine
@@ -88,7 +88,7 @@ def transacting(address: str) -> Iterator[Engine]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that only reads: nobody who writes to the same SQLite file waits for it."""
+    """Open a read-only connection that does not block writers to the same SQLite file."""
     with engine.connect().execution_options(**{READING: True}) as connection, connection.begin():
         yield connection
 
@@ -96,8 +96,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _engine(address: str) -> Engine:
     engine = create_engine(address, connect_args=_arguments(address))
     if engine.dialect.name == "sqlite":
-        # Python's own handling begins a transaction late, at the first write: two processes would both
-        # have read the same state by then.
+        # Python's default begins a transaction late, at the first write: two processes could both have read
+        # the same state by then.
         event.listen(engine, "connect", _leave_transactions_to_us)
         event.listen(engine, "begin", _begin)
     return engine

@@ -1,10 +1,10 @@
-"""The Python environment that ``mlflow run`` uses for this project.
+"""Python environment that ``mlflow run`` uses for this project.
 
-``mlflow run`` wants an environment of its own for every project: it builds one with pyenv (or uv) below
+``mlflow run`` needs a separate environment for every project: it builds one with pyenv (or uv) below
 ``MLFLOW_ENV_ROOT``, in a folder named by a hash of ``python_env.yaml``, and sources ``bin/activate`` there.
-A folder that exists under that name is used as it is. `adopt` puts a short ``bin/activate`` there that
-leads to an environment in which Shashlik is installed already, so that nothing is installed twice and
-neither pyenv nor uv is needed. Docs: ``docs/decisions/0003-environment-of-mlflow-run.md``.
+It uses an existing folder of that name unchanged. `adopt` writes a short ``bin/activate`` there that
+activates an environment with Shashlik, so that nothing is installed twice and neither pyenv nor uv is needed.
+Docs: ``docs/decisions/0003-environment-of-mlflow-run.md``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ return 1
 
 
 def _of_clone(project: Path, name: str) -> Path:
-    """A file that every clone of Shashlik has."""
+    """Find a file that every clone of Shashlik contains."""
     if not (project / name).is_file():
         raise FileNotFoundError(
             f"no {name} in {project.resolve()}: run 'shashlik setup' in a clone of Shashlik"
@@ -45,7 +45,7 @@ def _of_clone(project: Path, name: str) -> Path:
 
 
 def folder(project: Path) -> Path:
-    """Where ``mlflow run`` looks for the environment of a project.
+    """Find the folder where ``mlflow run`` looks for the environment of a project.
 
     Parameters
     ----------
@@ -55,22 +55,22 @@ def folder(project: Path) -> Path:
     Raises
     ------
     FileNotFoundError
-        When there is no ``python_env.yaml`` in `project`.
+        If there is no ``python_env.yaml`` in `project`.
     """
-    # mlflow has no public way to ask for this name; tests/platform/test_mlflow_run.py watches over it.
+    # mlflow has no public function for this name; tests/platform/test_mlflow_run.py checks it.
     from mlflow.environment_variables import MLFLOW_ENV_ROOT
     from mlflow.utils.environment import _PythonEnv
     from mlflow.utils.virtualenv import _get_virtualenv_name
 
-    wanted = _PythonEnv.from_yaml(_of_clone(project, "python_env.yaml"))
-    return Path(MLFLOW_ENV_ROOT.get()) / _get_virtualenv_name(wanted, project)
+    specification = _PythonEnv.from_yaml(_of_clone(project, "python_env.yaml"))
+    return Path(MLFLOW_ENV_ROOT.get()) / _get_virtualenv_name(specification, project)
 
 
 def adopt(project: Path, prefix: Path = Path(sys.prefix)) -> Path:
     """Let ``mlflow run`` use the environment `prefix` for `project`.
 
-    Only ``bin/activate`` in the environment's folder is written: an environment that mlflow built there
-    before keeps its files. A link of that name is replaced, so that its target stays untouched.
+    Only ``bin/activate`` in the environment's folder is written: an existing environment of mlflow keeps its
+    other files. A symbolic link of that name is replaced, so that its target stays unchanged.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def adopt(project: Path, prefix: Path = Path(sys.prefix)) -> Path:
     Returns
     -------
     pathlib.Path
-        The file that was written.
+        Path of the written file.
 
     Raises
     ------
     FileNotFoundError
-        When `project` has no ``python_env.yaml`` or `prefix` no ``bin/shashlik`` and ``bin/python``.
+        If `project` has no ``python_env.yaml``, or `prefix` no ``bin/shashlik`` and ``bin/python``.
     """
     for program in ("python", "shashlik"):
         if not (prefix / "bin" / program).exists():
@@ -105,23 +105,23 @@ def adopt(project: Path, prefix: Path = Path(sys.prefix)) -> Path:
 
 
 def unmet(project: Path) -> tuple[str, ...]:
-    """Dependencies in the project's ``pyproject.toml`` that the running environment does not meet.
+    """List the dependencies in ``pyproject.toml`` that the running environment does not meet.
 
-    A clone that was updated after ``pip install`` may need more than what is installed.
+    A clone that was updated after ``pip install`` may have new dependencies.
 
     Raises
     ------
     FileNotFoundError
-        When `project` has no ``pyproject.toml``.
+        If `project` has no ``pyproject.toml``.
     """
-    wanted = tomllib.loads(_of_clone(project, "pyproject.toml").read_text())["project"]["dependencies"]
-    missing = []
-    for requirement in map(Requirement, wanted):
+    requirements = tomllib.loads(_of_clone(project, "pyproject.toml").read_text())["project"]["dependencies"]
+    problems = []
+    for requirement in map(Requirement, requirements):
         try:
             installed = version(requirement.name)
         except PackageNotFoundError:
-            missing.append(f"{requirement} (not installed)")
+            problems.append(f"{requirement} (not installed)")
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
-            missing.append(f"{requirement} (installed: {installed})")
-    return tuple(missing)
+            problems.append(f"{requirement} (installed: {installed})")
+    return tuple(problems)

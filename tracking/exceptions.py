@@ -1,4 +1,4 @@
-"""What storage cannot do."""
+"""Exceptions of storage."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ __all__ = ["Refused"]
 
 
 class Refused(RuntimeError):
-    """A database, an archive or artifacts cannot be read or filled. Its text is the one line a user reads."""
+    """Error of a database, an archive or artifacts that cannot be read or filled. Its text is one line."""

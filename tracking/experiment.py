@@ -1,7 +1,7 @@
-"""The old place of `shashlik.plugins.experiment`.
+"""Former location of `shashlik.plugins.experiment`.
 
-mlflow loads its plugins at every start, and an environment that was installed before version 0.2 names this
-module until it is installed again. It can go with version 0.3.
+mlflow loads its plugins at every start. An environment installed before version 0.2 refers to this module
+until it is installed again. Remove this module with version 0.3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a task demands of a model before it becomes champion; declared in the task, before anybody looks.
+"""Rules for promotion: the requirements that a task declares, in advance, for a model to become champion.
 
-Plain data. `registry.gate.decision` holds models against it.
+Plain data. `registry.gate.decision` checks models against a rule.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tracking.evidence.serialization import encode
 
 __all__ = ["Check", "Rule", "ScoreRule", "Terms"]
 
-#: What can be primary where a classification is judged.
+#: Primary statistics that a classification allows.
 SCORED = ("auc", "ams")
 
 
@@ -27,12 +27,12 @@ class Check:
     Parameters
     ----------
     metric : str
-        Name of the number without the estimator, e.g. ``pi0/mu``. Where ``<metric>_err`` exists the value
-        must keep within the limits by two of these errors.
+        Name of the number without the estimator, e.g. ``pi0/mu``. If ``<metric>_err`` exists, the value must
+        be inside the limits by two of these errors.
     least, most : float
-        The limits.
+        Limits of the number.
     meaning : str
-        What it is, in words.
+        Description of the number.
     """
 
     metric: str
@@ -43,29 +43,29 @@ class Check:
 
 @dataclass(frozen=True)
 class Terms:
-    """What rules of every kind say; each number is a limit on an interval, not on a point.
+    """Common terms of all rules; each number is a limit on an interval, not on a point estimate.
 
     Parameters
     ----------
     primary : tuple of str
-        Of what the task judges, that in which at least one must be better than that of every reference.
+        Primary quantities; at least one must be better than that of every reference.
     improvement : float
-        By how much at least.
+        Smallest required improvement.
     rivals : tuple of str
-        Baselines to beat, by name; the champion is always one more reference.
+        Baselines to beat, by name; the champion is always an additional reference.
     efficiency : float
-        How much smaller the share of answers may be, absolutely.
+        Largest allowed absolute loss in the share of predictions.
     ns_per_event : float
-        Longest time of a prediction.
+        Largest time of a prediction.
     megabytes : float
         Largest size of the model.
     checks : tuple of Check
-        Numbers of the task's own.
+        Checks of the task's own numbers.
     level : float
-        Confidence of the intervals: simultaneous over what is primary, one by one for all others, of which
-        each must hold.
+        Confidence level of the intervals: simultaneous over the primary quantities, individual for all
+        others, each of which must hold.
     replicas : int
-        Bootstrap replicas.
+        Number of bootstrap replicas.
     """
 
     primary: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Terms:
     level: float = 0.95
     replicas: int = 1000
 
-    #: Fields that are shares.
+    #: Names of the fields that are shares.
     SHARES: ClassVar[tuple[str, ...]] = ("improvement", "efficiency")
 
     def __post_init__(self) -> None:
@@ -100,28 +100,28 @@ class Terms:
 
     @property
     def sha256(self) -> str:
-        """Hash of all that the rule says, to show that two verdicts stand on the same one."""
+        """Hash of the whole rule, to prove that two verdicts use the same one."""
         text = json.dumps(encode(self), sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Rule(Terms):
-    """When a candidate is better where resolutions are judged.
+    """Rule for tasks that evaluate resolutions.
 
-    Of `primary`, names of quantities, the core of at least one must be narrower than that of every
-    reference, by the share `improvement`: with 0.01 it has to be shown to be more than 1 % narrower.
+    The core of at least one of the `primary` quantities must be narrower than that of every reference, by the
+    share `improvement`: with 0.01 it must be significantly more than 1 % narrower.
 
     Parameters
     ----------
     margin : float
-        How much wider core and q68 of any quantity may be, as a share.
+        Largest allowed relative increase of core and q68 of any quantity.
     bias : mapping of str to float
-        Largest distance of the core's centre from zero, by quantity, in its unit.
+        Largest allowed distance of the core's centre from zero, by quantity, in its unit.
     tails : float
-        How much larger the share of objects beyond three core sigmas of the reference may be, absolutely.
+        Largest allowed absolute increase of the share of objects beyond three core sigmas of the reference.
     failures : float
-        How much larger the share of grossly wrong answers may be, absolutely.
+        Largest allowed absolute increase of the share of grossly wrong predictions.
     """
 
     margin: float = 0.02
@@ -139,27 +139,27 @@ class Rule(Terms):
 
 @dataclass(frozen=True)
 class ScoreRule(Terms):
-    """When a candidate is better where a classification is judged.
+    """Rule for tasks that evaluate a classification.
 
-    Of `primary`, ``"auc"`` and ``"ams"``, at least one must be larger than that of every reference: the area,
-    averaged over hypotheses, by the difference `improvement`; the significance, as the geometric mean of
-    ratios, by that share.
+    At least one of the `primary` statistics, ``"auc"`` and ``"ams"``, must be larger than that of every
+    reference: the area, averaged over hypotheses, by the difference `improvement`; the significance, as the
+    geometric mean of ratios, by the share `improvement`.
 
     Parameters
     ----------
     hypotheses : tuple of str
-        Those that are averaged over; empty for all.
+        Hypotheses to average over; empty for all.
     margin : float
-        How much smaller the area of any single hypothesis may be, absolutely.
+        Largest allowed absolute loss of area for any single hypothesis.
     ams : float
-        How much smaller the averaged significance may be, as a share; 1 for no limit.
+        Largest allowed relative loss of the averaged significance; 1 for no limit.
     flatness : float
-        Largest ratio of the mean background responses under two hypotheses.
+        Largest allowed ratio of the mean background responses under two hypotheses.
     spread : float
-        Largest difference of the mean background responses under two hypotheses.
+        Largest allowed difference of the mean background responses under two hypotheses.
     peak : float
-        How many steps of the grid from its own hypothesis the mean response of a signal may peak, 0 being
-        its own.
+        Largest allowed number of grid steps between the peak of the mean signal response and the true
+        hypothesis.
     """
 
     margin: float = 0.002

@@ -1,7 +1,7 @@
-"""Tables of a database: made, and brought up to date, by the migrations that made them.
+"""Database schemas: tables created and upgraded by migrations.
 
-The usual way lets every set of migrations open a connection of its own; here everything happens in the
-transaction of one that is given, so that a database is filled whole or not at all.
+Usually every set of migrations opens its own connection. Here everything happens in the transaction of a
+given connection, so that a database is filled completely or not at all.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ __all__ = ["Schema"]
 
 @dataclass(frozen=True)
 class Schema:
-    """Tables that one set of migrations makes.
+    """Tables created by one set of migrations.
 
     Parameters
     ----------
     name : str
-        What they are for.
+        Purpose of the tables.
     versions : str
-        The table that holds the present revision.
+        Table with the present revision.
     scripts : pathlib.Path
         Folder of the migrations.
     initial : sqlalchemy.MetaData or None
-        Tables that must be there before the first migration.
+        Tables that must exist before the first migration.
     target : sqlalchemy.MetaData or None
-        For migrations that ask for it.
+        Target metadata for migrations that need it.
     """
 
     name: str
@@ -47,31 +47,31 @@ class Schema:
 
     @property
     def head(self) -> str:
-        """The newest revision that this installation knows."""
+        """Newest revision known to this installation."""
         return self._directory().get_current_head() or ""
 
     def revision(self, connection: sa.Connection) -> str | None:
-        """The revision that a database is at; None where the tables are not there."""
+        """Look up the revision of a database; None without the tables."""
         return MigrationContext.configure(
             connection, opts={"version_table": self.versions}
         ).get_current_revision()
 
     def upgrade(self, connection: sa.Connection, revision: str = "") -> None:
-        """Make the tables of a revision, by default the newest, or bring those that are there up to it.
+        """Create the tables of a revision, by default the newest, or upgrade existing tables to it.
 
         Raises
         ------
         Refused
             If there is no such revision.
         """
-        directory, wanted = self._directory(), revision or self.head
+        directory, target = self._directory(), revision or self.head
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(self.scripts).replace("%", "%%"))
-        self._known(directory, wanted)
+        self._known(directory, target)
         if self.initial is not None and self.revision(connection) is None:
             self.initial.create_all(connection)
         with EnvironmentContext(
-            config, directory, fn=lambda present, _: directory._upgrade_revs(wanted, present)
+            config, directory, fn=lambda present, _: directory._upgrade_revs(target, present)
         ) as context:
             context.configure(
                 connection=connection,
@@ -84,7 +84,7 @@ class Schema:
                 context.run_migrations()
 
     def missing(self, revision: str) -> list[str]:
-        """What the migrations after a revision do, in their own words, the oldest first.
+        """List the descriptions of the migrations after a revision, the oldest first.
 
         Raises
         ------

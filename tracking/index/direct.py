@@ -1,4 +1,4 @@
-"""The index in a database: evidence goes in whole, and comes out by one query."""
+"""Index in a database: stores whole evidence and answers each request with one query."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tracking.index.tables import EVIDENCE, MLFLOW_RUNS, MLFLOW_TAGS, PARTS
 
 __all__ = ["DirectIndex"]
 
-#: What one statement of SQLite may have as parameters, with room to spare.
+#: Number of parameters of one statement, safely below the limit of SQLite.
 MOST_NAMED = 10_000
 
 EVERYTHING = Selection()
@@ -30,7 +30,7 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class DirectIndex:
-    """The index, asked without anything in between.
+    """Index with direct access to its database.
 
     Parameters
     ----------
@@ -41,33 +41,33 @@ class DirectIndex:
     engine: sa.Engine
 
     def put(self, origin: Origin, evidence: AnyEvidence) -> None:
-        """Index evidence, in place of what the same artifact of the run held before."""
+        """Index evidence, replacing the earlier one of the same artifact of the run."""
         same = sa.and_(EVIDENCE.c.run == origin.run, EVIDENCE.c.artifact == origin.artifact)
         try:
             self._put(same, origin, evidence)
         except IntegrityError:
-            # Somebody else put the same in the meantime; what is there is replaced as any other.
+            # Another process inserted the same artifact in the meantime; it is replaced like any other.
             self._put(same, origin, evidence)
 
     def assign(self, run: str, estimator: str, version: int) -> None:
-        """Note that an estimator of a run became a version of its task's registered model."""
+        """Record that an estimator of a run became a version of its task's registered model."""
         table = PARTS[Estimator]
-        mine = sa.select(EVIDENCE.c.id).where(EVIDENCE.c.run == run, EVIDENCE.c.sample == TEST)
+        evidence_ids = sa.select(EVIDENCE.c.id).where(EVIDENCE.c.run == run, EVIDENCE.c.sample == TEST)
         with self.engine.begin() as connection:
             connection.execute(
                 sa.update(table)
-                .where(table.c.evidence.in_(mine), table.c.estimator == estimator)
+                .where(table.c.evidence.in_(evidence_ids), table.c.estimator == estimator)
                 .values(version=version)
             )
 
     def drop(self, runs: Collection[str]) -> None:
-        """Forget all evidence of these runs."""
+        """Remove all evidence of these runs."""
         with self.engine.begin() as connection:
-            for some in _portions(sorted(runs)):
-                _drop(connection, EVIDENCE.c.run.in_(some))
+            for portion in _portions(sorted(runs)):
+                _drop(connection, EVIDENCE.c.run.in_(portion))
 
     def runs(self, selection: Selection = EVERYTHING) -> set[str]:
-        """Runs that have evidence here, deleted ones too."""
+        """List the runs with evidence in the index, including deleted runs."""
         query = self.selected(sa.select(EVIDENCE.c.run).distinct(), selection, deleted=True)
         with reading(self.engine) as connection:
             return set(connection.scalars(query))
@@ -75,7 +75,7 @@ class DirectIndex:
     def experiments(
         self, runs: Collection[str] | None = None, evidence: Collection[int] | None = None
     ) -> set[str]:
-        """Experiments that evidence is from: all of it, that of some runs, or some of it by number."""
+        """List the experiments of all evidence, of evidence of some runs, or of some evidence by number."""
         query = sa.select(EVIDENCE.c.experiment).distinct()
         if runs is not None:
             query = query.where(EVIDENCE.c.run.in_(sorted(runs)))
@@ -85,7 +85,7 @@ class DirectIndex:
             return set(connection.scalars(query))
 
     def heads(self, selection: Selection) -> tuple[Head, ...]:
-        """Evidence that is asked for, the newest first."""
+        """Select evidence, the newest first."""
         query = self.selected(sa.select(EVIDENCE), selection)
         return self._read(Head, query.order_by(EVIDENCE.c.time.desc(), EVIDENCE.c.id.desc()))
 
@@ -101,24 +101,24 @@ class DirectIndex:
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[Standing, ...]:
-        """Estimators by one of their overall numbers.
+        """Rank estimators by one of their overall numbers.
 
         Parameters
         ----------
         selection : Selection
         quantity : str
-            Of the number; empty for one that belongs to no quantity.
+            Quantity of the number; empty for a number without a quantity.
         statistic : str
-            A column of `Line` or the name of a `Statistic`.
+            Column of `Line`, or name of a `Statistic`.
         descending : bool
-            Whether the largest comes first. Those without the number come last either way.
+            Whether the largest comes first. Estimators without the number always come last.
         subjects : bool
-            Leave out all but the subjects of evidence.
+            Whether to rank only the subjects of evidence.
         once : bool
-            Registered versions alone, each of them once: from the newest evidence whose subject it is, else
-            from the newest.
+            Whether to rank only registered versions, each of them once: from the newest evidence with the
+            version as its subject, else from the newest evidence.
         limit, offset : int
-            How many, and how many are skipped.
+            Number of results, and number of skipped results.
         """
         query = self.selected(ranking(quantity, statistic, subjects, once), selection)
         query = ordered(query, descending, once).limit(limit).offset(offset)
@@ -135,24 +135,24 @@ class DirectIndex:
         )
 
     def estimators(self, evidence: Collection[int]) -> tuple[Estimator, ...]:
-        """Estimators of these evidences, each in its order."""
+        """Look up the estimators of these evidences, in their order."""
         return self._parts(Estimator, evidence, "evidence", "position")
 
     def lines(
         self, evidence: Collection[int], quantity: str | None = None, binning: str | None = None
     ) -> tuple[Line, ...]:
-        """Resolutions of these evidences, by binning, bin, quantity; `binning` is empty for the overall."""
-        wanted = {"quantity": quantity, "binning": binning}
+        """Look up resolutions of these evidences by binning, bin, quantity; an empty `binning` is overall."""
+        filters = {"quantity": quantity, "binning": binning}
         return self._parts(
-            Line, evidence, "evidence", "binning", "bin", "quantity", "estimator", wanted=wanted
+            Line, evidence, "evidence", "binning", "bin", "quantity", "estimator", filters=filters
         )
 
     def ratios(self, evidence: Collection[int]) -> tuple[Ratio, ...]:
-        """Overall ratios of these evidences' subjects to all others."""
+        """Look up overall ratios of the subjects of these evidences to all others."""
         return self._parts(Ratio, evidence, "evidence", "quantity", "statistic", "reference")
 
     def statistics(self, evidence: Collection[int]) -> tuple[Statistic, ...]:
-        """All other overall numbers of these evidences."""
+        """Look up all other overall numbers of these evidences."""
         return self._parts(Statistic, evidence, "evidence", "quantity", "statistic", "estimator")
 
     @cached_property
@@ -169,42 +169,42 @@ class DirectIndex:
             rows: dict[type, list[dict[str, Any]]] = {record: [] for record in PARTS}
             for part in parts(evidence, origin.versions, number):
                 rows[type(part)].append({name: _stored(value) for name, value in asdict(part).items()})
-            for record, found in rows.items():
-                if found:
-                    connection.execute(sa.insert(PARTS[record]), found)
+            for record, records in rows.items():
+                if records:
+                    connection.execute(sa.insert(PARTS[record]), records)
 
     def selected(self, query: sa.Select, selection: Selection, deleted: bool = False) -> sa.Select:
-        """A query of the table of evidence, restricted to a selection, and to runs that were not deleted."""
-        of = EVIDENCE.c
+        """Restrict a query of the table of evidence to a selection and to runs that were not deleted."""
+        columns = EVIDENCE.c
         for name in ("task", "sample", "sample_sha256", "kind", "user"):
             if value := getattr(selection, name):
-                query = query.where(of[name] == value)
+                query = query.where(columns[name] == value)
         if selection.since:
-            query = query.where(of.time >= selection.since)
+            query = query.where(columns.time >= selection.since)
         if selection.until:
-            query = query.where(of.time < selection.until)
+            query = query.where(columns.time < selection.until)
         if selection.runs:
-            query = query.where(of.run.in_(selection.runs))
+            query = query.where(columns.run.in_(selection.runs))
         if selection.experiments is not None:
-            query = query.where(of.experiment.in_(selection.experiments))
+            query = query.where(columns.experiment.in_(selection.experiments))
         if self._beside_mlflow and not deleted:
             gone = sa.select(sa.literal(1)).where(
-                MLFLOW_RUNS.c.run_uuid == of.run, MLFLOW_RUNS.c.lifecycle_stage != "active"
+                MLFLOW_RUNS.c.run_uuid == columns.run, MLFLOW_RUNS.c.lifecycle_stage != "active"
             )
             query = query.where(~gone.exists())
         for name, value in selection.tags.items():
             has = sa.select(sa.literal(1)).where(
-                MLFLOW_TAGS.c.run_uuid == of.run, MLFLOW_TAGS.c.key == name, MLFLOW_TAGS.c.value == value
+                MLFLOW_TAGS.c.run_uuid == columns.run, MLFLOW_TAGS.c.key == name, MLFLOW_TAGS.c.value == value
             )
             query = query.where(has.exists() if self._beside_mlflow else sa.false())
         return query
 
     def _parts(
-        self, record: type[Record], evidence: Collection[int], *order: str, wanted: Any = None
+        self, record: type[Record], evidence: Collection[int], *order: str, filters: Any = None
     ) -> tuple[Record, ...]:
         table = PARTS[record]
         query = sa.select(table).where(table.c.evidence.in_(sorted(set(evidence))))
-        for name, value in (wanted or {}).items():
+        for name, value in (filters or {}).items():
             if value is not None:
                 query = query.where(table.c[name] == value)
         return self._read(record, query.order_by(*(table.c[name] for name in order)))
@@ -222,12 +222,12 @@ def _drop(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
 
 
 def _stored(value: Any) -> Any:
-    """NaN is no value in a database: SQLite would make it one of its own, and orders would differ."""
+    """Convert NaN to NULL: SQLite would store its own value for NaN, and orders would differ."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _record(record: Any, row: Any) -> Any:
-    """A record from a row that has its columns, and may have others."""
+    """Build a record from a row that has at least its columns."""
     names, floats = _columns(record)
     values = {name: row[name] for name in names}
     for name in floats:
@@ -238,7 +238,7 @@ def _record(record: Any, row: Any) -> Any:
 
 @lru_cache
 def _columns(record: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of all fields of a record, and of those that are never none but may be NaN."""
+    """List the names of all fields of a record, and of the float fields, which may be NaN."""
     hints = get_type_hints(record)
     return tuple(hints), tuple(name for name, kind in hints.items() if kind is float)
 

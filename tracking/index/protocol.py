@@ -1,4 +1,4 @@
-"""What the index of evidence answers, whichever way it is reached."""
+"""Interface of the index of evidence, for direct and remote access."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Index"]
 
 
 class Index(Protocol):
-    """Evidence of all runs in tables: `DirectIndex` in a database, `RemoteIndex` behind a server.
+    """Index of the evidence of all runs: `DirectIndex` in a database, `RemoteIndex` behind a server.
 
-    The tables are made from artifacts and can be made again from them at any time. See `DirectIndex` for
-    what the methods do; `tests/tracking/test_index.py` holds every implementation to it.
+    The tables are built from artifacts and can be rebuilt from them at any time. `DirectIndex` documents the
+    methods; `tests/tracking/test_index.py` tests every implementation.
     """
 
     def put(self, origin: Origin, evidence: AnyEvidence) -> None: ...

@@ -1,4 +1,4 @@
-"""The query behind a leaderboard."""
+"""Query behind a leaderboard."""
 
 from __future__ import annotations
 
@@ -12,50 +12,54 @@ from tracking.index.tables import EVIDENCE, PARTS
 
 __all__ = ["ordered", "ranking"]
 
-#: What is told of the number that decides: itself, its error, and the limits of its interval.
+#: Columns of the ranking number: its value, its error, and the limits of its interval.
 _PARTS = ("value", "err", "low", "high")
 
 
 def ranking(quantity: str, statistic: str, subjects: bool, once: bool) -> sa.Select:
-    """Every estimator of every evidence with one of its overall numbers, see `DirectIndex.leaderboard`.
+    """Select every estimator with one of its overall numbers, see `DirectIndex.leaderboard`.
 
-    `once` numbers the places that a registered version has in the column ``turn``, the best evidence first.
+    `once` numbers the evidence of each registered version in the column ``turn``, the best first.
     """
-    who, number = PARTS[Estimator].c, _number(quantity, statistic)
-    columns = [*EVIDENCE.c, who.estimator, who.version, *number.columns]
+    estimators, number = PARTS[Estimator].c, _number(quantity, statistic)
+    columns = [*EVIDENCE.c, estimators.estimator, estimators.version, *number.columns]
     if once:
-        subject_first = sa.case((who.estimator == EVIDENCE.c.subject, 0), else_=1)
+        subject_first = sa.case((estimators.estimator == EVIDENCE.c.subject, 0), else_=1)
         turn = sa.func.row_number().over(
-            partition_by=(EVIDENCE.c.task, who.version),
-            # Of one run the evidence of the gate, with all baselines, goes before other comparisons.
+            partition_by=(EVIDENCE.c.task, estimators.version),
+            # Within a run the evidence of the gate, with all baselines, precedes other comparisons.
             order_by=(subject_first, EVIDENCE.c.time.desc(), EVIDENCE.c.artifact.desc(), EVIDENCE.c.run),
         )
         columns.append(turn.label("turn"))
-    of = number.table.c
+    columns_of_number = number.table.c
     query = (
         sa.select(*columns)
-        .join(PARTS[Estimator], who.evidence == EVIDENCE.c.id)
+        .join(PARTS[Estimator], estimators.evidence == EVIDENCE.c.id)
         .join(
             number.table,
-            sa.and_(of.evidence == EVIDENCE.c.id, of.estimator == who.estimator, *number.where),
+            sa.and_(
+                columns_of_number.evidence == EVIDENCE.c.id,
+                columns_of_number.estimator == estimators.estimator,
+                *number.where,
+            ),
         )
     )
     if subjects:
-        query = query.where(who.estimator == EVIDENCE.c.subject)
-    return query.where(who.version.is_not(None)) if once else query
+        query = query.where(estimators.estimator == EVIDENCE.c.subject)
+    return query.where(estimators.version.is_not(None)) if once else query
 
 
 def ordered(query: sa.Select, descending: bool, once: bool) -> sa.Select:
-    """What `ranking` found, the best first; those without a number last, equal ones in a fixed order."""
-    found = query.subquery()
-    value = found.c.value.desc() if descending else found.c.value.asc()
-    result = sa.select(found).order_by(found.c.value.is_(None), value, found.c.id, found.c.estimator)
-    return result.where(found.c.turn == 1) if once else result
+    """Sort the result of `ranking`: the best first, missing numbers last, ties in a fixed order."""
+    rows = query.subquery()
+    value = rows.c.value.desc() if descending else rows.c.value.asc()
+    ordered_rows = sa.select(rows).order_by(rows.c.value.is_(None), value, rows.c.id, rows.c.estimator)
+    return ordered_rows.where(rows.c.turn == 1) if once else ordered_rows
 
 
 @dataclass(frozen=True)
 class _Number:
-    """Where the number that decides is found."""
+    """Table, columns and conditions of the ranking number."""
 
     table: sa.Table
     columns: tuple[sa.ColumnElement, ...]
@@ -63,13 +67,15 @@ class _Number:
 
 
 def _number(quantity: str, statistic: str) -> _Number:
-    line, other = PARTS[Line].c, PARTS[Statistic].c
+    line, statistics = PARTS[Line].c, PARTS[Statistic].c
     if statistic == "n" or get_type_hints(Line).get(statistic) is float:
         names = (statistic, *(f"{statistic}_{part}" for part in _PARTS[1:]))
         columns = [line[name] if name in line else sa.null() for name in names]
         labelled = tuple(column.label(part) for column, part in zip(columns, _PARTS, strict=True))
-        # The zero is spelt out, so that PostgreSQL knows: there is an index of these rows alone.
+        # The literal zero lets PostgreSQL use its partial index of these rows.
         where = (line.quantity == quantity, line.binning == "", line.bin == sa.literal_column("0"))
         return _Number(PARTS[Line], labelled, where)
-    values = tuple(other[part] for part in _PARTS)
-    return _Number(PARTS[Statistic], values, (other.quantity == quantity, other.statistic == statistic))
+    values = tuple(statistics[part] for part in _PARTS)
+    return _Number(
+        PARTS[Statistic], values, (statistics.quantity == quantity, statistics.statistic == statistic)
+    )

@@ -1,4 +1,4 @@
-"""What the index of evidence holds: one record a row of a table, with the names of its columns."""
+"""Records of the index of evidence: one per row of a table, with the names of its columns."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = [
     "frozen",
 ]
 
-#: Name of the sample that a run itself kept for judging.
+#: Name of the test sample of a run.
 TEST = "test"
 
 
 def frozen(version: int) -> str:
-    """Name of a frozen sample."""
+    """Build the name of a frozen sample."""
     return f"frozen {version}"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where evidence lies and who made it; all that the index adds to it.
+    """Origin of evidence: its location and its author, which the index adds to it.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ class Origin:
     sample : str
         `TEST`, or a sample named by `frozen`.
     artifact : str
-        Path of the evidence below the artifacts of the run; a run has one evidence a path.
+        Path of the evidence below the artifacts of the run; a run has one evidence per path.
     time : int
-        Milliseconds since 1970 at which the run began.
+        Start of the run in milliseconds since 1970.
     user, commit : str
-        Who ran it, and the commit of the code; empty where unknown.
+        User who started the run, and commit of the code; empty if unknown.
     versions : mapping of str to int
-        Registered versions by the name that their estimators have in the evidence.
+        Registered versions by the name of their estimator in the evidence.
     """
 
     run: str
@@ -61,12 +61,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Head:
-    """One evidence in the index: its `Origin`, and the facts of what was judged.
+    """Evidence in the index: its `Origin`, and the facts of its sample.
 
     Parameters
     ----------
     id : int
-        Names it in the index until it is rebuilt.
+        Number in the index, valid until the index is rebuilt.
     kind, subject, task, source, sample_sha256, events, objects, seed
         See `tracking.evidence.resolution.Evidence` and its facts.
     sha256 : str
@@ -95,7 +95,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Estimator:
-    """An estimator in an evidence, in the order in which it was judged; its version if it is registered."""
+    """Estimator in an evidence, with its position and, if it is registered, its version."""
 
     evidence: int
     estimator: str
@@ -107,8 +107,8 @@ class Estimator:
 class Line:
     """Resolution, efficiency and failures of an estimator in a quantity and a bin.
 
-    `bin` counts the bins of a binning from 1; overall, where `binning` is empty, it is 0. Numbers that do
-    not exist are NaN. See `tracking.statistics.resolution.Resolution` for the rest.
+    `bin` counts the bins of a binning from 1; it is 0 for overall numbers, where `binning` is empty. Missing
+    numbers are NaN. `tracking.statistics.resolution.Resolution` describes the other fields.
     """
 
     evidence: int
@@ -155,9 +155,9 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Statistic:
-    """Any other overall number of an estimator, with what is known of its error; NaN for what is not.
+    """Any other overall number of an estimator, with its error or interval; NaN where unknown.
 
-    `estimator` is empty for a number of the evidence as a whole, `quantity` where it belongs to none.
+    `estimator` is empty for a number of the whole evidence, `quantity` for a number without a quantity.
     """
 
     evidence: int
@@ -172,20 +172,20 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which evidence is asked for; what is left at its default does not restrict.
+    """Selection of evidence; fields at their default do not restrict it.
 
     Parameters
     ----------
     task, sample, sample_sha256, kind, user : str
         As in `Head`.
     since, until : int
-        Limits of `Head.time`, the first included, the second not; 0 for none.
+        Limits of `Head.time`, the first inclusive, the second exclusive; 0 for none.
     runs : tuple of str
         Ids of runs.
     tags : mapping of str to str
-        Tags that the run has now. Needs the tables of mlflow in the same database.
+        Current tags of the run. They need the tables of mlflow in the same database.
     experiments : tuple of str or None
-        Experiments that whoever asks may read; None for all.
+        Experiments that the user may read; None for all.
     """
 
     task: str = ""
@@ -202,17 +202,17 @@ class Selection:
 
 @dataclass(frozen=True)
 class Standing:
-    """Place of one estimator in a leaderboard.
+    """Place of an estimator in a leaderboard.
 
     Parameters
     ----------
     head : Head
-        The evidence it is from.
+        Evidence of the number.
     estimator : str
     version : int or None
-        Its version, if it is registered.
+        Version of a registered estimator.
     value, err, low, high : float
-        The number it is ranked by; NaN for what is not known of it.
+        Ranking number with its error and interval; NaN where unknown.
     """
 
     head: Head

@@ -1,4 +1,4 @@
-"""The index behind a server: every method is a request, answered there by `DirectIndex`."""
+"""Index behind a server: every method is a request that the server answers with `DirectIndex`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class RemoteIndex:
-    """The index of a Shashlik server.
+    """Index of a Shashlik server.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class RemoteIndex:
     call: Callable[..., Any]
 
     def put(self, origin: Origin, evidence: AnyEvidence) -> None:
-        """See `DirectIndex.put`; what the server knows of the run itself it does not take from us."""
+        """See `DirectIndex.put`; the server looks up the facts of the run itself."""
         self.call(
             "PUT",
             "/evidence",
@@ -51,7 +51,7 @@ class RemoteIndex:
             self.call("POST", "/evidence/drop", body={"runs": sorted(runs)})
 
     def runs(self) -> set[str]:
-        """See `DirectIndex.runs`; those that one may read."""
+        """See `DirectIndex.runs`; limited to readable runs."""
         return set(self.call("GET", "/runs"))
 
     def heads(self, selection: Selection) -> tuple[Head, ...]:
@@ -74,7 +74,7 @@ class RemoteIndex:
         query = asked(selection)
         query += [("quantity", quantity), ("statistic", statistic), ("limit", limit), ("offset", offset)]
         flags = {"descending": descending, "subjects": subjects, "once": once}
-        query += [(name, "true") for name, wanted in flags.items() if wanted]
+        query += [(name, "true") for name, enabled in flags.items() if enabled]
         return self._many(Standing, "/leaderboard", query)
 
     def estimators(self, evidence: Collection[int]) -> tuple[Estimator, ...]:
@@ -85,8 +85,8 @@ class RemoteIndex:
         self, evidence: Collection[int], quantity: str | None = None, binning: str | None = None
     ) -> tuple[Line, ...]:
         """See `DirectIndex.lines`."""
-        wanted = {"quantity": quantity, "binning": binning}
-        more = [(name, value) for name, value in wanted.items() if value is not None]
+        filters = {"quantity": quantity, "binning": binning}
+        more = [(name, value) for name, value in filters.items() if value is not None]
         return self._many(Line, "/lines", _named(evidence) + more)
 
     def ratios(self, evidence: Collection[int]) -> tuple[Ratio, ...]:
@@ -102,8 +102,8 @@ class RemoteIndex:
 
 
 def asked(selection: Selection) -> list[tuple[str, Any]]:
-    """A selection as it stands in the address of a request; `experiments` is the server's to fill in."""
-    plain = [item.name for item in fields(selection) if item.name not in ("runs", "tags", "experiments")]
+    """Encode a selection as the query of a request; the server fills in `experiments`."""
+    plain = [field.name for field in fields(selection) if field.name not in ("runs", "tags", "experiments")]
     query = [(name, getattr(selection, name)) for name in plain if getattr(selection, name)]
     query += [("run", run) for run in selection.runs]
     return query + [("tag", f"{name}={value}") for name, value in selection.tags.items()]

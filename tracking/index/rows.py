@@ -1,4 +1,4 @@
-"""Evidence into the rows of the index."""
+"""Conversion of evidence to rows of the index."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tracking.index.records import Estimator, Head, Line, Origin, Ratio, Statist
 __all__ = ["Part", "head", "parts"]
 
 Part = Estimator | Line | Ratio | Statistic
-#: What a metric's name ends in that is not a number of its own but the error or a limit of another.
+#: Suffixes of metrics that are the error or a limit of another metric.
 _SUFFIXES = {"_err": "err", "_low": "low", "_high": "high"}
 
 
 def head(origin: Origin, evidence: AnyEvidence, number: int = 0) -> Head:
-    """The evidence itself."""
+    """Build the row of the evidence itself."""
     facts = evidence.facts
     return Head(
         number,
@@ -42,11 +42,10 @@ def head(origin: Origin, evidence: AnyEvidence, number: int = 0) -> Head:
 
 
 def parts(evidence: AnyEvidence, versions: Mapping[str, int], number: int) -> Iterator[Part]:
-    """What belongs to an evidence of any kind.
+    """Build the rows that belong to an evidence of any kind.
 
-    Of a resolution there are all rows, in bins too, and the overall ratios. Every kind has its estimators and
-    those of its metrics that are in no table of their own, by their names
-    ``<estimator>/<quantity>/<statistic>``.
+    A resolution has all its rows, including bins, and the overall ratios. Every kind has its estimators, and
+    its metrics ``<estimator>/<quantity>/<statistic>`` without a table of their own.
 
     Parameters
     ----------
@@ -54,7 +53,7 @@ def parts(evidence: AnyEvidence, versions: Mapping[str, int], number: int) -> It
     versions : mapping of str to int
         Registered versions by estimator.
     number : int
-        Its `Head.id`.
+        `Head.id` of the evidence.
     """
     for position, name in enumerate(evidence.estimators):
         yield Estimator(number, name, position, versions.get(name))
@@ -118,7 +117,7 @@ def _ratios(evidence: Evidence, number: int) -> Iterator[Ratio]:
 def _statistics(
     metrics: Mapping[str, float], estimators: tuple[str, ...], number: int
 ) -> Iterator[Statistic]:
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    groups: dict[tuple[str, str, str], dict[str, Any]] = {}
     for name, value in metrics.items():
         base, part = next(
             (
@@ -131,7 +130,7 @@ def _statistics(
         owner, _, rest = base.partition("/")
         owner, rest = (owner, rest) if owner in estimators and rest else ("", base)
         quantity, _, statistic = rest.rpartition("/")
-        found.setdefault((owner, quantity, statistic), {})[part] = value
-    for key, values in found.items():
+        groups.setdefault((owner, quantity, statistic), {})[part] = value
+    for key, values in groups.items():
         numbers = (float(values.get(part, math.nan)) for part in ("value", "err", "low", "high"))
         yield Statistic(number, *key, *numbers)

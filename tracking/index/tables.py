@@ -1,4 +1,4 @@
-"""The tables of the index, beside that of the journal; `tracking.migrations` makes them."""
+"""Tables of the index, created by `tracking.migrations` like the table of the journal."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _METADATA = sa.MetaData()
 
 
 def _table(name: str, record: type, *key: str) -> sa.Table:
-    """A table with a column for each field of a record."""
+    """Define a table with a column for each field of a record."""
     hints = get_type_hints(record)
     columns: list[sa.Column] = [
-        sa.Column(item.name, _TYPES[hints[item.name]], primary_key=item.name in key)
-        for item in fields(record)
+        sa.Column(field.name, _TYPES[hints[field.name]], primary_key=field.name in key)
+        for field in fields(record)
     ]
     return sa.Table(name, _METADATA, *columns)
 
@@ -30,12 +30,12 @@ EVIDENCE = sa.Table(
     _METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     *(
-        sa.Column(item.name, _TYPES[get_type_hints(Head)[item.name]])
-        for item in fields(Head)
-        if item.name != "id"
+        sa.Column(field.name, _TYPES[get_type_hints(Head)[field.name]])
+        for field in fields(Head)
+        if field.name != "id"
     ),
 )
-#: Tables of what belongs to an evidence, by the record that is a row of it.
+#: Tables of the parts of an evidence, by the record type of their rows.
 PARTS: dict[type, sa.Table] = {
     Estimator: _table("shashlik_estimator", Estimator, "evidence", "estimator"),
     Line: _table("shashlik_resolution", Line, "evidence", "quantity", "binning", "bin", "estimator"),
@@ -43,12 +43,11 @@ PARTS: dict[type, sa.Table] = {
     Statistic: _table("shashlik_statistic", Statistic, "evidence", "quantity", "statistic", "estimator"),
 }
 
-#: What the index asks of mlflow's own tables, where they are in the same database: which runs were deleted,
-#: and which tags runs have now.
+#: Columns of mlflow's own tables, if they are in the same database: deleted runs and current tags of runs.
 MLFLOW_RUNS = sa.table("runs", sa.column("run_uuid"), sa.column("lifecycle_stage"))
 MLFLOW_TAGS = sa.table("tags", sa.column("run_uuid"), sa.column("key"), sa.column("value"))
 
 
 def table_of(record: type) -> sa.Table:
-    """The table whose rows are such records."""
+    """Look up the table with rows of this record type."""
     return EVIDENCE if record is Head else PARTS[record]

@@ -1,4 +1,4 @@
-"""How alembic reaches the database: through the connection that `tracking.database` hands over."""
+"""Environment of alembic: migrations use the connection that `tracking.database` passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["migrate"]
 
 
 def migrate() -> None:
-    """Run the migrations that alembic asks for."""
+    """Run the migrations that alembic requests."""
     context.configure(
         connection=context.config.attributes["connection"],
         # Beside mlflow's own version in the same database.

@@ -331,8 +331,8 @@ class Recorder:
         return run.info.run_id
 
     def _keep(self, folder: Path) -> str:
-        for folder_of_copy in (Path.cwd(), Path(tempfile.gettempdir())):
-            copy = folder_of_copy / f"unrecorded-{self.run_id}"
+        for parent in (Path.cwd(), Path(tempfile.gettempdir())):
+            copy = parent / f"unrecorded-{self.run_id}"
             try:
                 shutil.copytree(folder, copy, dirs_exist_ok=True)
             except OSError:

@@ -1,7 +1,7 @@
-"""Backups as files: a folder or a tar file whose manifest names every file by its SHA-256.
+"""Backups as files: a folder or a tar file whose manifest lists every file with its SHA-256.
 
-The manifest is written last, and all of it under another name until it is complete: what was interrupted does
-not look like a backup.
+The manifest is written last, and the whole backup has another name until it is complete: an interrupted
+backup cannot be mistaken for a complete one.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from tracking.exceptions import Refused
 
 __all__ = ["MANIFEST", "Archive", "Writer", "opened", "writing"]
 
-#: A later program that writes other backups counts on.
+#: Version of the format; increased when the layout of backups changes.
 FORMAT = 1
 MANIFEST = "manifest.json"
 TAR = ".tar"
 CHUNK = 1 << 20
-#: How many damaged files are named.
+#: Largest number of corrupted files in an error message.
 NAMED = 3
 
 
 class _Hashing:
-    """A stream that is read, at most so many bytes of it, and hashed on the way."""
+    """Stream of at most `most` bytes that is hashed while it is read."""
 
     def __init__(self, stream: BinaryIO, most: int) -> None:
         self.stream, self.left, self.digest = stream, most, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        found = self.stream.read(self.left if size < 0 else min(size, self.left))
-        self.left -= len(found)
-        self.digest.update(found)
-        return found
+        chunk = self.stream.read(self.left if size < 0 else min(size, self.left))
+        self.left -= len(chunk)
+        self.digest.update(chunk)
+        return chunk
 
 
 class _Sink(Protocol):
-    """Where files go."""
+    """Destination of files."""
 
     def put(self, name: str, stream: _Hashing, size: int) -> None: ...
 
@@ -53,9 +53,9 @@ class _ToFolder:
         self.folder = folder
 
     def put(self, name: str, stream: _Hashing, size: int) -> None:
-        made = self.folder / name
-        made.parent.mkdir(parents=True, exist_ok=True)
-        with made.open("wb") as target:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as target:
             shutil.copyfileobj(stream, target, CHUNK)
 
 
@@ -70,19 +70,19 @@ class _ToTar:
 
 
 class Writer:
-    """Takes files one after the other."""
+    """Writer of the files of a backup, one after the other."""
 
     def __init__(self, sink: _Sink, scratch: Path) -> None:
         self._sink, self.scratch = sink, scratch
         self.files: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, path: Path) -> None:
-        """Copy a file, as long as it is when its turn comes; it may grow meanwhile.
+        """Copy a file at its present length; it may grow meanwhile.
 
         Raises
         ------
         Refused
-            If it became shorter.
+            If the file became shorter.
         """
         with path.open("rb") as source:
             size = os.fstat(source.fileno()).st_size
@@ -98,11 +98,11 @@ class Writer:
         self.files[name] = {"sha256": stream.digest.hexdigest(), "bytes": size}
 
     def finish(self, facts: Mapping[str, Any]) -> str:
-        """Write the manifest; its SHA-256 names the whole backup."""
+        """Write the manifest and return its SHA-256, which identifies the whole backup."""
         text = json.dumps({"format": FORMAT, **facts, "files": self.files}, indent=1, allow_nan=False) + "\n"
-        made = self.scratch / MANIFEST
-        made.write_text(text)
-        with made.open("rb") as source:
+        manifest = self.scratch / MANIFEST
+        manifest.write_text(text)
+        with manifest.open("rb") as source:
             size = os.fstat(source.fileno()).st_size
             self._sink.put(MANIFEST, _Hashing(source, size), size)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -110,12 +110,14 @@ class Writer:
 
 @contextmanager
 def writing(target: Path) -> Iterator[Writer]:
-    """A backup in the making: a tar file if its name ends so, else a folder. It appears when it is complete.
+    """Open a backup for writing: a tar file if its name ends in ``.tar``, else a folder.
+
+    It gets its name when it is complete.
 
     Raises
     ------
     Refused
-        If something of that name is there.
+        If the name exists already.
     """
     if target.exists():
         raise Refused(f"{target} is there already: choose another name, backups are not overwritten")
@@ -140,14 +142,14 @@ def writing(target: Path) -> Iterator[Writer]:
 
 
 class Archive:
-    """A backup that is read.
+    """Backup that is read.
 
     Parameters
     ----------
     place : pathlib.Path
-        Its folder or tar file.
+        Folder or tar file of the backup.
     tar : tarfile.TarFile or None
-        The file, opened.
+        Open tar file; None for a folder.
     """
 
     def __init__(self, place: Path, tar: tarfile.TarFile | None) -> None:
@@ -160,59 +162,61 @@ class Archive:
         self.sha256 = hashlib.sha256(content).hexdigest()
         try:
             self.manifest: dict[str, Any] = json.loads(content)
-            known = self.manifest["format"]
+            version = self.manifest["format"]
             self.files: dict[str, dict[str, Any]] = {
-                name: {"sha256": str(kept["sha256"]), "bytes": int(kept["bytes"])}
-                for name, kept in self.manifest["files"].items()
+                name: {"sha256": str(entry["sha256"]), "bytes": int(entry["bytes"])}
+                for name, entry in self.manifest["files"].items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Refused(f"{place} has a {MANIFEST} that is none of a backup") from error
-        if known != FORMAT:
+        if version != FORMAT:
             raise Refused(
-                f"{place} has format {known}, and this program reads {FORMAT}: use the one that wrote it"
+                f"{place} has format {version}, and this program reads {FORMAT}: use the one that wrote it"
             )
         for name in self.files:
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise Refused(f"{place} names the file {name!r}, outside of it: it was tampered with")
 
     def verify(self) -> None:
-        """Read everything once.
+        """Verify all files by reading them once.
 
         Raises
         ------
         Refused
-            If a file is missing, was changed, or is there and should not be.
+            If a file is missing, changed or unexpected.
         """
-        wrong = []
-        for name, kept in self.files.items():
+        errors = []
+        for name, entry in self.files.items():
             if name not in self._entries:
-                wrong.append(f"{name} is missing")
+                errors.append(f"{name} is missing")
                 continue
             with self._open(name) as stream:
-                found = hashlib.sha256()
+                digest = hashlib.sha256()
                 size = 0
                 while chunk := stream.read(CHUNK):
-                    found.update(chunk)
+                    digest.update(chunk)
                     size += len(chunk)
-            if (found.hexdigest(), size) != (kept["sha256"], kept["bytes"]):
-                wrong.append(f"{name} has {size} bytes of another SHA-256")
-        wrong += [f"{name} is no part of it" for name in self._entries if name not in {*self.files, MANIFEST}]
-        if wrong:
-            more = f", and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-            raise Refused(f"{self.place} is not what was backed up: {', '.join(wrong[:NAMED])}{more}")
+            if (digest.hexdigest(), size) != (entry["sha256"], entry["bytes"]):
+                errors.append(f"{name} has {size} bytes of another SHA-256")
+        errors += [
+            f"{name} is no part of it" for name in self._entries if name not in {*self.files, MANIFEST}
+        ]
+        if errors:
+            more = f", and {len(errors) - NAMED} more" if len(errors) > NAMED else ""
+            raise Refused(f"{self.place} is not what was backed up: {', '.join(errors[:NAMED])}{more}")
 
     def extract(self, name: str, target: Path) -> None:
-        """Copy a file out of it, and make sure that it is the right one.
+        """Copy a file out of the backup and verify it.
 
         Raises
         ------
         Refused
-            If it is not.
+            If the file was changed.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._open(name) as source, target.open("wb") as made:
+        with self._open(name) as source, target.open("wb") as copy:
             stream = _Hashing(source, self.files[name]["bytes"])
-            shutil.copyfileobj(stream, made, CHUNK)
+            shutil.copyfileobj(stream, copy, CHUNK)
         if stream.digest.hexdigest() != self.files[name]["sha256"]:
             raise Refused(f"{name} in {self.place} is not what was backed up: its SHA-256 differs")
 
@@ -237,18 +241,18 @@ class Archive:
 
 @contextmanager
 def opened(place: Path) -> Iterator[Archive]:
-    """A backup, its manifest read and nothing else checked; see `Archive.verify`.
+    """Open a backup and read its manifest without further checks; see `Archive.verify`.
 
     Raises
     ------
     Refused
-        If it is none.
+        If it is not a backup.
     """
     if place.is_dir():
         yield Archive(place, None)
         return
     try:
-        # A file that ends in mid-air is told from a shorter one only by going through it.
+        # Only reading a truncated file to its end distinguishes it from a shorter one.
         with tarfile.open(place, "r:") as tar:
             yield Archive(place, tar)
     except FileNotFoundError as error:

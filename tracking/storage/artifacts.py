@@ -1,4 +1,4 @@
-"""The mlflow side of artifacts as trees of files, in a folder, in S3 or wherever else mlflow keeps them."""
+"""Artifacts of mlflow as trees of files, in a folder, in S3 or in any other store of mlflow."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["emptiness", "files", "local", "put"]
 
 
 def local(address: str) -> Path | None:
-    """The folder that an address means; None if it is not on this machine."""
+    """Find the folder of an address; None if it is not on this machine."""
     if address.startswith("file:"):
         return Path(unquote(urlsplit(address).path))
     return None if ":" in address.partition("/")[0] else Path(address)
 
 
 def files(address: str, scratch: Path) -> Iterator[tuple[str, Path]]:
-    """All files of a tree: name below its address, and a local path that is good until the next is asked for.
+    """Yield all files of a tree: name below its address, and a local path valid until the next iteration.
 
-    Of a tree elsewhere a branch after the other is fetched into `scratch`, in parallel within it. What is no
-    plain file, or was removed meanwhile, is left out.
+    A remote tree is fetched into `scratch` branch by branch, in parallel within a branch. Files that are not
+    plain files, or were removed meanwhile, are skipped.
 
     Raises
     ------
     Refused
-        If the place does not answer.
+        If the store does not answer.
     """
     folder = local(address)
     if folder is not None:
@@ -52,29 +52,29 @@ def files(address: str, scratch: Path) -> Iterator[tuple[str, Path]]:
 
 
 def emptiness(address: str) -> str:
-    """What is at a place that should be empty; an empty text if nothing is.
+    """Name a file at an address that should be empty; an empty text if there is none.
 
     Raises
     ------
     Refused
-        If the place does not answer.
+        If the store does not answer.
     """
     folder = local(address)
     if folder is not None:
         return next((path.name for path in sorted(folder.glob("*"))), "") if folder.is_dir() else ""
     try:
-        return next((found.path for found in get_artifact_repository(address).list_artifacts()), "")
+        return next((entry.path for entry in get_artifact_repository(address).list_artifacts()), "")
     except Exception as error:
         raise _inaccessible(address, "read", error) from error
 
 
 def put(folder: Path, address: str) -> None:
-    """Bring the files of a local folder to a place that is elsewhere.
+    """Upload the files of a local folder to a remote address.
 
     Raises
     ------
     Refused
-        If the place does not take them.
+        If the store does not accept them.
     """
     try:
         get_artifact_repository(address).log_artifacts(str(folder))
@@ -83,7 +83,7 @@ def put(folder: Path, address: str) -> None:
 
 
 def _inaccessible(address: str, how: str, error: Exception) -> Refused:
-    """Whatever library reaches the place has exceptions of its own."""
+    """Convert an error of any storage library to `Refused`."""
     hint = "is the address right, does it answer, and are its credentials in the environment?"
     if isinstance(error, ModuleNotFoundError):
         hint = "pip install 'shashlik[s3]'"

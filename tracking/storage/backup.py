@@ -1,7 +1,7 @@
-"""A backup of a tracking store: the rows of all tables at one moment, and the files that they refer to.
+"""Backup of a tracking store: the rows of all tables at one moment, and the files that they refer to.
 
-The state of the database is taken first and files are copied after it. A file is there before the row that
-refers to it, so whatever the rows of that moment refer to is found; what comes later is for the next backup.
+The state of the database is read first and the files are copied after it. A file exists before the row that
+refers to it, so all files of the rows are available. Later rows and files belong to the next backup.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from tracking.storage.rows import Count, columns, read, reflected
 __all__ = ["ARTIFACTS", "DATABASE", "State", "backup", "located", "state"]
 
 DATABASE, ARTIFACTS = "database", "artifacts"
-#: Tables of ours, which may be in another database than mlflow's.
+#: Prefix of our tables, which may be in another database than mlflow's.
 OURS = "shashlik_"
 
 
 class State:
-    """Tables of a store as they were at one moment.
+    """State of the tables of a store at one moment.
 
     Parameters
     ----------
     tables : mapping of str to (Connection, Table)
-        By name, each with the connection that sees that moment.
+        Tables by name, each with the connection that sees that moment.
     present : mapping of str to str
         Revisions of the schemas, see `tracking.storage.databases.revisions`.
     """
@@ -48,25 +48,25 @@ class State:
         self.tables, self.present = tables, present
 
     def rows(self, name: str) -> tuple[list[str], Iterator[str]]:
-        """Columns and rows of a table."""
+        """Read the columns and rows of a table."""
         connection, table = self.tables[name]
         return [column.name for column in columns(table)], read(connection, table)
 
     def places(self) -> Places:
-        """Where the artifacts are."""
+        """Find the addresses of the artifacts."""
 
         def values(table: str, *names: str) -> Sequence[Any]:
-            connection, of = self.tables[table]
-            query = sa.select(*(of.c[name] for name in names)).distinct()
+            connection, columns_of_table = self.tables[table]
+            query = sa.select(*(columns_of_table.c[name] for name in names)).distinct()
             if table == "trace_tags":
-                query = query.where(of.c.key == "mlflow.artifactLocation")
+                query = query.where(columns_of_table.c.key == "mlflow.artifactLocation")
             return connection.execute(query).all()
 
         experiments = sorted(values("experiments", "experiment_id", "artifact_location"))
         others = [
             row[0]
             for table, column in COLUMNS[1:]
-            # Databases of older versions lack some of them.
+            # Databases of older versions lack some of these columns.
             if table in self.tables and column in self.tables[table][1].c
             for row in values(table, column)
         ]
@@ -77,38 +77,40 @@ class State:
 def state(
     store: str, schemas: Sequence[Schema], journal: str = "", scratch: Path | None = None
 ) -> Iterator[State]:
-    """The present state of a store, whoever writes to it meanwhile.
+    """Read the present state of a store, independent of concurrent writers.
 
     Parameters
     ----------
     store : str
-        Address of its database.
+        Address of the database of the store.
     schemas : sequence of Schema
-        The first is mlflow's own.
+        Schemas of the tables; the first is mlflow's own.
     journal : str
-        Address of the database that holds our tables, where that is another.
+        Address of the database with our tables, if it is another one.
     scratch : pathlib.Path
         See `tracking.storage.databases.snapshot`.
 
     Raises
     ------
     Refused
-        If the database cannot be read, or is none of mlflow.
+        If the database cannot be read, or is not a database of mlflow.
     """
     with ExitStack() as stack:
         tables: dict[str, tuple[sa.Connection, sa.Table]] = {}
         present: dict[str, str] = {}
-        # The journal first: it must not name versions that the other state does not have yet.
+        # The journal first: it must not refer to versions that are missing in the other state.
         for address in (journal, store) if journal else (store,):
             connection = stack.enter_context(snapshot(address, scratch))
-            kept = {
+            selected = {
                 name: table
                 for name, table in reflected(connection).items()
                 if not journal or name.startswith(OURS) == (address == journal)
             }
-            tables |= {name: (connection, table) for name, table in kept.items()}
+            tables |= {name: (connection, table) for name, table in selected.items()}
             present |= {
-                name: revision for name, revision in revisions(connection, schemas).items() if name in kept
+                name: revision
+                for name, revision in revisions(connection, schemas).items()
+                if name in selected
             }
         if schemas[0].versions not in present:
             raise Refused(
@@ -133,48 +135,50 @@ def backup(
     Parameters
     ----------
     target : pathlib.Path
-        A new folder, or a new file whose name ends in ``.tar``.
+        New folder, or new file whose name ends in ``.tar``.
     store, schemas, journal
         See `state`.
     facts : mapping
-        What else the manifest is to say.
+        Additional entries of the manifest.
     artifacts : str
-        Where the server keeps the artifacts that it hands out: a folder or an address.
+        Folder or address where the server stores the artifacts that it serves.
     files : bool
-        Whether artifacts are part of it.
+        Whether the backup includes artifacts.
     say : callable
-        Told how far it is.
+        Function that reports progress.
 
     Returns
     -------
     str
-        SHA-256 of the manifest, which names the whole backup.
+        SHA-256 of the manifest, which identifies the whole backup.
 
     Raises
     ------
     Refused
-        If anything is in the way; there is no backup then.
+        If the backup fails; no partial backup remains.
     """
     with writing(target) as out:
-        with state(store, schemas, journal, out.scratch) as now:
-            places = now.places()
-            # Before hours are spent.
+        with state(store, schemas, journal, out.scratch) as present_state:
+            places = present_state.places()
+            # Fails before hours are spent on copying.
             sources = (
                 {name: located(address, artifacts) for name, address in places.trees.items()} if files else {}
             )
-            names = tqdm(now.tables, desc="database", unit=" tables", disable=None, leave=False)
-            counts = {name: _table(now, name, out) for name in names}
-            present = dict(now.present)
+            names = tqdm(present_state.tables, desc="database", unit=" tables", disable=None, leave=False)
+            counts = {name: _table(present_state, name, out) for name in names}
+            present = dict(present_state.present)
         say(f"database: {sum(count.rows for count in counts.values())} rows of {len(counts)} tables")
         for name, address in sources.items():
-            before = len(out.files)
-            there = stores.files(address, out.scratch)
-            for inner, path in tqdm(there, desc=places.trees[name], unit=" files", disable=None, leave=False):
-                # A file that was removed meanwhile is none of that moment's any more.
+            previous = len(out.files)
+            remaining_files = stores.files(address, out.scratch)
+            for inner, path in tqdm(
+                remaining_files, desc=places.trees[name], unit=" files", disable=None, leave=False
+            ):
+                # Skip files that were removed meanwhile.
                 if path.exists():
                     out.add(f"{ARTIFACTS}/{name}/{inner}", path)
-            if len(out.files) > before:
-                say(f"artifacts of {places.trees[name]}: {len(out.files) - before} files")
+            if len(out.files) > previous:
+                say(f"artifacts of {places.trees[name]}: {len(out.files) - previous} files")
         return out.finish(
             {
                 **facts,
@@ -190,12 +194,12 @@ def backup(
 
 
 def located(address: str, artifacts: str) -> str:
-    """Where the files of an address really are, as seen from the server.
+    """Resolve the address of files that a tracking server serves.
 
     Raises
     ------
     Refused
-        If only the server knows.
+        If only the server knows the address.
     """
     if not address.startswith(SERVED):
         return address
@@ -207,8 +211,8 @@ def located(address: str, artifacts: str) -> str:
     return f"{artifacts.rstrip('/')}/{address.removeprefix(SERVED)}"
 
 
-def _table(now: State, name: str, out: Writer) -> Count:
-    names, lines = now.rows(name)
+def _table(present_state: State, name: str, out: Writer) -> Count:
+    names, lines = present_state.rows(name)
     path, count = out.scratch / "table.gz", Count()
     with gzip.open(path, "wt", compresslevel=3, encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(names) + "\n")

@@ -1,4 +1,4 @@
-"""Databases as a whole: one state of all tables while others write, and filled from such a state or not."""
+"""Whole databases: consistent snapshots during concurrent writes, and loading from a snapshot."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tracking.storage.rows import Count, fill, read, reflected, set_sequences
 
 __all__ = ["Load", "hidden", "load", "new", "parsed", "revisions", "snapshot"]
 
-#: Seconds that a SQLite file may be busy.
+#: Seconds to wait for a busy SQLite file.
 PATIENCE = 60
 
 
 def parsed(address: str) -> URL:
-    """An address in its parts.
+    """Parse the address of a database.
 
     Raises
     ------
     Refused
-        If it is none of a database that is known here.
+        If it is not the address of a supported database.
     """
     try:
         url = make_url(address)
@@ -44,28 +44,28 @@ def parsed(address: str) -> URL:
 
 
 def hidden(address: str) -> str:
-    """An address as it may be shown: without its password."""
+    """Hide the password of an address."""
     return make_url(address).render_as_string(hide_password=True)
 
 
 @contextmanager
 def snapshot(address: str, scratch: Path | None = None) -> Iterator[sa.Connection]:
-    """A connection that sees one state of a database, however long it takes and whoever writes meanwhile.
+    """Open a connection that sees one state of a database, independent of time and concurrent writers.
 
-    Of SQLite a copy is made by its online backup, since a reader would hold up whoever writes; PostgreSQL
-    keeps the state for a transaction that is repeatable.
+    SQLite is copied by its online backup, because a reader would block writers. PostgreSQL keeps the state
+    for a transaction with repeatable reads.
 
     Parameters
     ----------
     address : str
-        Of SQLite or PostgreSQL.
+        Address of a SQLite or PostgreSQL database.
     scratch : pathlib.Path
-        Where the copy is made; a temporary folder by default.
+        Folder for the copy; a temporary folder by default.
 
     Raises
     ------
     Refused
-        If it is not there, or does not answer.
+        If the database does not exist or does not answer.
     """
     url = parsed(address)
     if url.get_backend_name() == "sqlite":
@@ -95,7 +95,7 @@ def snapshot(address: str, scratch: Path | None = None) -> Iterator[sa.Connectio
 
 @contextmanager
 def _connected(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection of an engine that is used once."""
+    """Open a connection of an engine and dispose of the engine afterwards."""
     try:
         try:
             connection = engine.connect()
@@ -111,14 +111,14 @@ def _connected(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def revisions(connection: sa.Connection, schemas: Sequence[Schema]) -> dict[str, str]:
-    """The revision of every schema that a database has, by the table that holds it."""
-    found = {schema.versions: schema.revision(connection) for schema in schemas}
-    return {name: revision for name, revision in found.items() if revision is not None}
+    """Look up the revision of every schema in a database, by the table that holds the revision."""
+    by_table = {schema.versions: schema.revision(connection) for schema in schemas}
+    return {name: revision for name, revision in by_table.items() if revision is not None}
 
 
 @contextmanager
 def new(address: str) -> Iterator[sa.Connection]:
-    """A transaction in an empty database. What happens in it is there afterwards as a whole, or not at all.
+    """Open a transaction in an empty database: its changes are committed completely or not at all.
 
     Raises
     ------
@@ -141,16 +141,16 @@ def new(address: str) -> Iterator[sa.Connection]:
             partial.unlink(missing_ok=True)
         return
     with _connected(sa.create_engine(url)) as connection:
-        if found := sorted(sa.inspect(connection).get_table_names()):
+        if names := sorted(sa.inspect(connection).get_table_names()):
             raise Refused(
-                f"{hidden(address)} is not empty ({len(found)} tables: {', '.join(found[:3])}, ...): make a "
+                f"{hidden(address)} is not empty ({len(names)} tables: {', '.join(names[:3])}, ...): make a "
                 "new database, for example by 'createdb'"
             )
         yield connection
         connection.commit()
 
 
-#: A table's columns and rows, as `tracking.storage.rows.read` gives them.
+#: Columns and rows of a table, as returned by `tracking.storage.rows.read`.
 Load = tuple[Sequence[str], Iterable[str]]
 
 
@@ -161,57 +161,57 @@ def load(
     tables: Mapping[str, Callable[[], Load]],
     say: Callable[[str], object],
 ) -> dict[str, Count]:
-    """Make tables of given revisions in an empty database, fill them, and read back what was written.
+    """Create tables of given revisions in an empty database, fill them, and verify them by reading back.
 
     Parameters
     ----------
     schemas : sequence of Schema
-        Whose migrations make the tables.
+        Schemas whose migrations create the tables.
     present : mapping of str to str
-        As `revisions` returns it.
+        Revisions in the format of `revisions`.
     tables : mapping of str to callable
-        The rows of every table, asked for one after the other.
+        Functions that return the rows of each table, called one after the other.
     say : callable
-        Told how far it is.
+        Function that reports progress.
 
     Returns
     -------
     mapping of str to Count
-        Of every table.
+        Number and digest of the rows by table.
 
     Raises
     ------
     Refused
-        If the tables are others, a row is refused, or it reads otherwise than it was written.
+        If the tables differ, a row is refused, or the rows read back differ from the written ones.
     """
     for schema in schemas:
         if schema.versions in present:
             schema.upgrade(connection, present[schema.versions])
-    there = reflected(connection)
-    if other := sorted(tables.keys() ^ there.keys()):
+    existing = reflected(connection)
+    if extra := sorted(tables.keys() ^ existing.keys()):
         raise Refused(
-            f"the table {other[0]} is {'not' if other[0] in tables else 'only'} known to the installed "
+            f"the table {extra[0]} is {'not' if extra[0] in tables else 'only'} known to the installed "
             "migrations: other versions made the database"
         )
-    # What migrations themselves have written comes with the rows.
-    for table in reversed(there.values()):
+    # Rows written by migrations are part of the loaded rows.
+    for table in reversed(existing.values()):
         if connection.scalar(sa.select(sa.literal(1)).select_from(table).limit(1)):
             connection.execute(sa.delete(table))
     counts = {}
-    for name, table in there.items():
+    for name, table in existing.items():
         names, lines = tables[name]()
-        written, back = fill(connection, table, names, lines), Count()
+        written, copy = fill(connection, table, names, lines), Count()
         for line in read(connection, table, names):
-            back.add(line)
-        if (written.rows, written.digest) != (back.rows, back.digest):
+            copy.add(line)
+        if (written.rows, written.digest) != (copy.rows, copy.digest):
             raise Refused(
-                f"the table {name} reads otherwise than it was written, {back.rows} rows of {written.rows}: "
+                f"the table {name} reads otherwise than it was written, {copy.rows} rows of {written.rows}: "
                 "the two databases keep its values differently"
             )
         if written.rows:
             say(f"{name}: {written.rows} rows, read back and equal")
         counts[name] = written
-    set_sequences(connection, there.values())
+    set_sequences(connection, existing.values())
     return counts
 
 

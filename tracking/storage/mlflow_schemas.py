@@ -1,4 +1,4 @@
-"""The mlflow side of the database's tables: which migrations make them."""
+"""Schemas of mlflow's own tables and the migrations that create them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["AUTH", "TRACKING"]
 
 _MLFLOW = Path(str(mlflow.__file__)).parent
 
-#: Runs, models, versions.
+#: Tables of runs, models and versions.
 TRACKING = Schema(
     "mlflow", "alembic_version", _MLFLOW / "store" / "db_migrations", Initial.metadata, Base.metadata
 )
-#: Users and permissions, where they are kept in the same database. Importing that part of mlflow would ask
-#: for packages that only a server with users needs.
+#: Tables of users and permissions, if they are in the same database. Importing that part of mlflow would
+#: require packages that only a server with users needs.
 AUTH = Schema("mlflow's users", "alembic_version_auth", _MLFLOW / "server" / "auth" / "db" / "migrations")

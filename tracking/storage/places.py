@@ -1,8 +1,8 @@
-"""Where artifacts lie: which trees a store refers to, and their addresses after a move.
+"""Places of artifacts: the trees that a store refers to, and their addresses after a move.
 
-mlflow keeps the artifacts of an experiment below ``<root>/<id>``, unless the experiment has a place of its
-own. In a backup, and where it is restored, the trees of all roots lie side by side, for ids are unique; other
-places are called ``other-<n>``.
+mlflow keeps the artifacts of an experiment below ``<root>/<id>``, unless the experiment has its own location.
+In a backup, and after a restore, the trees of all roots lie side by side, because ids are unique. Other
+locations are called ``other-<n>``.
 """
 
 from __future__ import annotations
@@ -21,59 +21,59 @@ COLUMNS = (
     ("model_versions", "storage_location"),
     ("trace_tags", "value"),
 )
-#: Artifacts that the tracking server hands out, from a place that only the server knows.
+#: Prefix of artifacts that the tracking server serves from a location that only the server knows.
 SERVED = "mlflow-artifacts:/"
-#: What leads to another address, or to none.
+#: Prefixes of indirect addresses.
 _INDIRECT = ("models:", "runs:", "http:", "https:")
 
 
 @dataclass(frozen=True)
 class Places:
-    """The trees of a store.
+    """Trees of artifacts in a store.
 
     Parameters
     ----------
     trees : mapping of str to str
-        Address of every tree by its name in a backup.
+        Addresses of the trees by their name in a backup.
     roots : mapping of str to str
-        Beginning of addresses, with the slash at its end, and the folder of it in a backup; empty for none.
+        Folder in a backup, or an empty text, by the prefix of addresses with a trailing slash.
     """
 
     trees: Mapping[str, str]
     roots: Mapping[str, str]
 
     def moved(self, address: str | None, to: str, served: bool | None = None) -> str | None:
-        """An address after the trees were moved below `to`.
+        """Convert an address for trees that were moved below `to`.
 
         Parameters
         ----------
         address : str or None
-            Any value of a column.
+            Value of an address column.
         to : str
-            Folder or address without the slash at its end.
+            Folder or address without a trailing slash.
         served : bool or None
-            Whether a tracking server hands the artifacts out; None if that stays as it was.
+            Whether a tracking server serves the artifacts; None to keep the present setting.
         """
         for root, folder in self.roots.items() if address else ():
             assert address is not None
             if not f"{address}/".startswith(root):
                 continue
-            through = root.startswith(SERVED) if served is None else served
-            start = SERVED if through else f"{to}/"
+            is_served = root.startswith(SERVED) if served is None else served
+            start = SERVED if is_served else f"{to}/"
             rest = address[len(root) :]
             return start + "/".join(part for part in (folder, rest) if part)
         return address
 
 
 def found(experiments: Iterable[tuple[int, str]], addresses: Iterable[str]) -> Places:
-    """The places of a store.
+    """Collect the trees and roots of a store.
 
     Parameters
     ----------
     experiments : iterable of (int, str)
-        Their ids and artifact locations.
+        Ids and artifact locations of the experiments.
     addresses : iterable of str
-        All others that the store refers to.
+        All other addresses that the store refers to.
     """
     trees: dict[str, str] = {}
     roots: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A tracking store from its backup, in empty places, which may be others than it was in."""
+"""Restore of a tracking store from its backup into an empty database and an empty artifact location."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from tracking.storage.places import COLUMNS, SERVED, Places
 
 __all__ = ["check", "destination", "restore"]
 
-#: Where files wait until all are there, inside the place they are for.
+#: Folder for incoming files inside their target, until all have arrived.
 WAITING = ".restoring"
 
 
 def check(place: Path, sha256: str = "") -> dict[str, Any]:
-    """The manifest of a backup after every file was checked.
+    """Verify every file of a backup and return its manifest.
 
     Raises
     ------
     Refused
-        If it is not complete, not what was backed up, or another one.
+        If the backup is incomplete, corrupted, or another one.
     """
     with _checked(place, sha256) as archive:
         return archive.manifest
@@ -53,7 +53,7 @@ def _checked(place: Path, sha256: str) -> Iterator[Archive]:
 
 
 def destination(place: Path, served: bool | None = None) -> str:
-    """Where the artifacts of a backup go if nothing else is said: where mlflow, or its server, looks."""
+    """Choose the default location of restored artifacts: where mlflow, or its server, looks for them."""
     if served is None:
         with opened(place) as archive:
             served = SERVED in archive.manifest["places"]["roots"]
@@ -70,34 +70,34 @@ def restore(
     served: bool | None = None,
     say: Callable[[str], object] = print,
 ) -> dict[str, Any]:
-    """Fill an empty store.
+    """Restore a backup into an empty store.
 
     Parameters
     ----------
     place : pathlib.Path
-        The backup.
+        Folder or tar file of the backup.
     store : str
-        Address of an empty database, or of a SQLite file that does not exist.
+        Address of an empty database, or of a new SQLite file.
     artifacts : str
-        An empty folder, one that does not exist, or an empty place in S3.
+        Empty or new folder, or an empty location in S3.
     schemas : sequence of Schema
         See `tracking.storage.databases.load`.
     sha256 : str
-        Of the manifest; empty where that is not known.
+        Expected SHA-256 of the manifest; empty if unknown.
     served : bool or None
-        Whether a tracking server will hand the artifacts out; None if that stays as it was.
+        Whether a tracking server will serve the artifacts; None to keep the present setting.
     say : callable
-        Told how far it is.
+        Function that reports progress.
 
     Returns
     -------
     dict
-        The manifest.
+        Manifest of the backup.
 
     Raises
     ------
     Refused
-        If the backup is damaged, or a place is not empty; nothing is there then that was not before.
+        If the backup is corrupted, or a target is not empty; no partial restore remains.
     """
     with _checked(place, sha256) as archive:
         manifest = archive.manifest
@@ -120,23 +120,23 @@ def restore(
 
 
 def _rows(archive: Archive, name: str, places: Places, to: str | None, served: bool | None) -> Load:
-    """Columns and rows of a table, addresses of artifacts changed to where they go."""
+    """Read columns and rows of a table, with the addresses of artifacts changed to their new location."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "table.gz"
         archive.extract(f"{DATABASE}/{name}.jsonl.gz", path)
-        # The file stays as long as it is open.
+        # The file remains readable while it is open.
         file = gzip.open(path, "rt", encoding="utf-8", newline="\n")  # noqa: SIM115
     names = json.loads(next(file))
-    moving = [names.index(column) for table, column in COLUMNS if table == name and column in names]
+    address_columns = [names.index(column) for table, column in COLUMNS if table == name and column in names]
 
     def lines() -> Iterator[str]:
         with file:
             for line in file:
-                if not moving or to is None:
+                if not address_columns or to is None:
                     yield line.rstrip("\n")
                     continue
                 values = json.loads(line)
-                for index in moving:
+                for index in address_columns:
                     values[index] = places.moved(values[index], to, served)
                 yield json.dumps(values, ensure_ascii=False)
 
@@ -146,12 +146,12 @@ def _rows(archive: Archive, name: str, places: Places, to: str | None, served: b
 def _make_sure_of_room(to: str, folder: Path | None) -> None:
     if folder is not None:
         shutil.rmtree(folder / WAITING, ignore_errors=True)
-    if there := stores.emptiness(to):
-        raise Refused(f"{to} is not empty (there is {there}): give an empty place for the artifacts")
+    if obstacle := stores.emptiness(to):
+        raise Refused(f"{to} is not empty (there is {obstacle}): give an empty place for the artifacts")
 
 
 def _artifacts(archive: Archive, to: str, folder: Path | None) -> None:
-    """Files into their place, all or none of them where that is a folder."""
+    """Extract the artifacts to their location; in a folder all of them or none."""
     names = sorted(name for name in archive.files if name.startswith(f"{ARTIFACTS}/"))
     if folder is not None:
         waiting = folder / WAITING
@@ -163,7 +163,7 @@ def _artifacts(archive: Archive, to: str, folder: Path | None) -> None:
         finally:
             shutil.rmtree(waiting, ignore_errors=True)
         return
-    # A branch after the other, so that not all of them need room here at the same time.
+    # Branch by branch, so that they do not all need disk space here at the same time.
     for _, branch in groupby(names, key=lambda name: name.split("/")[:3]):
         with tempfile.TemporaryDirectory() as scratch:
             for name in branch:

@@ -1,8 +1,8 @@
-"""Rows of a database's tables as text that does not depend on which database they are in.
+"""Rows of tables as text that does not depend on the database.
 
-A row is one line of JSON, so that SQLite and PostgreSQL can be compared, kept in files and filled from each
+A row is one line of JSON, so that SQLite and PostgreSQL can be compared, stored in files and filled from each
 other. The digest of a table is the sum of the hashes of its lines modulo 2^256: it does not depend on their
-order, and databases sort texts in orders of their own.
+order, because databases sort texts differently.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from tracking.exceptions import Refused
 
 __all__ = ["Count", "columns", "fill", "read", "reflected", "set_sequences"]
 
-#: Rows that are read or written at once.
+#: Number of rows that are read or written at once.
 BATCH = 2000
-#: Values that JSON has no sign for, each as an object of one key; the order matters, as a datetime is a date.
+#: Values without a JSON type, each as an object with one key; the order matters, because a datetime is a
+#: date.
 _MARKED: tuple[tuple[type, str, Callable[[Any], str], Callable[[str], Any]], ...] = (
     (bytes, "bytes", lambda value: base64.b64encode(value).decode(), base64.b64decode),
     (datetime, "datetime", datetime.isoformat, datetime.fromisoformat),
@@ -38,54 +39,56 @@ _MARKED: tuple[tuple[type, str, Callable[[Any], str], Callable[[str], Any]], ...
 
 @dataclass
 class Count:
-    """Number and digest of the rows of a table, as they pass by."""
+    """Running number and digest of the rows of a table."""
 
     rows: int = 0
     total: int = 0
 
     def add(self, line: str) -> None:
-        """Count one row."""
+        """Add one row to the count."""
         self.rows += 1
         self.total += int.from_bytes(hashlib.sha256(line.encode()).digest())
 
     @property
     def digest(self) -> str:
-        """64 hexadecimal digits."""
+        """Digest as 64 hexadecimal digits."""
         return f"{self.total % 2**256:064x}"
 
 
 def reflected(connection: sa.Connection) -> dict[str, sa.Table]:
-    """Tables of a database by name, each behind those it refers to."""
+    """Reflect the tables of a database by name, each after those it refers to."""
     metadata = sa.MetaData()
     metadata.reflect(connection)
     return {table.name: table for table in metadata.sorted_tables}
 
 
 def columns(table: sa.Table) -> list[sa.Column]:
-    """Columns that hold values of their own, not computed from others."""
+    """List the columns that are not computed from others."""
     return [column for column in table.columns if column.computed is None]
 
 
 def read(connection: sa.Connection, table: sa.Table, names: Sequence[str] | None = None) -> Iterator[str]:
-    """Rows of a table, a line of JSON each: values of `names` in that order, by default of all columns."""
-    wanted = [column.name for column in columns(table)] if names is None else names
-    query = sa.select(*(_as_stored(table.c[name]) for name in wanted)).order_by(*table.primary_key.columns)
-    streamed = connection.execute(query, execution_options={"yield_per": BATCH})
-    for row in streamed:
+    """Yield rows of a table as lines of JSON: values of `names` in that order, by default all columns."""
+    selected = [column.name for column in columns(table)] if names is None else names
+    query = sa.select(*(_as_stored(table.c[name]) for name in selected)).order_by(*table.primary_key.columns)
+    stream = connection.execute(query, execution_options={"yield_per": BATCH})
+    for row in stream:
         yield json.dumps([_marked(value) for value in row], ensure_ascii=False, allow_nan=False)
 
 
 def fill(connection: sa.Connection, table: sa.Table, names: Sequence[str], lines: Iterable[str]) -> Count:
-    """Insert rows that `read` gave, with the same names.
+    """Insert rows from `read`, with the same names.
 
     Raises
     ------
     Refused
         If the table has other columns, or the database refuses a row.
     """
-    known = {column.name for column in columns(table)}
-    if other := known ^ set(names):
-        raise Refused(f"the table {table.name} differs in its column {min(other)}: other versions made it")
+    existing = {column.name for column in columns(table)}
+    if unmatched := existing ^ set(names):
+        raise Refused(
+            f"the table {table.name} differs in its column {min(unmatched)}: other versions made it"
+        )
     values = {name: _bound(table.c[name], connection.dialect.name) for name in names}
     statement, count = sa.insert(table).values(values), Count()
     remaining = iter(lines)
@@ -105,13 +108,13 @@ def fill(connection: sa.Connection, table: sa.Table, names: Sequence[str], lines
 
 
 def set_sequences(connection: sa.Connection, tables: Iterable[sa.Table]) -> int:
-    """Let PostgreSQL number new rows after those that are there; the number of sequences that were set.
+    """Set the sequences of PostgreSQL behind the existing rows and return their number.
 
-    SQLite looks for the highest number by itself.
+    SQLite finds the highest number by itself.
     """
     if connection.dialect.name != "postgresql":
         return 0
-    done = 0
+    count = 0
     for table in tables:
         for column in table.primary_key.columns:
             name = connection.scalar(
@@ -120,12 +123,12 @@ def set_sequences(connection: sa.Connection, tables: Iterable[sa.Table]) -> int:
             if name is not None:
                 highest = connection.scalar(sa.select(sa.func.max(column)))
                 connection.execute(sa.select(sa.func.setval(name, highest or 1, highest is not None)))
-                done += 1
-    return done
+                count += 1
+    return count
 
 
 def _as_stored(column: sa.Column) -> Any:
-    """JSON as its text: read as values, no JSON and the JSON null would be one."""
+    """Cast JSON to text: as values, NULL and the JSON null could not be distinguished."""
     return sa.cast(column, sa.Text) if isinstance(column.type, sa.JSON) else column
 
 
@@ -133,7 +136,7 @@ def _bound(column: sa.Column, dialect: str) -> Any:
     if not isinstance(column.type, sa.JSON):
         return sa.bindparam(f"v_{column.name}", type_=column.type)
     text = sa.bindparam(f"v_{column.name}", type_=sa.Text)
-    # SQLite keeps it as text; a cast would make a number of it.
+    # SQLite stores it as text; a cast would convert it to a number.
     return text if dialect == "sqlite" else sa.cast(text, column.type)
 
 

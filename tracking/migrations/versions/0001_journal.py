@@ -15,7 +15,7 @@ REFUSAL = "the journal is append-only"
 
 
 def upgrade() -> None:
-    """Make table and triggers."""
+    """Create table and triggers."""
     op.create_table(
         TABLE,
         sa.Column("task", sa.String(255), primary_key=True),
@@ -48,5 +48,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: a journal that can be dropped by a command keeps nothing."""
+    """Refuse: a journal must not be dropped by a command."""
     raise NotImplementedError(REFUSAL)

@@ -17,7 +17,7 @@ NUMBERS = (
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "shashlik_evidence",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -58,7 +58,7 @@ def upgrade() -> None:
         (sa.Column(name, sa.Float) for name in ("low", "high", *NUMBERS)),
     )
     if op.get_bind().dialect.name == "postgresql":
-        # Leaderboards are made of the one row in twenty that is of no bin. SQLite has them together already.
+        # Leaderboards need only the overall rows, one in twenty. SQLite stores them together already.
         op.create_index(
             "shashlik_resolution_overall",
             "shashlik_resolution",
@@ -79,7 +79,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them: they can be rebuilt from the artifacts."""
+    """Drop the tables: they can be rebuilt from the artifacts."""
     for name in ("statistic", "comparison", "resolution", "estimator", "evidence"):
         op.drop_table(f"shashlik_{name}")
 
@@ -89,7 +89,7 @@ def _key(*names: str) -> tuple[sa.Column, ...]:
 
 
 def _part(name, keys, values) -> None:
-    """A table of what belongs to an evidence, in SQLite stored in the order of its key."""
+    """Create a table of parts of an evidence, in SQLite stored in the order of its key."""
     owner = sa.Column(
         "evidence", sa.Integer, sa.ForeignKey("shashlik_evidence.id"), primary_key=True, autoincrement=False
     )
