@@ -53,7 +53,7 @@ def figures(evidence: Classification, scores: Mapping[str, Scores]) -> dict[str,
     return drawings
 
 
-def _chosen(evidence: Classification) -> list[int]:
+def _select_hypotheses(evidence: Classification) -> list[int]:
     """Select the hypotheses to draw: the held-out ones first, then others evenly along the axis."""
     held_out = [place for place, hypothesis in enumerate(evidence.hypotheses) if hypothesis.held_out][:PANELS]
     others = [place for place in range(len(evidence.hypotheses)) if place not in held_out]
@@ -64,7 +64,7 @@ def _chosen(evidence: Classification) -> list[int]:
 
 def _panels(evidence: Classification, height: float) -> tuple[Figure, list[tuple[int, Axes]]]:
     """Create a figure with one panel for each drawn hypothesis."""
-    places = _chosen(evidence)
+    places = _select_hypotheses(evidence)
     figure = Figure(figsize=(max(3.4 * len(places), 5.0), height), layout="constrained")
     panels = figure.subplots(1, len(places), squeeze=False)[0]
     for place, axes in zip(places, panels, strict=True):

@@ -168,7 +168,7 @@ class DirectIndex:
             number = connection.execute(insert).scalar_one()
             rows: dict[type, list[dict[str, Any]]] = {record: [] for record in PARTS}
             for part in parts(evidence, origin.versions, number):
-                rows[type(part)].append({name: _stored(value) for name, value in asdict(part).items()})
+                rows[type(part)].append({name: _to_database(value) for name, value in asdict(part).items()})
             for record, records in rows.items():
                 if records:
                     connection.execute(sa.insert(PARTS[record]), records)
@@ -221,7 +221,7 @@ def _drop(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
     connection.execute(sa.delete(EVIDENCE).where(which))
 
 
-def _stored(value: Any) -> Any:
+def _to_database(value: Any) -> Any:
     """Convert NaN to NULL: SQLite would store its own value for NaN, and orders would differ."""
     return None if isinstance(value, float) and math.isnan(value) else value
 

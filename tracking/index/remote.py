@@ -79,7 +79,7 @@ class RemoteIndex:
 
     def estimators(self, evidence: Collection[int]) -> tuple[Estimator, ...]:
         """See `DirectIndex.estimators`."""
-        return self._many(Estimator, "/estimators", _named(evidence))
+        return self._many(Estimator, "/estimators", _evidence_query(evidence))
 
     def lines(
         self, evidence: Collection[int], quantity: str | None = None, binning: str | None = None
@@ -87,15 +87,15 @@ class RemoteIndex:
         """See `DirectIndex.lines`."""
         filters = {"quantity": quantity, "binning": binning}
         more = [(name, value) for name, value in filters.items() if value is not None]
-        return self._many(Line, "/lines", _named(evidence) + more)
+        return self._many(Line, "/lines", _evidence_query(evidence) + more)
 
     def ratios(self, evidence: Collection[int]) -> tuple[Ratio, ...]:
         """See `DirectIndex.ratios`."""
-        return self._many(Ratio, "/ratios", _named(evidence))
+        return self._many(Ratio, "/ratios", _evidence_query(evidence))
 
     def statistics(self, evidence: Collection[int]) -> tuple[Statistic, ...]:
         """See `DirectIndex.statistics`."""
-        return self._many(Statistic, "/statistics", _named(evidence))
+        return self._many(Statistic, "/statistics", _evidence_query(evidence))
 
     def _many(self, record: type[Record], path: str, query: list[tuple[str, Any]]) -> tuple[Record, ...]:
         return tuple(decode(record, plain) for plain in self.call("GET", path, query=query))
@@ -109,5 +109,5 @@ def asked(selection: Selection) -> list[tuple[str, Any]]:
     return query + [("tag", f"{name}={value}") for name, value in selection.tags.items()]
 
 
-def _named(evidence: Collection[int]) -> list[tuple[str, Any]]:
+def _evidence_query(evidence: Collection[int]) -> list[tuple[str, Any]]:
     return [("evidence", number) for number in sorted(set(evidence))]

@@ -46,7 +46,7 @@ def terminal(evidence: AnyEvidence) -> str:
 def headline(evidence: AnyEvidence) -> list[str]:
     """Render blocks of markdown: the result in one line, then the headline tables."""
     facts, report = evidence.facts, content(evidence)
-    blocks = [f"**{escaped(report.sentence)}**", *_written(report.headline)]
+    blocks = [f"**{escaped(report.sentence)}**", *_render(report.headline)]
     extra = _extra(evidence, report)
     if extra.rows:
         blocks.append(_piped(extra))
@@ -59,7 +59,7 @@ def headline(evidence: AnyEvidence) -> list[str]:
 
 def markdown(evidence: AnyEvidence) -> str:
     """Render all tables: the headline, then the details."""
-    return "\n\n".join([*headline(evidence), *_written(content(evidence).details)]) + "\n"
+    return "\n\n".join([*headline(evidence), *_render(content(evidence).details)]) + "\n"
 
 
 def content(evidence: AnyEvidence) -> Content:
@@ -67,7 +67,7 @@ def content(evidence: AnyEvidence) -> Content:
     return _CONTENT[evidence.kind](evidence)
 
 
-def _written(blocks: Sequence[Block]) -> Iterator[str]:
+def _render(blocks: Sequence[Block]) -> Iterator[str]:
     for block in blocks:
         if block.title:
             yield f"### {escaped(block.title)}"

@@ -72,7 +72,7 @@ def _sentence(evidence: Evidence) -> str:
     return f"{subject}: " + "; ".join(parts)
 
 
-def _named(quantity: Quantity) -> str:
+def _with_unit(quantity: Quantity) -> str:
     return f"{quantity.name} ({quantity.unit})" if quantity.unit else quantity.name
 
 
@@ -85,7 +85,7 @@ def resolution(evidence: Evidence) -> Table:
             fit = f"{plain(r.chi2, 3)} / {r.ndf}" if r.ndf > 0 else MISSING
             rows.append(
                 (
-                    Cell(_named(quantity)),
+                    Cell(_with_unit(quantity)),
                     Cell(name),
                     measured(r.mu, r.mu_err),
                     measured(r.sigma, r.sigma_err),
@@ -161,7 +161,7 @@ def binned(evidence: Evidence, quantity: Quantity, binning: Binning) -> Table:
         for bin_, *widths in zip(_pairs(binning), *across, strict=True)
     ]
     columns = (
-        Column(f"σ of {_named(quantity)}"),
+        Column(f"σ of {_with_unit(quantity)}"),
         *(Column(name, parts=ERROR) for name in evidence.estimators),
     )
     return Table(f"σ of {quantity.name} in bins of {binning.name}", columns, tuple(rows))

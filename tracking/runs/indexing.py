@@ -78,7 +78,7 @@ def opened_index() -> Iterator[Index]:
 
 def index(run_id: str, evidence: AnyEvidence, artifact: str = EVIDENCE) -> None:
     """Index evidence that is an artifact of a run; report a failure and continue."""
-    with _let_off(run_id), opened_index() as store_index:
+    with _report_failure(run_id), opened_index() as store_index:
         store_index.put(origin(run_id, artifact, evidence), evidence)
 
 
@@ -126,7 +126,7 @@ def keep(run_id: str, evidence: AnyEvidence, artifact: str, residuals: ResidualT
 
 def registered(run_id: str, estimator: str, version: int) -> None:
     """Index that an estimator of a run became a version; report a failure and continue."""
-    with _let_off(run_id), opened_index() as store_index:
+    with _report_failure(run_id), opened_index() as store_index:
         store_index.assign(run_id, estimator, version)
 
 
@@ -166,7 +166,7 @@ def rebuild(say: Callable[[str], object] = print) -> int:
 
 
 @contextmanager
-def _let_off(run_id: str) -> Iterator[None]:
+def _report_failure(run_id: str) -> Iterator[None]:
     try:
         yield
     except (Unreachable, Conflicting, SQLAlchemyError, MlflowException, OSError) as error:

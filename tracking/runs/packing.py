@@ -140,7 +140,7 @@ def pack(
     with tempfile.TemporaryDirectory() as scratch:
         code = Path(scratch) / "estimator.py"
         wrapper = _WRAPPER.format(files=tuple(portable.files), jagged=jagged, inputs=portable.inputs)
-        code.write_text(_named(portable.module.read_text()).rstrip() + "\n" + wrapper)
+        code.write_text(_insert_name(portable.module.read_text()).rstrip() + "\n" + wrapper)
         mlflow.pyfunc.save_model(
             path=str(folder),
             mlflow_model=packed,
@@ -172,7 +172,7 @@ def pack(
     return packed
 
 
-def _named(text: str) -> str:
+def _insert_name(text: str) -> str:
     """Insert code into the text of a module that names the module by the hash of its content."""
     start = 0
     for index, node in enumerate(ast.parse(text).body):

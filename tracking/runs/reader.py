@@ -59,7 +59,7 @@ def settings_in(params: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix("cfg."): value for name, value in params.items() if name.startswith("cfg.")}
 
 
-def _found(run: Run) -> Found:
+def _state(run: Run) -> Found:
     begin, end = run.info.start_time, run.info.end_time
     return Found(
         run.info.run_id,
@@ -81,7 +81,7 @@ def look(run_id: str) -> Found:
         If there is no such run.
     """
     try:
-        return _found(MlflowClient().get_run(run_id))
+        return _state(MlflowClient().get_run(run_id))
     except MlflowException as error:
         raise CannotRecord(f"no run {run_id!r} in {mlflow.get_tracking_uri()}") from error
 
@@ -99,7 +99,7 @@ def nested(parent: str, **tags: str) -> list[Found]:
         runs += page
         token = page.token
         if not token:
-            return [_found(run) for run in sorted(runs, key=lambda run: run.info.start_time)]
+            return [_state(run) for run in sorted(runs, key=lambda run: run.info.start_time)]
 
 
 def settings_of(run_id: str, task: str, reopen: bool = False) -> dict[str, str]:

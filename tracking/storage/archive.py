@@ -154,7 +154,7 @@ class Archive:
 
     def __init__(self, place: Path, tar: tarfile.TarFile | None) -> None:
         self.place, self._tar = place, tar
-        self._entries = self._listed()
+        self._entries = self._list_entries()
         if MANIFEST not in self._entries:
             raise Refused(f"{place} is no complete backup: it has no {MANIFEST}")
         with self._open(MANIFEST) as stream:
@@ -220,7 +220,7 @@ class Archive:
         if stream.digest.hexdigest() != self.files[name]["sha256"]:
             raise Refused(f"{name} in {self.place} is not what was backed up: its SHA-256 differs")
 
-    def _listed(self) -> dict[str, Path | tarfile.TarInfo]:
+    def _list_entries(self) -> dict[str, Path | tarfile.TarInfo]:
         if self._tar is None:
             return {
                 path.relative_to(self.place).as_posix(): path

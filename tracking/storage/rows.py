@@ -73,7 +73,7 @@ def read(connection: sa.Connection, table: sa.Table, names: Sequence[str] | None
     query = sa.select(*(_as_stored(table.c[name]) for name in selected)).order_by(*table.primary_key.columns)
     stream = connection.execute(query, execution_options={"yield_per": BATCH})
     for row in stream:
-        yield json.dumps([_marked(value) for value in row], ensure_ascii=False, allow_nan=False)
+        yield json.dumps([_encode(value) for value in row], ensure_ascii=False, allow_nan=False)
 
 
 def fill(connection: sa.Connection, table: sa.Table, names: Sequence[str], lines: Iterable[str]) -> Count:
@@ -97,7 +97,7 @@ def fill(connection: sa.Connection, table: sa.Table, names: Sequence[str], lines
         for line in batch:
             count.add(line)
             rows.append(
-                {f"v_{name}": _plain(value) for name, value in zip(names, json.loads(line), strict=True)}
+                {f"v_{name}": _decode(value) for name, value in zip(names, json.loads(line), strict=True)}
             )
         try:
             connection.execute(statement, rows)
@@ -140,7 +140,7 @@ def _bound(column: sa.Column, dialect: str) -> Any:
     return text if dialect == "sqlite" else sa.cast(text, column.type)
 
 
-def _marked(value: Any) -> Any:
+def _encode(value: Any) -> Any:
     if isinstance(value, float):
         return value if abs(value) < float("inf") else {"float": repr(value)}
     for kind, mark, write, _ in _MARKED:
@@ -149,7 +149,7 @@ def _marked(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _decode(value: Any) -> Any:
     if isinstance(value, dict):
         ((mark, text),) = value.items()
         return next(back(text) for _, name, _, back in _MARKED if name == mark)
