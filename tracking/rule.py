@@ -159,7 +159,7 @@ class ScoreRule(Terms):
         Largest allowed difference of the mean background responses under two hypotheses.
     peak : float
         Largest allowed number of grid steps between the peak of the mean signal response and the true
-        hypothesis.
+        hypothesis; 0 requires the peak at the true one.
     """
 
     margin: float = 0.002

@@ -230,7 +230,7 @@ class Classification(Exact):
         return next(c for c in self.contrasts if (c.reference, c.hypothesis, c.statistic) == key)
 
     def best_other(self) -> str | None:
-        """Find the estimator with the largest area apart from the subject and `LIMIT`; None without one."""
+        """Find the estimator with the largest area except subject and `LIMIT`; None without one."""
         rivals = [name for name in self.estimators if name not in (self.subject, LIMIT)]
         return max(rivals, key=lambda name: self.power(name).auc, default=None)
 

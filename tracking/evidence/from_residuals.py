@@ -1,4 +1,4 @@
-"""Evidence of a resolution, built from residuals of every estimator on identical events."""
+"""Construction of `Evidence` from residuals of every estimator on identical events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence of a classification, built from the scores of every estimator on identical events."""
+"""Construction of `Classification` from the scores of every estimator on identical events."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def auc_against(evidence: Classification) -> Figure:
 
 
 def ams_scan(evidence: Classification, scores: Mapping[str, Scores]) -> Figure:
-    """Draw the significance of all estimators against the signal efficiency of the cut."""
+    """Draw the significance of all estimators against the cut's signal efficiency, for some hypotheses."""
     look = styles(evidence.estimators, evidence.subject)
     figure, panels = _panels(evidence, 4.0)
     for name in evidence.estimators:

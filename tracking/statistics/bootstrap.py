@@ -93,7 +93,7 @@ class _Total:
 
 
 def draws(events: int, replicas: int, rng: np.random.Generator) -> Iterator[NDArray[np.integer]]:
-    """Yield how often each event is drawn, in chunks of shape (chunk, events) `replicas` rows in total."""
+    """Yield how often each event is drawn, in chunks of shape (chunk, events); `replicas` rows in all."""
     rows = int(np.clip(CHUNK // max(events, 1), 1, replicas))
     for start in range(0, replicas, rows):
         chunk = min(rows, replicas - start)
