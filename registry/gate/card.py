@@ -1,4 +1,4 @@
-"""A verdict for people: markdown for the version's description, and a figure of what has to be better."""
+"""Markdown cards of verdicts, and a figure of the quantities that have to improve."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _COLOURS = {SHOWN: "tab:green", OPEN: "tab:orange", REFUTED: "tab:red"}
 
 
 def card(verdict: Verdict, picture: str = "") -> str:
-    """The whole verdict in markdown.
+    """Render the whole verdict in markdown.
 
     Parameters
     ----------
     verdict : Verdict
-        What was decided.
+        The verdict to render.
     picture : str
         Address of the figure of `ratios`.
     """
@@ -32,7 +32,10 @@ def card(verdict: Verdict, picture: str = "") -> str:
 
 
 def summary(verdict: Verdict, picture: str = "", longest: int = 5000) -> str:
-    """The same in at most `longest` characters: what decided in full, of the other claims how many held."""
+    """Render the verdict in markdown of at most `longest` characters.
+
+    Decisive claims are shown in full; of the others only their number.
+    """
     decisive = [c for c in verdict.claims if c.kind == "better" or c.status != SHOWN]
     others = len(verdict.claims) - len(decisive)
     kinds = ", ".join(dict.fromkeys(c.kind for c in verdict.claims if c not in decisive))
@@ -49,7 +52,7 @@ def summary(verdict: Verdict, picture: str = "", longest: int = 5000) -> str:
 
 
 def terminal(verdict: Verdict) -> str:
-    """The decision and its reasons as plain lines."""
+    """Render the decision and its reasons as plain lines."""
     lines = [f"{verdict.decision}: {verdict.candidate} of {verdict.task}"]
     lines += [f"  {reason}" for reason in verdict.reasons]
     if not math.isnan(verdict.events_needed):
@@ -63,27 +66,30 @@ def terminal(verdict: Verdict) -> str:
 
 
 def ratios(verdict: Verdict) -> Figure:
-    """What has to be better, relative to every reference, with intervals; the line is where it begins to be.
+    """Draw the quantities that have to improve, relative to every reference, with their intervals.
 
-    Core widths, areas and significances have an axis each.
+    The line is the limit beyond which a quantity counts as better. Core widths, areas and significances
+    have one axis each.
     """
     groups: dict[str, list[Claim]] = {}
-    for one in verdict.claims:
-        if one.kind == "better":
-            groups.setdefault(one.what.split(" of ")[0] if math.isfinite(one.most) else one.what, []).append(
-                one
-            )
+    for claim in verdict.claims:
+        if claim.kind == "better":
+            groups.setdefault(
+                claim.what.split(" of ")[0] if math.isfinite(claim.most) else claim.what, []
+            ).append(claim)
     heights = [max(len(claims), 1) for claims in groups.values()] or [1]
     figure = Figure(figsize=(7.0, 0.6 + 0.6 * len(heights) + 0.3 * sum(heights)), layout="constrained")
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (what, claims) in zip(panels, groups.items(), strict=False):
-        for place, one in enumerate(reversed(claims)):
-            if math.isfinite(one.value + one.low + one.high):
-                error = [[one.value - one.low], [one.high - one.value]]
-                axes.errorbar(one.value, place, xerr=error, fmt="o", color=_COLOURS[one.status], capsize=3)
-        names = [c.what.removeprefix(f"{what} of ") for c in reversed(claims)]
+    for axes, (quantity, claims) in zip(panels, groups.items(), strict=False):
+        for height, claim in enumerate(reversed(claims)):
+            if math.isfinite(claim.value + claim.low + claim.high):
+                error = [[claim.value - claim.low], [claim.high - claim.value]]
+                axes.errorbar(
+                    claim.value, height, xerr=error, fmt="o", color=_COLOURS[claim.status], capsize=3
+                )
+        names = [c.what.removeprefix(f"{quantity} of ") for c in reversed(claims)]
         labels = [
-            c.reference if n == what else f"{n} / {c.reference}"
+            c.reference if n == quantity else f"{n} / {c.reference}"
             for n, c in zip(names, reversed(claims), strict=True)
         ]
         axes.set_yticks(range(len(claims)), labels)
@@ -93,7 +99,7 @@ def ratios(verdict: Verdict) -> Figure:
             color="black",
             linewidth=0.8,
         )
-        axes.set_xlabel(f"{what} relative to the reference, simultaneous intervals")
+        axes.set_xlabel(f"{quantity} relative to the reference, simultaneous intervals")
     panels[0].set_title(f"{verdict.candidate}: {verdict.decision}")
     return figure
 
@@ -116,31 +122,31 @@ def _table(claims: Sequence[Claim]) -> str:
     if not claims:
         return ""
     lines = ["| claim | relative to | measured | wanted | holds |", "|---|---|---:|---:|---|"]
-    for one in claims:
-        wanted = [
-            f"> {one.least:g}" if math.isfinite(one.least) else "",
-            f"< {one.most:g}" if math.isfinite(one.most) else "",
+    for claim in claims:
+        limits = [
+            f"> {claim.least:g}" if math.isfinite(claim.least) else "",
+            f"< {claim.most:g}" if math.isfinite(claim.most) else "",
         ]
         cells = (
-            f"{one.kind}: {one.what}",
-            one.reference or "–",
-            interval(one.value, one.low, one.high),
-            ", ".join(text for text in wanted if text),
+            f"{claim.kind}: {claim.what}",
+            claim.reference or "–",
+            interval(claim.value, claim.low, claim.high),
+            ", ".join(text for text in limits if text),
         )
-        lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} | {_MARKS[one.status]} |")
+        lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} | {_MARKS[claim.status]} |")
     return "\n".join(lines)
 
 
 def _foot(verdict: Verdict) -> list[str]:
     blocks = []
     if verdict.spreads:
-        told = ", ".join(f"{s.quantity} {100 * s.relative:.2g} % ({s.trainings})" for s in verdict.spreads)
-        blocks.append(f"Spread between trainings that differ in the seed alone: {escaped(told)}.")
-    chosen = f"; chosen from {verdict.trials} trials on validation events" if verdict.trials else ""
-    against = f"champion {escaped(verdict.champion)}" if verdict.champion else "no champion before"
+        spreads = ", ".join(f"{s.quantity} {100 * s.relative:.2g} % ({s.trainings})" for s in verdict.spreads)
+        blocks.append(f"Spread between trainings that differ in the seed alone: {escaped(spreads)}.")
+    search = f"; chosen from {verdict.trials} trials on validation events" if verdict.trials else ""
+    champion = f"champion {escaped(verdict.champion)}" if verdict.champion else "no champion before"
     blocks.append(
         f"Judged on {verdict.events} frozen events, sha256 {verdict.sample_sha256[:12]}, "
-        f"look {verdict.looks}{chosen}; {against}; rule {verdict.rule_sha256[:12]}; "
+        f"look {verdict.looks}{search}; {champion}; rule {verdict.rule_sha256[:12]}; "
         f"bootstrap seed {verdict.seed}."
     )
     return blocks

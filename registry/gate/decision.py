@@ -1,13 +1,16 @@
-"""The gate: does a candidate become champion? Statistics only; nothing is read, written or promoted here.
+"""The gate: statistical decision whether a candidate becomes champion.
+
+This module does no input or output and promotes nothing.
 
 A candidate is compared with every reference (the champion and the baselines of the rule) on identical
-events by a paired bootstrap: one draw of events for all, everything recomputed in each replica. Of the
-primary quantities one must be better; their intervals are simultaneous (max-T, R. Westfall and S. Young,
-*Resampling-Based Multiple Testing*, 1993). All other claims must hold together, so that each can be tested
-at the full level (an intersection-union test, R. Berger, Technometrics 24 (1982) 295).
+events by a paired bootstrap: all models share each draw of events, and every statistic is recomputed in
+each replica. At least one primary quantity must be better; the intervals of the primary quantities are
+simultaneous (max-T, P. Westfall and S. Young, *Resampling-Based Multiple Testing*, 1993). All other claims
+must hold together, so that each can be tested at the full level (an intersection-union test, R. Berger,
+Technometrics 24 (1982) 295).
 
-What is claimed depends on the kind of the rule, `registry.gate.resolution_claims` or
-`registry.gate.score_claims`; what follows from the claims does not.
+The claims depend on the kind of the rule, see `registry.gate.resolution_claims` and
+`registry.gate.score_claims`. The decision that follows from the claims does not.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from tracking.statistics.scores import Scores
 __all__ = ["Contestant", "judge", "undecided"]
 
 
-#: Who makes the claims of each kind of rule, from outcomes of this class.
+#: Class of outcomes and module of claims for each kind of rule.
 _CLAIMS: Mapping[type, tuple[type, Any]] = {
     Rule: (Residuals, resolution_claims),
     ScoreRule: (Scores, score_claims),
@@ -35,16 +38,16 @@ _CLAIMS: Mapping[type, tuple[type, Any]] = {
 
 @dataclass(frozen=True)
 class Contestant:
-    """One model in front of the gate.
+    """One model evaluated by the gate.
 
     Parameters
     ----------
     name : str
-        How reasons call it, e.g. ``version 7`` or ``baseline-coral``.
+        Name in the reasons, e.g. ``version 7`` or ``baseline-coral``.
     outcome : Residuals or Scores
-        On all events of the frozen sample.
+        Outcome on all events of the frozen sample.
     metrics : mapping of str to float
-        The task's own numbers, without the estimator's name.
+        Metrics of the task, without the name of the estimator.
     ns_per_event, megabytes : float
         Time and size.
     sha256 : str
@@ -60,7 +63,7 @@ class Contestant:
 
 
 def undecided(reason: str, **facts: Any) -> Verdict:
-    """The verdict where something keeps the gate from judging; `facts` as in `judge`."""
+    """Return an inconclusive verdict when the gate cannot evaluate; `facts` as in `judge`."""
     blank: dict[str, Any] = {
         "task": "",
         "candidate": "",
@@ -85,26 +88,28 @@ def judge(
     trials: int = 0,
     spreads: Sequence[Spread] = (),
 ) -> Verdict:
-    """Hold a candidate against the rule; what goes wrong raises nothing and promotes nobody.
+    """Decide whether a candidate meets the rule.
+
+    A failure inside the gate raises nothing and promotes nothing: the verdict is inconclusive.
 
     Parameters
     ----------
     rule : Rule or ScoreRule
-        The task's.
+        The rule of the task.
     candidate, champion : Contestant
         Without a champion only the baselines are references.
     baselines : mapping of str to Contestant
-        By name; all of the rule's rivals must be there.
+        Baselines by name; all rivals of the rule must be included.
     task, sample_sha256 : str
-        What was judged on which frozen sample.
+        The task and its frozen sample.
     seed : int
-        Of the bootstrap.
+        Random seed of the bootstrap.
     looks : int
-        Looks at this sample, this one included.
+        Looks at this sample, including this one.
     trials : int
-        Trials of a search that the candidate is the best of, on other events; 0 if it was not searched for.
+        Trials of the search that selected the candidate on other events; 0 without a search.
     spreads : sequence of Spread
-        Reported beside the decision.
+        Spreads between random seeds, reported beside the decision.
     """
     references = [baselines[name] for name in rule.rivals if name in baselines]
     if champion is not None:
@@ -120,14 +125,14 @@ def judge(
         "trials": trials,
         "spreads": tuple(spreads),
         "seed": seed,
-        "hashes": {one.name: one.sha256 for one in (candidate, *references)},
+        "hashes": {contestant.name: contestant.sha256 for contestant in (candidate, *references)},
     }
     if trouble := _trouble(rule, candidate, references, baselines):
         return undecided(trouble, **facts)
     try:
-        outcomes = {one.name: one.outcome for one in references}
-        _, of = _CLAIMS[type(rule)]
-        claims = [*of.claims(rule, candidate.outcome, outcomes, seed), *_absolute(rule, candidate)]
+        outcomes = {contestant.name: contestant.outcome for contestant in references}
+        _, module = _CLAIMS[type(rule)]
+        claims = [*module.claims(rule, candidate.outcome, outcomes, seed), *_absolute(rule, candidate)]
         decision, reasons, needed = decide(claims)
     except Exception as error:
         # A gate that fails must stay shut, whatever the failure is.
@@ -143,10 +148,10 @@ def _trouble(
         return f"no baseline {', '.join(missing)} to compare with: register it first"
     if not references and not rule.limits:
         return "there is neither a champion nor a baseline to compare with, nor a limit to keep"
-    kind, of = _CLAIMS[type(rule)]
+    kind, module = _CLAIMS[type(rule)]
     if not isinstance(candidate.outcome, kind):
         return f"a {type(rule).__name__} judges {kind.__name__}, which the task does not make"
-    if text := of.trouble(rule, candidate.outcome):
+    if text := module.trouble(rule, candidate.outcome):
         return str(text)
     for other in references:
         if type(other.outcome) is not kind or other.outcome.shape != candidate.outcome.shape:
@@ -158,7 +163,7 @@ def _trouble(
 
 
 def _absolute(rule: Terms, candidate: Contestant) -> Iterator[Claim]:
-    """Claims about the candidate alone. What is not limited is not claimed."""
+    """Yield the claims about the candidate alone, one for each limit of the rule."""
     for kind, what, value, most in (
         ("speed", "ns an event", candidate.ns_per_event, rule.ns_per_event),
         ("size", "size in MB", candidate.megabytes, rule.megabytes),

@@ -1,4 +1,4 @@
-"""Ratios and differences of two estimators with intervals, from what a bootstrap drew."""
+"""Ratios and differences of two estimators with intervals from bootstrap replicas."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from scipy.special import ndtri
 
 __all__ = ["Sampled"]
 
-#: Shares that differ in no event scatter as if two did: with none in N the 95 % limit is 3/N, not 0.
+#: Least error of a difference of shares, in events: with none among N the 95 % limit is 3/N, not 0.
 LEAST_EVENTS = 1.5
 
 
 class Sampled:
-    """Statistics of a candidate (index 0) and its references, turned into values with intervals.
+    """Bootstrap statistics of a candidate (index 0) and its references, as values with intervals.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Sampled:
     events : int
         Size of the sample.
     level : float
-        Confidence of the intervals.
+        Confidence level of the intervals.
     """
 
     def __init__(self, whole: Mapping, drawn: Mapping, events: int, level: float) -> None:
@@ -34,14 +34,14 @@ class Sampled:
         self.z = float(ndtri((1 + level) / 2))
 
     def ratio(self, index: int, quantity: str, row: int) -> tuple[float, NDArray[np.floating]]:
-        """Logarithm of the ratio of two widths, and of its replicas."""
-        keys = [(index, who, quantity) for who in (0, 1)]
+        """Return the logarithm of the ratio of two widths, and that of its replicas."""
+        keys = [(index, model, quantity) for model in (0, 1)]
         with np.errstate(divide="ignore", invalid="ignore"):
             value = np.log(self._whole[keys[0]][row][0] / self._whole[keys[1]][row][0])
             return float(value), np.log(self._drawn[keys[0]][row] / self._drawn[keys[1]][row])
 
     def difference(self, first: tuple, second: tuple) -> tuple[float, float, float]:
-        """Difference of two shares with its interval."""
+        """Return the difference of two shares with its interval."""
         value = float(self._whole[first][0] - self._whole[second][0])
         least = LEAST_EVENTS / self.events
         return self.around(value, self._drawn[first] - self._drawn[second], self.z, least=least)
@@ -54,13 +54,16 @@ class Sampled:
         logarithmic: bool = False,
         least: float = 0.0,
     ) -> tuple[float, float, float]:
-        """Value and interval of `z` standard errors; NaN limits unless nine replicas of ten are finite."""
+        """Return a value with its interval of `z` standard errors.
+
+        The limits are NaN unless nine replicas of ten are finite.
+        """
         error = max(_error(drawn), least) if _usable(value, drawn) else math.nan
         numbers = (float(value), float(value - z * error), float(value + z * error))
         return tuple(math.exp(n) for n in numbers) if logarithmic else numbers  # type: ignore[return-value]
 
     def simultaneous(self, several: Sequence[tuple[float, NDArray[np.floating]]]) -> float:
-        """Half-width, in standard errors, at which the intervals of all hold together: max-T."""
+        """Compute the half-width of simultaneous intervals (max-T), in standard errors."""
         scaled = [
             np.abs(drawn - value) / error
             for value, drawn in several
@@ -68,8 +71,8 @@ class Sampled:
         ]
         if not scaled:
             return self.z
-        known = np.stack(scaled)
-        largest = np.where(np.isfinite(known), known, -np.inf).max(axis=0)
+        deviations = np.stack(scaled)
+        largest = np.where(np.isfinite(deviations), deviations, -np.inf).max(axis=0)
         return max(float(np.quantile(largest[np.isfinite(largest)], self._level)), self.z)
 
 

@@ -1,4 +1,4 @@
-"""What a rule for resolutions claims of a candidate: widths, biases, tails, failures, efficiency."""
+"""Claims of a rule for resolutions: widths, biases, tails, failures, efficiency."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["claims", "trouble"]
 
 
 def trouble(rule: Rule, ours: Residuals) -> str:
-    """What keeps residuals from being held against the rule; empty for nothing."""
+    """Explain why the rule cannot evaluate these residuals; empty if it can."""
     unknown = [name for name in (*rule.primary, *rule.bias) if name not in ours.values]
     return f"the rule names the quantity {unknown[0]!r}, which the task does not judge" if unknown else ""
 
 
 def claims(rule: Rule, ours: Residuals, references: Mapping[str, Residuals], seed: int) -> Iterator[Claim]:
-    """Claims that compare, and the biases: all from one set of replicas."""
+    """Yield the comparisons with every reference and the biases, all from one set of replicas."""
     statistics: dict[tuple, Statistic] = {
         ("bias", name): WidthOf(ours.values[name]) for name in ours.values if name in rule.bias
     }
@@ -33,14 +33,14 @@ def claims(rule: Rule, ours: Residuals, references: Mapping[str, Residuals], see
         both = ours.answered & theirs.answered
         limits = {name: _three_sigma(values) for name, values in theirs.values.items()}
         for name in ours.values:
-            for who, judged in enumerate((ours, theirs)):
-                values = np.where(both, judged.values[name], np.nan)
-                statistics[index, who, name] = WidthOf(values)
-                statistics[index, who, name, "tail"] = FractionOf(np.abs(values) > limits[name], both)
-        for who, judged in enumerate((ours, theirs)):
-            statistics[index, who, "efficiency"] = FractionOf(judged.answered, judged.present)
-            failed = np.zeros_like(judged.answered) if judged.failed is None else judged.failed
-            statistics[index, who, "failures"] = FractionOf(failed & judged.answered, judged.present)
+            for model, residuals in enumerate((ours, theirs)):
+                values = np.where(both, residuals.values[name], np.nan)
+                statistics[index, model, name] = WidthOf(values)
+                statistics[index, model, name, "tail"] = FractionOf(np.abs(values) > limits[name], both)
+        for model, residuals in enumerate((ours, theirs)):
+            statistics[index, model, "efficiency"] = FractionOf(residuals.answered, residuals.present)
+            failed = np.zeros_like(residuals.answered) if residuals.failed is None else residuals.failed
+            statistics[index, model, "failures"] = FractionOf(failed & residuals.answered, residuals.present)
     events = ours.shape[0]
     whole = {key: of(np.ones((1, events), dtype=np.uint8)) for key, of in statistics.items()}
     drawn = replicate(statistics, events, rule.replicas, np.random.default_rng(seed))

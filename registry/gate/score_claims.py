@@ -1,4 +1,4 @@
-"""What a rule for classifications claims of a candidate: areas, significances, dependence, efficiency."""
+"""Claims of a rule for classifications: areas, significances, dependence, efficiency."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Series = tuple[float, NDArray[np.floating]]
 
 
 def trouble(rule: ScoreRule, ours: Scores) -> str:
-    """What keeps scores from being held against the rule; empty for nothing."""
+    """Explain why the rule cannot evaluate these scores; empty if it can."""
     unknown = [name for name in rule.hypotheses if name not in ours.hypotheses]
     if unknown:
         return f"the rule names the hypothesis {unknown[0]!r}; there are: {', '.join(ours.hypotheses)}"
@@ -32,29 +32,32 @@ def trouble(rule: ScoreRule, ours: Scores) -> str:
 
 
 def claims(rule: ScoreRule, ours: Scores, references: Mapping[str, Scores], seed: int) -> Iterator[Claim]:
-    """Claims that compare, and those on the dependence on the hypothesis: all from one set of replicas."""
+    """Yield the comparisons with every reference and the dependence on the hypothesis.
+
+    All come from one set of replicas.
+    """
     for name, theirs in references.items():
         if theirs.hypotheses != ours.hypotheses or not np.array_equal(theirs.asked, ours.asked):
             raise ValueError(f"{name} was asked about other events or hypotheses")
     dependent = any(math.isfinite(limit) for limit in (rule.flatness, rule.spread, rule.peak))
     significant = rule.ams < 1 or "ams" in rule.primary
     statistics: dict[tuple, Statistic] = {}
-    for who, judged in enumerate((ours, *references.values())):
-        statistics[who, "auc"] = AucOf(judged)
-        statistics[who, "efficiency"] = FractionOf(judged.answered, judged.asked)
+    for model, scores in enumerate((ours, *references.values())):
+        statistics[model, "auc"] = AucOf(scores)
+        statistics[model, "efficiency"] = FractionOf(scores.answered, scores.asked)
         if significant:
-            statistics[who, "cuts"] = CutsOf(judged)
+            statistics[model, "cuts"] = CutsOf(scores)
     if dependent:
         statistics[0, "response"] = DependenceOf(ours)
     events = ours.shape[0]
     whole = {key: of(np.ones((1, events), dtype=np.uint8)) for key, of in statistics.items()}
     drawn = replicate(statistics, events, rule.replicas, np.random.default_rng(seed))
     sampled = Sampled(whole, drawn, events, rule.level)
-    for who, name in enumerate(references, 1):
-        yield from _against(rule, sampled, whole, drawn, ours.hypotheses, who, name)
+    for model, name in enumerate(references, 1):
+        yield from _against(rule, sampled, whole, drawn, ours.hypotheses, model, name)
     if dependent:
-        both = np.concatenate([whole[0, "response"], drawn[0, "response"]], axis=-1)
-        yield from _dependence(rule, sampled, ours.hypotheses, both)
+        responses = np.concatenate([whole[0, "response"], drawn[0, "response"]], axis=-1)
+        yield from _dependence(rule, sampled, ours.hypotheses, responses)
 
 
 def _against(
@@ -63,26 +66,32 @@ def _against(
     whole: Mapping,
     drawn: Mapping,
     hypotheses: tuple[str, ...],
-    who: int,
+    index: int,
     name: str,
 ) -> Iterator[Claim]:
     events, z = sampled.events, sampled.z
-    chosen = [place for place, one in enumerate(hypotheses) if one in rule.hypotheses or not rule.hypotheses]
-    areas, replicas = (found[0, "auc"] - found[who, "auc"] for found in (whole, drawn))
+    selected = [
+        place
+        for place, hypothesis in enumerate(hypotheses)
+        if hypothesis in rule.hypotheses or not rule.hypotheses
+    ]
+    areas, replicas = (values[0, "auc"] - values[index, "auc"] for values in (whole, drawn))
     primary: dict[str, Series] = {}
-    series: dict[str, Series] = {"auc": (float(areas[chosen, 0].mean()), replicas[chosen].mean(axis=0))}
+    series: dict[str, Series] = {"auc": (float(areas[selected, 0].mean()), replicas[selected].mean(axis=0))}
     if (0, "cuts") in whole:
         with np.errstate(divide="ignore", invalid="ignore"):
-            one, many = (np.log(found[0, "cuts"][0] / found[who, "cuts"][0]) for found in (whole, drawn))
-            series["ams"] = float(one[chosen, 0].mean()), many[chosen].mean(axis=0)
+            sample, resampled = (
+                np.log(cuts[0, "cuts"][0] / cuts[index, "cuts"][0]) for cuts in (whole, drawn)
+            )
+            series["ams"] = float(sample[selected, 0].mean()), resampled[selected].mean(axis=0)
     primary = {key: series[key] for key in rule.primary}
     common = sampled.simultaneous(list(primary.values()))
-    for key, found in primary.items():
+    for key, values in primary.items():
         logarithmic = key == "ams"
         what, least = (
             ("ratio of AMS", 1 + rule.improvement) if logarithmic else ("gain in mean AUC", rule.improvement)
         )
-        numbers = sampled.around(*found, common, logarithmic=logarithmic)
+        numbers = sampled.around(*values, common, logarithmic=logarithmic)
         yield claim(
             "better", what, name, numbers, (least, math.inf), events=events, z=common, logarithmic=logarithmic
         )
@@ -102,14 +111,14 @@ def _against(
             z=z,
             logarithmic=True,
         )
-    numbers = sampled.difference((0, "efficiency"), (who, "efficiency"))
+    numbers = sampled.difference((0, "efficiency"), (index, "efficiency"))
     yield claim("efficiency", "efficiency", name, numbers, (-rule.efficiency, math.inf), events=events, z=z)
 
 
 def _dependence(
     rule: ScoreRule, sampled: Sampled, hypotheses: tuple[str, ...], responses: NDArray[np.floating]
 ) -> Iterator[Claim]:
-    """Claims about the candidate alone; `responses` holds the sample first, then its replicas."""
+    """Yield the claims about the candidate alone; `responses` holds the sample first, then its replicas."""
     events, z = sampled.events, sampled.z
     if math.isfinite(rule.flatness):
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -126,8 +135,8 @@ def _dependence(
             logarithmic=True,
         )
     if math.isfinite(rule.spread):
-        apart = spread(responses[0])
-        numbers = sampled.around(float(apart[0]), apart[1:], z)
+        differences = spread(responses[0])
+        numbers = sampled.around(float(differences[0]), differences[1:], z)
         yield claim(
             "flatness",
             "largest less smallest background response",
@@ -140,9 +149,9 @@ def _dependence(
     if math.isfinite(rule.peak):
         level = math.erf(z / math.sqrt(2))
         for hypothesis, steps in zip(hypotheses, np.abs(peaks(responses[1:])), strict=True):
-            found = interval(float(steps[0]), steps[1:], level)
-            numbers = (found.value, found.low, found.high)
-            # Steps are whole numbers: the limit lies between two of them.
+            peak = interval(float(steps[0]), steps[1:], level)
+            numbers = (peak.value, peak.low, peak.high)
+            # Steps are whole numbers, so the limit lies halfway between two of them.
             yield claim(
                 "peak",
                 f"steps from {hypothesis} at which its signal response peaks",

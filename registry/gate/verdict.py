@@ -1,4 +1,4 @@
-"""What the gate says: claims with their intervals, and the decision that follows from them."""
+"""Verdicts of the gate: claims with their intervals, and the decision that follows from them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = [
 PROMOTE, REJECT, INCONCLUSIVE = "PROMOTE", "REJECT", "INCONCLUSIVE"
 SHOWN, OPEN, REFUTED = "shown", "open", "refuted"
 
-#: The number of events needed is that at which a decision would be reached in this share of all samples.
+#: Probability of a decision at the number of events needed.
 POWER = 0.8
-#: More events than this many times the sample are not worth a number.
+#: Larger multiples of the sample size are reported as infinite.
 MOST_SAMPLES = 1e4
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A number that has to lie between two limits.
+    """A measured quantity that has to lie between two limits.
 
     Parameters
     ----------
@@ -47,17 +47,17 @@ class Claim:
         ``better``, ``width``, ``q68``, ``bias``, ``tail``, ``failures``, ``auc``, ``ams``, ``flatness``,
         ``peak``, ``efficiency``, ``speed``, ``size`` or ``check``.
     what : str
-        In words, e.g. ``core width of x``.
+        The quantity in words, e.g. ``core width of x``.
     reference : str
-        With what it compares; empty where the limits are absolute.
+        Name of the reference; empty where the limits are absolute.
     value, low, high : float
-        The number and its interval.
+        The value and its interval.
     least, most : float
         The limits.
     status : {"shown", "open", "refuted"}
-        Whether the interval lies inside the limits, reaches over one, or lies outside.
+        The interval lies inside the limits, crosses one, or lies outside.
     events : float
-        Size of a sample that would decide it, if the value is the truth; infinite if none would.
+        Sample size that would decide the claim if the value is the truth; infinite if none would.
     """
 
     kind: str
@@ -73,20 +73,20 @@ class Claim:
 
     @property
     def words(self) -> str:
-        """One line for people."""
-        against = f" relative to {self.reference}" if self.reference else ""
+        """The claim in one line."""
+        relation = f" relative to {self.reference}" if self.reference else ""
         limits = [
             f"at most {self.most:g}" if math.isfinite(self.most) else "",
             f"at least {self.least:g}" if math.isfinite(self.least) else "",
         ]
-        wanted = " and ".join(text for text in limits if text)
+        bounds = " and ".join(text for text in limits if text)
         measured = interval(self.value, self.low, self.high)
-        return f"{self.what}{against}: {measured}, wanted {wanted}: {self.status}"
+        return f"{self.what}{relation}: {measured}, wanted {bounds}: {self.status}"
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How trainings differ that differ in nothing but the seed: relative standard deviation of a result."""
+    """Relative standard deviation of a result between trainings that differ only in the random seed."""
 
     quantity: str
     trainings: int
@@ -100,31 +100,31 @@ class Verdict:
     Parameters
     ----------
     decision : {"PROMOTE", "REJECT", "INCONCLUSIVE"}
-        Only the first makes a champion.
+        Only ``PROMOTE`` makes a champion.
     reasons : tuple of str
-        Why, in words.
+        Reasons in words.
     claims : tuple of Claim
-        All that was measured.
+        All measured claims.
     task, candidate, champion : str
-        Names; the champion is empty where there was none.
+        Names; the champion is empty if there was none.
     sample_sha256 : str
-        The frozen sample; verdicts on different ones are not compared.
+        Hash of the frozen sample; verdicts on different samples are not compared.
     rule_sha256 : str
-        The rule.
+        Hash of the rule.
     events : int
         Size of the sample.
     events_needed : float
-        Size at which the decision is expected; NaN where it was reached, infinite where no sample would do.
+        Size at which a decision is expected; NaN if it was reached, infinite if no sample would do.
     looks : int
-        How often candidates were held against this sample, this time included.
+        Number of candidates evaluated on this sample, including this one.
     trials : int
-        Trials of a search that the candidate was chosen from, on other events than these.
+        Trials of the search that selected the candidate, on events other than these.
     spreads : tuple of Spread
-        What the seed of a training does, where several were trained; quantities as ``σ of x``.
+        Spreads between random seeds, if several trainings exist; quantities as ``σ of x``.
     seed : int
-        Of the bootstrap.
+        Random seed of the bootstrap.
     hashes : mapping of str to str
-        SHA-256 of every model that was judged.
+        SHA-256 of every evaluated model.
     """
 
     decision: str
@@ -149,22 +149,22 @@ class Verdict:
         return self.decision == PROMOTE
 
     def to_json(self) -> str:
-        """Exact text, the same for equal verdicts."""
+        """Serialize the verdict; equal verdicts give identical text."""
         return json.dumps(encode(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
 
     @property
     def sha256(self) -> str:
-        """Hash of `to_json`; the journal keeps it."""
+        """SHA-256 of `to_json`, as stored in the journal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
 def from_json(text: str) -> Verdict:
-    """The verdict of `Verdict.to_json`.
+    """Parse the text of `Verdict.to_json`.
 
     Raises
     ------
     ValueError
-        If the text is not one.
+        If the text is not a verdict.
     """
     plain_values = json.loads(text)
     if not isinstance(plain_values, dict):
@@ -183,21 +183,34 @@ def claim(
     z: float = math.nan,
     logarithmic: bool = False,
 ) -> Claim:
-    """A claim with its status.
+    """Build a claim and determine its status.
 
     Parameters
     ----------
     numbers : tuple of float
-        Value, lower and upper end of its interval; any NaN refutes the claim: what cannot be measured is
-        not shown, and the reason is in the candidate.
+        Value, lower and upper end of its interval. Any NaN refutes the claim: the cause of an unmeasurable
+        quantity is in the candidate.
     limits : tuple of float
-        Least and most.
+        Lower and upper limit.
     events : int
-        Events that gave the interval; 0 where more of them would not help.
+        Events behind the interval; 0 where more of them would not help.
     z : float
         Half-width of the interval in standard errors.
     logarithmic : bool
         Whether the interval is symmetric in the logarithm, as that of a ratio is.
+
+    Examples
+    --------
+    A ratio of widths that has to lie below 1. The interval decides it, or reaches over the limit:
+
+    >>> from math import inf
+    >>> shown = claim("better", "width of x", "coral", (0.95, 0.93, 0.97), (-inf, 1.0))
+    >>> shown.status
+    'shown'
+    >>> limits = (-inf, 1.0)
+    >>> unclear = claim("better", "width of x", "coral", (0.98, 0.95, 1.01), limits, events=1000, z=2)
+    >>> unclear.status, round(unclear.events)
+    ('open', 4542)
     """
     value, low, high = numbers
     least, most = limits
@@ -220,9 +233,19 @@ def claim(
 
 
 def decide(claims: Sequence[Claim]) -> tuple[str, tuple[str, ...], float]:
-    """Decision, reasons and events needed.
+    """Decide from claims: return the decision, its reasons and the events needed.
 
-    Of the claims of kind ``better`` one for every reference must be shown, of all others every one.
+    Of the claims of kind ``better`` at least one for every reference must be shown; of all others every one.
+
+    Examples
+    --------
+    >>> from math import inf
+    >>> width = claim("better", "width of x", "coral", (0.95, 0.93, 0.97), (-inf, 1.0))
+    >>> decide([width])[0]
+    'PROMOTE'
+    >>> bias = claim("bias", "centre of x", "", (0.3, 0.2, 0.4), (-0.1, 0.1))
+    >>> decide([width, bias])[0]
+    'REJECT'
     """
     groups: list[list[Claim]] = [[c] for c in claims if c.kind != "better"]
     for reference in dict.fromkeys(c.reference for c in claims if c.kind == "better"):
@@ -237,7 +260,7 @@ def decide(claims: Sequence[Claim]) -> tuple[str, tuple[str, ...], float]:
     if refuted:
         return REJECT, tuple(c.words for c in refuted), math.nan
     if undecided:
-        # Reached when all are shown, or the first is refuted: those that now point the wrong way.
+        # A larger sample shows all groups, or refutes one that already points the wrong way.
         needed = [min(c.events for c in group) for group in undecided]
         wrong = [n for group, n in zip(undecided, needed, strict=True) if not any(map(_hopeful, group))]
         return (
@@ -249,6 +272,6 @@ def decide(claims: Sequence[Claim]) -> tuple[str, tuple[str, ...], float]:
     return PROMOTE, better or ("there is nothing to be better than, and all limits are kept",), math.nan
 
 
-def _hopeful(one: Claim) -> bool:
-    """Whether the value itself, errors aside, is inside the limits."""
-    return one.status != REFUTED and one.least < one.value < one.most
+def _hopeful(estimate: Claim) -> bool:
+    """Whether the value itself, ignoring its error, lies inside the limits."""
+    return estimate.status != REFUTED and estimate.least < estimate.value < estimate.most
