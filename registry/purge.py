@@ -1,4 +1,4 @@
-"""The mlflow side of retention: all runs of a task, deleted, and collected for good."""
+"""Retention in mlflow: list, delete and permanently remove the runs of a task."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from registry.retention import Aged, Named
 __all__ = ["collect", "delete", "deleted_runs", "registered", "runs_of"]
 
 PAGE = 1000
-#: Where a location is on the way to its files.
+#: Translates a location known to mlflow to the actual location of the files.
 Located = Callable[[str], str]
 
 
 def runs_of(task: str) -> list[Aged]:
-    """Runs of a task, in its own experiment or in others."""
+    """List the runs of a task, in its own experiment or in others."""
     return [_aged(run) for run in _runs(task, ViewType.ACTIVE_ONLY)]
 
 
 def deleted_runs(task: str) -> list[Aged]:
-    """Runs of a task that were deleted and not collected."""
+    """List the deleted runs of a task that are not yet removed for good."""
     return [_aged(run) for run in _runs(task, ViewType.DELETED_ONLY)]
 
 
 def registered() -> list[Named]:
-    """Versions of all registered models."""
+    """List the versions of all registered models."""
     client = MlflowClient()
     models = _pages(lambda token: client.search_registered_models(max_results=PAGE, page_token=token))
     names: dict[tuple[str, int], list[str]] = {}
     for model in models:
         for alias, number in model.aliases.items():
             names.setdefault((model.name, int(number)), []).append(alias)
-    found: Iterator[ModelVersion] = _pages(
+    versions: Iterator[ModelVersion] = _pages(
         lambda token: client.search_model_versions(max_results=PAGE, page_token=token)
     )
     return [
@@ -51,20 +51,20 @@ def registered() -> list[Named]:
             version.tags,
             tuple(sorted(names.get((version.name, int(version.version)), ()))),
         )
-        for version in found
+        for version in versions
     ]
 
 
 def delete(run_ids: Sequence[str]) -> None:
-    """Delete runs, as the UI does: they can be restored until they are collected."""
+    """Delete runs as the UI does: they can be restored until they are collected."""
     for run_id in run_ids:
         MlflowClient().delete_run(run_id)
 
 
 def collect(database: str, run_ids: Sequence[str], versions: Sequence[Named], located: Located) -> None:
-    """Remove deleted runs for good: their versions, models, files and rows.
+    """Remove deleted runs for good, with their versions, models, files and rows.
 
-    ``mlflow gc`` would remove every deleted experiment and model with them.
+    ``mlflow gc`` would also remove every deleted experiment and model.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ def collect(database: str, run_ids: Sequence[str], versions: Sequence[Named], lo
         Address of the tracking store's database.
     run_ids : sequence of str
     versions : sequence of Named
-        Of these runs; they cannot be loaded any more.
+        Versions of these runs; they can no longer be loaded.
     located : callable
-        From the location that mlflow knows to where the files really are.
+        Translates a location known to mlflow to the actual location of the files.
     """
     client, store = MlflowClient(), SqlAlchemyStore(database, "mlruns")
     for version in versions:
@@ -102,16 +102,16 @@ def _runs(task: str, view: int) -> Iterator[Run]:
         lambda token: client.search_experiments(view_type=ViewType.ALL, max_results=PAGE, page_token=token)
     )
     for experiment in experiments:
-        # Runs that failed early in the task's own experiment may not say whose they are.
-        only = "" if experiment.name == task else f"tags.task = '{task}'"
-        search = partial(client.search_runs, [experiment.experiment_id], only, view, PAGE, None)
+        # In the task's own experiment, runs that failed early may lack the tag.
+        condition = "" if experiment.name == task else f"tags.task = '{task}'"
+        search = partial(client.search_runs, [experiment.experiment_id], condition, view, PAGE, None)
         yield from _pages(search)
 
 
-def _pages(ask: Callable[[str | None], PagedList[Any]]) -> Iterator[Any]:
+def _pages(fetch: Callable[[str | None], PagedList[Any]]) -> Iterator[Any]:
     token: str | None = None
     while True:
-        page = ask(token)
+        page = fetch(token)
         yield from page
         token = page.token
         if not token:

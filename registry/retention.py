@@ -1,6 +1,6 @@
-"""Which runs of a task may go: those that are old and that nothing in the registry stands on.
+"""Retention plan: select old runs of a task that nothing in the registry depends on.
 
-A search and its trials, or any other runs that are nested, are kept or go together.
+A search and its trials, or any other nested runs, stay or go together.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from registry.journal.state import Entry, state
 
 __all__ = ["KEEP", "Aged", "Named", "Plan", "plan", "stands_on"]
 
-#: A tag by which anybody can keep a run.
+#: A tag that protects a run.
 KEEP = "keep"
 
 
 @dataclass(frozen=True)
 class Aged:
-    """A run as retention sees it.
+    """A run, as far as retention needs it.
 
     Parameters
     ----------
     run_id, name, status, parent : str
-        As mlflow has them; without a parent empty.
+        As in mlflow; the parent is empty if there is none.
     ended : float
-        Seconds since 1970, of its end or, without one, of its start.
+        End of the run, or else its start, in seconds since 1970.
     metrics, tags : mapping of str
     """
 
@@ -41,7 +41,7 @@ class Aged:
 
 @dataclass(frozen=True)
 class Named:
-    """A registered version as retention sees it.
+    """A registered version, as far as retention needs it.
 
     Parameters
     ----------
@@ -62,13 +62,14 @@ class Named:
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes and what stays.
+    """Runs to delete and runs to keep.
 
     Parameters
     ----------
     goes : tuple of Aged
+        Runs to delete.
     stays : mapping of str to str
-        The reason by the id of a run.
+        Reason for each run that is kept, by its id.
     """
 
     goes: tuple[Aged, ...]
@@ -76,38 +77,38 @@ class Plan:
 
 
 def stands_on(task: str, entries: Sequence[Entry], versions: Iterable[Named]) -> dict[str, str]:
-    """Runs that the registry needs, with the reason.
+    """Return the runs that the registry depends on, with the reasons.
 
     Parameters
     ----------
     entries : sequence of Entry
         The journal of the task.
     versions : iterable of Named
-        Of all registered models.
+        Versions of all registered models.
     """
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     protected = state(entries).protected
-    judged = {
+    evaluated = {
         entry.version for entry in entries if entry.event in ("look", "promote", "rollback", "withdraw")
     }
-    judged |= {entry.previous for entry in entries}
+    evaluated |= {entry.previous for entry in entries}
     for entry in entries:
-        # Earlier samples too: verdicts were given on them.
+        # Earlier samples too, as verdicts depend on them.
         if entry.event == "freeze" and (run := entry.more.get("run_id")):
-            found[run] = f"frozen sample: number {entry.more.get('version')}"
+            reasons[run] = f"frozen sample: number {entry.more.get('version')}"
     for version in versions:
-        what = f"version {version.number}"
+        label = f"version {version.number}"
         if version.model != task:
-            found[version.run_id] = f"registered elsewhere: {what} of {version.model}"
+            reasons[version.run_id] = f"registered elsewhere: {label} of {version.model}"
         elif version.number in protected:
-            found[version.run_id] = f"champion or baseline, now or once: {what}"
-        elif version.number in judged or "verdict" in version.tags:
-            found[version.run_id] = f"judged: {what}"
+            reasons[version.run_id] = f"champion or baseline, now or once: {label}"
+        elif version.number in evaluated or "verdict" in version.tags:
+            reasons[version.run_id] = f"judged: {label}"
         elif "baseline" in version.tags:
-            found[version.run_id] = f"registered as baseline: {what}"
+            reasons[version.run_id] = f"registered as baseline: {label}"
         elif version.aliases:
-            found[version.run_id] = f"has an alias: {what} is {version.aliases[0]}"
-    return found
+            reasons[version.run_id] = f"has an alias: {label} is {version.aliases[0]}"
+    return reasons
 
 
 def plan(
@@ -118,48 +119,48 @@ def plan(
     best: int = 0,
     by: Sequence[str] = (),
 ) -> Plan:
-    """What goes and what stays.
+    """Plan which runs to delete and which to keep.
 
     Parameters
     ----------
     runs : sequence of Aged
-        All of the task.
+        All runs of the task.
     needed : mapping of str to str
         From `stands_on`.
     now : float
         Seconds since 1970.
     days : float
-        Runs that ended later than so many days ago stay.
+        Runs that ended less than this many days ago stay.
     best : int
-        How many of the best stay.
+        Number of best runs that stay, per metric.
     by : sequence of str
-        Metrics that make a run good by being small; the best by each of them stay.
+        Metrics that rank runs, smaller being better; the best runs by each of them stay.
     """
     stays = dict(_reasons(runs, needed, now - days * 86400, best, by))
     parents = {run.run_id: run.parent for run in runs}
     roots = {run.run_id: _root(run.run_id, parents) for run in runs}
-    kept = {roots[run_id]: run_id for run_id in stays if run_id in roots}
+    survivors = {roots[run_id]: run_id for run_id in stays if run_id in roots}
     for run in runs:
-        if run.run_id not in stays and roots[run.run_id] in kept:
-            stays[run.run_id] = f"nested with one that stays: {kept[roots[run.run_id]]}"
+        if run.run_id not in stays and roots[run.run_id] in survivors:
+            stays[run.run_id] = f"nested with one that stays: {survivors[roots[run.run_id]]}"
     return Plan(tuple(run for run in runs if run.run_id not in stays), stays)
 
 
 def _reasons(
     runs: Sequence[Aged], needed: Mapping[str, str], limit: float, best: int, by: Sequence[str]
 ) -> Iterator[tuple[str, str]]:
-    """Why runs stay for their own sake; the last reason given for a run is the one that counts."""
+    """Yield the reasons to keep single runs; the last reason of a run counts."""
     for run in runs:
         if run.ended > limit:
             yield run.run_id, "not that old"
     for metric in by if best else ():
-        # Evidence of a run that failed may be half of it.
-        having = [
+        # A failed run may have incomplete evidence.
+        measured = [
             run
             for run in runs
             if run.status == "FINISHED" and math.isfinite(run.metrics.get(metric, math.nan))
         ]
-        for rank, run in enumerate(sorted(having, key=lambda run: run.metrics[metric])[:best], start=1):
+        for rank, run in enumerate(sorted(measured, key=lambda run: run.metrics[metric])[:best], start=1):
             yield run.run_id, f"one of the best: number {rank} by {metric}"
     for run in runs:
         if run.status in ("RUNNING", "SCHEDULED"):
@@ -171,10 +172,10 @@ def _reasons(
 
 
 def _root(run_id: str, parents: Mapping[str, str]) -> str:
-    """The outermost run around a run; where runs name each other as parents, one of these."""
-    way = [run_id]
-    while parent := parents.get(way[-1], ""):
-        if parent in way:
-            return min(way[way.index(parent) :])
-        way.append(parent)
-    return way[-1]
+    """Return the outermost run around a run; where runs name each other as parents, one of these."""
+    ancestors = [run_id]
+    while parent := parents.get(ancestors[-1], ""):
+        if parent in ancestors:
+            return min(ancestors[ancestors.index(parent) :])
+        ancestors.append(parent)
+    return ancestors[-1]

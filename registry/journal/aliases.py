@@ -1,4 +1,4 @@
-"""Aliases as the mirror of the journal: champion, previous champion, baselines."""
+"""Aliases that mirror the journal: champion, previous champion, baselines."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ CHAMPION, PREVIOUS, BASELINE = "champion", "previous", "baseline-"
 
 
 def gated(alias: str) -> bool:
-    """Whether an alias is the registry's to set."""
+    """Whether only the registry may set an alias."""
     return alias in (CHAMPION, PREVIOUS) or alias.startswith(BASELINE)
 
 
 def aliases(state: State) -> dict[str, int | None]:
-    """What every alias should name."""
+    """Return the version that every alias should name."""
     names: dict[str, int | None] = {CHAMPION: state.champion, PREVIOUS: state.previous}
     return names | {f"{BASELINE}{name}": version for name, version in state.baselines.items()}
 
 
 def named(version: int | None) -> str:
-    """A version, or none, in a sentence."""
+    """Format a version, or none, for a sentence."""
     return "none" if version is None else f"version {version}"
 
 
 @dataclass(frozen=True)
 class DirectMirror:
-    """Sets aliases itself.
+    """Mirror that sets the aliases itself.
 
     Parameters
     ----------
     state : callable
-        What the journal of a task comes to.
+        Returns the journal state of a task.
     """
 
     state: Callable[[str], State]
 
     def remember(self, entry: Entry) -> None:
-        """Let the registered model remember an entry, see `registry.journal.direct.verify`."""
+        """Store the anchor of an entry on the registered model, see `registry.journal.direct.verify`."""
         versions.set_anchor(entry.task, entry.anchor)
 
     def follow(self, entry: Entry) -> None:
-        """Let model and aliases follow an entry that was just written."""
+        """Update anchor and aliases after a new entry."""
         self.remember(entry)
         self.settle(entry.task)
 
     def settle(self, task: str) -> list[str]:
-        """Let all aliases follow the journal; returns what was changed, in words.
+        """Set all aliases to the state of the journal; return the changes in words.
 
         Raises
         ------
@@ -64,25 +64,25 @@ class DirectMirror:
         changed: list[str] = []
         while True:
             before = self.state(task)
-            for name, wanted in aliases(before).items():
-                found = versions.alias(task, name)
-                if found == wanted:
+            for name, expected in aliases(before).items():
+                present = versions.alias(task, name)
+                if present == expected:
                     continue
-                if wanted is not None and not versions.exists(task, wanted):
+                if expected is not None and not versions.exists(task, expected):
                     raise Conflict(
-                        f"{name} of {task} should be version {wanted}, which was deleted: roll back to "
+                        f"{name} of {task} should be version {expected}, which was deleted: roll back to "
                         "another, or import it again"
                     )
-                versions.set_alias(task, name, wanted)
-                changed.append(f"alias {name} of {task}: {named(found)} -> {named(wanted)}")
-            # Who set an alias after somebody else's entry sees that entry now, and sets it again.
+                versions.set_alias(task, name, expected)
+                changed.append(f"alias {name} of {task}: {named(present)} -> {named(expected)}")
+            # Another process may have written an entry in the meantime; then set the aliases again.
             if self.state(task) == before:
                 return changed
 
 
 @dataclass(frozen=True)
 class RemoteMirror:
-    """Aliases behind a server, which has let them follow an entry by the time that it answers.
+    """Mirror behind a server, which updates the aliases before it responds.
 
     Parameters
     ----------
@@ -93,10 +93,10 @@ class RemoteMirror:
     call: Callable[..., Any]
 
     def remember(self, entry: Entry) -> None:
-        """The server has done it."""
+        """Do nothing: the server has stored the anchor."""
 
     def follow(self, entry: Entry) -> None:
-        """The server has done it."""
+        """Do nothing: the server has updated the aliases."""
 
     def settle(self, task: str) -> list[str]:
         """See `DirectMirror.settle`."""

@@ -1,9 +1,9 @@
-"""Journal and aliases as one: what changes a champion is written to the journal, and the aliases follow.
+"""Registry of champions: journal and aliases together.
 
-The entry in the journal is the moment at which a champion changes. Whatever stops the program before it
-leaves the old champion, whatever stops it after it the new one; the aliases, which only mirror the journal,
-are then set by the next command or by `settle`. Behind a Shashlik server it is the server that writes and
-lets them follow: it refuses to set them for anybody else.
+Every change of a champion is an entry of the journal; the aliases follow. The champion changes at the
+moment of the entry. A program that stops before it leaves the old champion, one that stops after it the new
+one. The aliases only mirror the journal, and the next command or `settle` sets them. Behind a Shashlik
+server it is the server that writes entries and updates aliases; it refuses to set them for anyone else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Registry", "direct", "opened_registry"]
 
 @contextmanager
 def opened_registry() -> Iterator[Registry]:
-    """The registry of the tracking store in use.
+    """Open the registry of the tracking store in use.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def opened_registry() -> Iterator[Registry]:
 
 
 def direct(journal: Journal) -> Registry:
-    """The registry of a journal in a database, whose aliases are set from here."""
+    """Create the registry of a journal in a database, with aliases set by this process."""
     return Registry(journal, DirectMirror(journal.state))
 
 
@@ -55,37 +55,37 @@ class Registry:
     ----------
     journal : Journal or RemoteJournal
     mirror : DirectMirror or RemoteMirror
-        Lets the aliases follow it.
+        Updates the aliases from the journal.
     """
 
     journal: Journal | RemoteJournal
     mirror: DirectMirror | RemoteMirror
 
     def state(self, task: str) -> State:
-        """Champion, baselines, frozen sample and looks of a task."""
+        """Return champion, baselines, frozen sample and looks of a task."""
         return self.journal.state(task)
 
     def promote(
         self, verdict: Verdict, version: int, expected: int | None, check: Callable[[Path], None]
     ) -> Entry:
-        """Make a version champion on the strength of a verdict.
+        """Promote a version to champion on the basis of a verdict.
 
         Parameters
         ----------
         verdict : Verdict
             Must be PROMOTE.
         version : int
-            The candidate it is about.
+            The candidate of the verdict.
         expected : int or None
-            The champion it was compared with.
+            The champion that the candidate was compared with.
         check : callable
-            Given the files that the alias leads to afterwards; raises if they do not predict as the candidate
-            did. The promotion is then taken back.
+            Called with the files that the alias leads to afterwards; raises if they do not predict as the
+            candidate did. The promotion is then withdrawn.
 
         Raises
         ------
         Conflict
-            If the verdict is another, the champion is not the expected one, or the check fails.
+            If the verdict is not PROMOTE, the champion is not the expected one, or the check fails.
         """
         if not verdict.promoted:
             raise Conflict(f"the verdict on version {version} is {verdict.decision}: nothing was promoted")
@@ -101,18 +101,18 @@ class Registry:
         try:
             check(versions.fetch(verdict.task, f"@{CHAMPION}"))
         except Exception as error:
-            taken_back = self.journal.withdraw(verdict.task, version, {"why": str(error)})
-            self.mirror.follow(taken_back)
+            withdrawal = self.journal.withdraw(verdict.task, version, {"why": str(error)})
+            self.mirror.follow(withdrawal)
             raise Conflict(f"version {version} was withdrawn at once: {error}") from error
         return entry
 
     def rollback(self, task: str, to: int | None, why: str) -> Entry:
-        """Make an earlier champion champion again, by default the one before.
+        """Restore an earlier champion, by default the previous one.
 
         Raises
         ------
         Conflict
-            If there is none, or somebody else changed the champion at the same time.
+            If there is none, or another process changed the champion at the same time.
         """
         now = self.state(task)
         entry = self.journal.rollback(task, expected=now.champion, to=to, details={"why": why})
@@ -120,7 +120,7 @@ class Registry:
         return entry
 
     def baseline(self, task: str, name: str, version: int) -> Entry:
-        """Make a version the baseline of a name."""
+        """Register a version as the baseline of a name."""
         entry = self.journal.note(task, "baseline", version, {"name": name})
         self.mirror.follow(entry)
         return entry
@@ -128,13 +128,13 @@ class Registry:
     def note(
         self, task: str, event: str, version: int | None, details: Mapping[str, Any], verdict: str = ""
     ) -> Entry:
-        """Append what changes no champion, see `registry.journal.direct.Journal.note`."""
+        """Append an entry that changes no champion, see `registry.journal.direct.Journal.note`."""
         entry = self.journal.note(task, event, version, details, verdict)
         self.mirror.remember(entry)
         return entry
 
     def overrule(self, write: Callable[[Journal | RemoteJournal], Entry]) -> Entry:
-        """Append what an administrator decides, see `registry.journal.direct.Journal.override` and
+        """Append an administrator's entry, see `registry.journal.direct.Journal.override` and
         ``release``.
         """
         try:
@@ -145,14 +145,16 @@ class Registry:
         return entry
 
     def settle(self, task: str) -> list[str]:
-        """Let all aliases follow the journal; returns what was changed, in words."""
+        """Set all aliases to the state of the journal; return the changes in words."""
         return self.mirror.settle(task)
 
     def problems(self, task: str) -> list[str]:
-        """Where the journal is broken, or aliases do not follow it."""
-        found = verify(self.journal.entries(task), versions.anchor(task))
-        for name, wanted in aliases(self.state(task)).items():
-            there = versions.alias(task, name)
-            if there != wanted:
-                found.append(f"alias {name} of {task} is {named(there)}, the journal says {named(wanted)}")
-        return found
+        """List the errors of the journal, and the aliases that do not follow it."""
+        problems = verify(self.journal.entries(task), versions.anchor(task))
+        for name, expected in aliases(self.state(task)).items():
+            present = versions.alias(task, name)
+            if present != expected:
+                problems.append(
+                    f"alias {name} of {task} is {named(present)}, the journal says {named(expected)}"
+                )
+        return problems

@@ -1,8 +1,8 @@
-"""The journal: what happened to the champions of a task, append-only and hash-chained.
+"""The journal: append-only, hash-chained record of the champions of a task.
 
-Every entry carries the hash of the one before it, so that a changed, inserted or removed entry breaks the
-chain from there on. Entries of a task are numbered, and a number can be taken once: of two processes that
-append at the same time one finds it taken and has to look again. The state of a task
+Every entry carries the hash of the previous one, so that a changed, inserted or removed entry breaks the
+chain from there on. Entries of a task are numbered, and each number is used once: of two processes that
+append at the same time, one finds the number used and reads the journal again. The state of a task
 (`registry.journal.state`) is a fold over its entries and is stored nowhere else.
 """
 
@@ -27,11 +27,11 @@ from tracking.database import reading
 
 __all__ = ["NOTES", "Conflict", "Journal", "actor", "digest", "verify"]
 
-#: Events that change no champion and need nothing but to be written down.
+#: Events that change no champion and need no check.
 NOTES = ("baseline", "freeze", "look", "import")
 
 FIRST = "0" * 64
-#: Attempts at appending a note while others append too.
+#: Attempts at appending an entry while other processes append too.
 ATTEMPTS = 100
 
 _TABLE = sa.Table(
@@ -46,7 +46,10 @@ _TABLE = sa.Table(
 
 
 class Conflict(RuntimeError):
-    """The champion is not the expected one: somebody else was faster. Its text is what a user reads."""
+    """The champion is not the expected one: another process changed it first.
+
+    The text of the exception is shown to users.
+    """
 
 
 @dataclass(frozen=True)
@@ -58,45 +61,45 @@ class Journal:
     engine : sqlalchemy.Engine
         From `tracking.database.opened`.
     actor : str
-        Who writes; by default the user of this process.
+        Author of new entries; by default the user of this process.
     """
 
     engine: sa.Engine
     actor: str = ""
 
     def entries(self, task: str | None = None) -> tuple[Entry, ...]:
-        """Entries of a task, or of all tasks, in order."""
+        """Return the entries of a task, or of all tasks, in order."""
         with reading(self.engine) as connection:
             return _read(connection, task)
 
     def tasks(self) -> tuple[str, ...]:
-        """Tasks that have entries."""
+        """Return the tasks that have entries."""
         with reading(self.engine) as connection:
             return tuple(connection.scalars(sa.select(_TABLE.c.task).distinct().order_by(_TABLE.c.task)))
 
     def state(self, task: str) -> State:
-        """What the entries of a task come to."""
+        """Compute the state of a task from its entries."""
         return state(self.entries(task))
 
     def promote(
         self, task: str, version: int, *, expected: int | None, verdict: str, details: Mapping[str, Any]
     ) -> Entry:
-        """Make `version` champion, if the champion is still the expected one.
+        """Promote `version` to champion if the champion is still the expected one.
 
         Parameters
         ----------
         expected : int or None
             The champion that the verdict was about; None for none.
         verdict : str
-            SHA-256 of the verdict that allows it.
+            SHA-256 of the verdict that allows the promotion.
 
         Raises
         ------
         Conflict
-            If another champion is there, or it is that version itself.
+            If there is another champion, or the champion is that version itself.
         """
 
-        def wanted(now: State) -> dict[str, Any]:
+        def change(now: State) -> dict[str, Any]:
             if now.champion != expected:
                 raise Conflict(
                     f"the champion of {task} is {_named(now.champion)}, not {_named(expected)} as when the "
@@ -106,12 +109,12 @@ class Journal:
                 raise Conflict(f"version {version} is the champion of {task} already")
             return {"event": "promote", "version": version, "previous": expected, "verdict": verdict}
 
-        return self._append(task, wanted, details)
+        return self._append(task, change, details)
 
     def rollback(
         self, task: str, *, expected: int | None, to: int | None = None, details: Mapping[str, Any]
     ) -> Entry:
-        """Make the champion before the present one champion again, or an earlier one.
+        """Restore the previous champion, or an earlier one.
 
         Raises
         ------
@@ -119,7 +122,7 @@ class Journal:
             If the present champion is not the expected one, or there is none to go back to.
         """
 
-        def wanted(now: State) -> dict[str, Any]:
+        def change(now: State) -> dict[str, Any]:
             if now.champion != expected:
                 raise Conflict(f"the champion of {task} is {_named(now.champion)}, not {_named(expected)}")
             if len(now.champions) < 2:
@@ -132,23 +135,23 @@ class Journal:
             version = now.champions[-2] if to is None else to
             return {"event": "rollback", "version": version, "previous": now.champion, "verdict": ""}
 
-        return self._append(task, wanted, details)
+        return self._append(task, change, details)
 
     def withdraw(self, task: str, version: int, details: Mapping[str, Any]) -> Entry:
-        """Take back the promotion of a version that turned out unusable, also where it was the first.
+        """Withdraw the promotion of an unusable version, even of the first champion.
 
         Raises
         ------
         Conflict
-            If it is not the champion any more.
+            If it is no longer the champion.
         """
 
-        def wanted(now: State) -> dict[str, Any]:
+        def change(now: State) -> dict[str, Any]:
             if now.champion != version:
                 raise Conflict(f"the champion of {task} is {_named(now.champion)}, not {_named(version)}")
             return {"event": "withdraw", "version": now.previous, "previous": version, "verdict": ""}
 
-        return self._append(task, wanted, details)
+        return self._append(task, change, details)
 
     def note(
         self, task: str, event: str, version: int | None, details: Mapping[str, Any], verdict: str = ""
@@ -160,7 +163,7 @@ class Journal:
         return self._append(task, lambda now: values, details)
 
     def override(self, task: str, alias: str, version: int | None, why: str) -> Entry:
-        """Let champion or a baseline be another version without a verdict: an administrator's word.
+        """Set champion or a baseline without a verdict, by decision of an administrator.
 
         Parameters
         ----------
@@ -169,19 +172,19 @@ class Journal:
         version : int or None
             None for no champion.
         why : str
-            The reason; it is kept for ever.
+            The reason, which is kept for ever.
 
         Raises
         ------
         ValueError
-            If the alias is another, a baseline gets no version, or there is no reason.
+            If the alias is neither, a baseline gets no version, or there is no reason.
         """
         if alias != "champion" and (version is None or alias.removeprefix("baseline-") in (alias, "")):
             raise ValueError(f"{alias!r} is neither champion nor a baseline-<name> with a version")
         return self._overruled(task, "override", version, why, {"alias": alias})
 
     def release(self, task: str, version: int, why: str) -> Entry:
-        """Let a version that was champion or baseline be deleted: an administrator's word.
+        """Allow deletion of a former champion or baseline, by decision of an administrator.
 
         Raises
         ------
@@ -198,26 +201,26 @@ class Journal:
         if not why.strip():
             raise ValueError("an override is kept in the journal for ever and needs its reason there")
 
-        def wanted(now: State) -> dict[str, Any]:
+        def change(now: State) -> dict[str, Any]:
             if event == "release" and version in {now.champion, now.previous, *now.baselines.values()}:
                 raise Conflict(f"version {version} is champion, previous champion or baseline of {task}")
             return {"event": event, "version": version, "previous": now.champion, "verdict": ""}
 
-        return self._append(task, wanted, {**details, "why": why})
+        return self._append(task, change, {**details, "why": why})
 
     def _append(
-        self, task: str, wanted: Callable[[State], dict[str, Any]], details: Mapping[str, Any]
+        self, task: str, change: Callable[[State], dict[str, Any]], details: Mapping[str, Any]
     ) -> Entry:
         for _ in range(ATTEMPTS):
             try:
                 with self.engine.begin() as connection:
                     entries = _read(connection, task)
                     before = state(entries)
-                    values = {"actor": self.actor or actor(), **wanted(before)}
+                    values = {"actor": self.actor or actor(), **change(before)}
                     entry = _next(task, entries, values, details)
                     connection.execute(sa.insert(_TABLE).values(**asdict(entry)))
             except IntegrityError:
-                # The number was taken in the meantime; what is wanted may no longer be allowed.
+                # The number was used in the meantime, and the change may no longer be allowed.
                 continue
             announce(entry, before.champion)
             return entry
@@ -238,7 +241,7 @@ def _next(
     content = {
         "task": task,
         "number": len(entries) + 1,
-        # Clocks of several machines differ: an entry is never older than the one before it.
+        # Clocks of machines differ, but an entry is never older than the previous one.
         "time": max(now, entries[-1].time) if entries else now,
         **values,
         "details": json.dumps(dict(details), sort_keys=True),
@@ -248,42 +251,42 @@ def _next(
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of an entry's fields, its own hash left out."""
+    """Compute the SHA-256 of an entry's fields, excluding its own hash."""
     fields = {name: value for name, value in content.items() if name != "hash"}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def verify(entries: Sequence[Entry], anchor: str = "") -> list[str]:
-    """What is wrong with the entries of one task, in words; empty if nothing is.
+    """Check the entries of one task; return the errors in words.
 
     Parameters
     ----------
     entries : sequence of Entry
-        All of a task.
+        All entries of a task.
     anchor : str
-        ``"<number> <hash>"`` of an entry that was once there, kept elsewhere: without it nobody could see
-        that the last entries, or all of them, are gone.
+        ``"<number> <hash>"`` of a former entry, stored elsewhere. Without it, the removal of the last
+        entries, or of all, would go unnoticed.
     """
-    found, before = [], FIRST
+    errors, before = [], FIRST
     for number, entry in enumerate(entries, start=1):
-        where = f"entry {entry.number} of {entry.task}"
+        label = f"entry {entry.number} of {entry.task}"
         if entry.number != number:
-            found.append(f"{where} stands where number {number} should: entries were removed or inserted")
+            errors.append(f"{label} stands where number {number} should: entries were removed or inserted")
         if entry.before != before:
-            found.append(f"{where} does not follow from the one before it: one of the two was exchanged")
+            errors.append(f"{label} does not follow from the one before it: one of the two was exchanged")
         if entry.hash != digest(asdict(entry)):
-            found.append(f"{where} ({entry.event}, {entry.time}) was changed after it was written")
+            errors.append(f"{label} ({entry.event}, {entry.time}) was changed after it was written")
         before = entry.hash
     if anchor:
-        last, _, wanted = anchor.partition(" ")
-        kept = {entry.number: entry.hash for entry in entries}
-        if kept.get(int(last)) != wanted:
-            found.append(f"the registry remembers an entry {last} that the journal does not have")
-    return found
+        last, _, expected = anchor.partition(" ")
+        hashes = {entry.number: entry.hash for entry in entries}
+        if hashes.get(int(last)) != expected:
+            errors.append(f"the registry remembers an entry {last} that the journal does not have")
+    return errors
 
 
 def actor() -> str:
-    """The user of this process, and the machine."""
+    """Return the user and the host of this process."""
     user = os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
     return f"{user}@{socket.gethostname()}"[:255]
 

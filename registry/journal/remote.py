@@ -1,5 +1,6 @@
-"""The journal behind a server: every method is a request, answered there by
-`registry.journal.direct.Journal`.
+"""Client of the journal behind a server.
+
+Every method is a request, executed there by `registry.journal.direct.Journal`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["RemoteJournal"]
 
 @dataclass(frozen=True)
 class RemoteJournal:
-    """The journal of a Shashlik server, which takes a write once even if it is asked again and again.
+    """The journal of a Shashlik server; a repeated request is written only once.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class RemoteJournal:
         return tuple(decode(Entry, plain) for plain in self.call("GET", _path(task)))
 
     def tasks(self) -> tuple[str, ...]:
-        """See `Journal.tasks`; those that one may read."""
+        """See `Journal.tasks`; only the tasks that the user may read."""
         return tuple(self.call("GET", "/journal"))
 
     def state(self, task: str) -> State:
@@ -48,9 +49,9 @@ class RemoteJournal:
     def promote(
         self, task: str, version: int, *, expected: int | None, verdict: str, details: Mapping[str, Any]
     ) -> Entry:
-        """See `Journal.promote`; the server also wants the verdict noted as a look before."""
-        wanted = {"version": version, "expected": expected, "verdict": verdict}
-        return self._write(task, "promote", wanted, details)
+        """See `Journal.promote`; the server also requires an earlier look with this verdict."""
+        fields = {"version": version, "expected": expected, "verdict": verdict}
+        return self._write(task, "promote", fields, details)
 
     def rollback(
         self, task: str, *, expected: int | None, to: int | None = None, details: Mapping[str, Any]
@@ -66,10 +67,10 @@ class RemoteJournal:
         self, task: str, event: str, version: int | None, details: Mapping[str, Any], verdict: str = ""
     ) -> Entry:
         """See `Journal.note`."""
-        # Whoever makes the registered model may manage it: that must be the user and not the server.
+        # The creator of a registered model may manage it: that must be the user, not the server.
         versions.ensure(task)
-        wanted = {"event": event, "version": version, "verdict": verdict}
-        return self._write(task, "note", wanted, details)
+        fields = {"event": event, "version": version, "verdict": verdict}
+        return self._write(task, "note", fields, details)
 
     def override(self, task: str, alias: str, version: int | None, why: str) -> Entry:
         """See `Journal.override`."""
@@ -79,10 +80,10 @@ class RemoteJournal:
         """See `Journal.release`."""
         return self._write(task, "release", {"version": version, "why": why}, {})
 
-    def _write(self, task: str, what: str, wanted: Mapping[str, Any], details: Mapping[str, Any]) -> Entry:
-        body = {**wanted, "details": dict(details), "actor": actor(), "request": uuid4().hex}
+    def _write(self, task: str, action: str, fields: Mapping[str, Any], details: Mapping[str, Any]) -> Entry:
+        body = {**fields, "details": dict(details), "actor": actor(), "request": uuid4().hex}
         try:
-            return decode(Entry, self.call("POST", f"{_path(task)}/{what}", body=body))
+            return decode(Entry, self.call("POST", f"{_path(task)}/{action}", body=body))
         except Conflicting as error:
             raise Conflict(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""Entries of the journal, and what they come to: the champion at any time, baselines, the frozen sample."""
+"""Entries of the journal and the state they lead to: champion, baselines, frozen sample."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ class Entry:
     Parameters
     ----------
     task : str
-        Whose.
+        The task.
     number : int
-        Place in the chain of the task, from 1.
+        Position in the chain of the task, from 1.
     time : str
         ISO 8601, UTC.
     actor : str
-        Who, and on which machine.
+        User and machine.
     event : {"promote", "rollback", "withdraw", "baseline", "freeze", "look", "import", "override", "release"}
-        What happened.
+        The kind of event.
     version : int or None
-        Version of the registered model that it is about.
+        Version of the registered model that the entry is about.
     previous : int or None
-        The champion before.
+        The previous champion.
     verdict : str
-        SHA-256 of the verdict; empty where there is none.
+        SHA-256 of the verdict; empty if there is none.
     details : str
         JSON of the rest.
     before, hash : str
-        Hash of the entry before, and of this one.
+        Hash of the previous entry, and of this one.
     """
 
     task: str
@@ -58,13 +58,13 @@ class Entry:
 
     @property
     def anchor(self) -> str:
-        """What to remember of it elsewhere, see `registry.journal.direct.verify`."""
+        """Short proof of the entry to store elsewhere, see `registry.journal.direct.verify`."""
         return f"{self.number} {self.hash}"
 
 
 @dataclass(frozen=True)
 class State:
-    """What the entries of a task come to.
+    """State of a task after its entries.
 
     Parameters
     ----------
@@ -75,9 +75,10 @@ class State:
     frozen : mapping
         Details of the present frozen sample; empty without one.
     looks : int
-        Looks at it.
+        Looks at that sample.
     protected : frozenset of int
-        Versions that must not be lost: all that ever were champion or baseline and were not released.
+        Versions that must not be deleted: all present and former champions and baselines that were not
+        released.
     """
 
     champions: tuple[int, ...] = ()
@@ -93,12 +94,12 @@ class State:
 
     @property
     def previous(self) -> int | None:
-        """The champion that a rollback makes champion again."""
+        """The champion that a rollback restores."""
         return self.champions[-2] if len(self.champions) > 1 else None
 
 
 def state(entries: Iterable[Entry], at: datetime | None = None) -> State:
-    """The state after all entries of one task, or after those up to a moment."""
+    """Compute the state of one task after all its entries, or after those up to a moment."""
     now = State()
     for entry in entries:
         if at is not None and datetime.fromisoformat(entry.time) > at:
@@ -116,7 +117,7 @@ def _after(now: State, entry: Entry) -> State:
         case "rollback":
             assert entry.version is not None
             places = [i for i, version in enumerate(champions[:-1]) if version == entry.version]
-            # Only in a journal that was tampered with there is none; `verify` tells so.
+            # Without one the journal was tampered with, which `verify` reports.
             champions = champions[: places[-1] + 1] if places else (entry.version,)
         case "withdraw":
             champions = champions[:-1]
@@ -135,19 +136,28 @@ def _after(now: State, entry: Entry) -> State:
         case "release":
             champions = tuple(version for version in champions if version != entry.version)
     released = {entry.version} if entry.event == "release" else set()
-    kept = (now.protected | {*champions, *baselines.values()}) - released
-    return State(champions, baselines, frozen, looks, kept)
+    protected = (now.protected | {*champions, *baselines.values()}) - released
+    return State(champions, baselines, frozen, looks, protected)
 
 
 def moment(text: str) -> datetime:
-    """A moment from ISO 8601; a date alone means the end of that day. Without a zone it is UTC.
+    """Parse a moment from ISO 8601; a date alone means the end of that day.
+
+    Without a time zone the moment is in UTC.
 
     Raises
     ------
     ValueError
         If the text is not a date.
+
+    Examples
+    --------
+    >>> moment("2026-01-31T12:00").isoformat()
+    '2026-01-31T12:00:00+00:00'
+    >>> moment("2026-01-31").isoformat(timespec="seconds")
+    '2026-01-31T23:59:59+00:00'
     """
-    found = datetime.fromisoformat(text)
+    date = datetime.fromisoformat(text)
     if len(text) <= len("2026-01-01"):
-        found = datetime.combine(found.date(), time.max)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        date = datetime.combine(date.date(), time.max)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

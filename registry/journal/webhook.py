@@ -1,9 +1,9 @@
-"""A webhook: an address of the intranet is told, signed, of every verdict and every change of a champion.
+"""Webhook: signed messages to an intranet address about verdicts and changes of a champion.
 
-``SHASHLIK_WEBHOOK`` is the address, and ``SHASHLIK_WEBHOOK_SECRET``, or the file that
-``SHASHLIK_WEBHOOK_SECRET_FILE`` names, what both sides know. Messages are sent by the process that writes to
-the journal, behind the entry and in a thread: a receiver that is slow or gone holds up nothing and undoes
-nothing. mlflow's own webhooks know neither actor nor reason, and refuse addresses of an intranet.
+``SHASHLIK_WEBHOOK`` is the address. ``SHASHLIK_WEBHOOK_SECRET``, or the file named by
+``SHASHLIK_WEBHOOK_SECRET_FILE``, is the secret shared by both sides. The process that writes to the journal
+sends messages after the entry, in a thread: a slow or missing receiver delays nothing and undoes nothing.
+mlflow's own webhooks know neither actor nor reason, and refuse intranet addresses.
 """
 
 from __future__ import annotations
@@ -39,26 +39,29 @@ __all__ = [
 ]
 
 ADDRESS, SECRET, SECRET_FILE = ("SHASHLIK_WEBHOOK", "SHASHLIK_WEBHOOK_SECRET", "SHASHLIK_WEBHOOK_SECRET_FILE")
-#: Entries that are told of.
+#: Events that are reported.
 EVENTS = ("look", "promote", "rollback", "withdraw", "override")
 #: Seconds for a connection and for an answer; pauses between attempts.
 TIMEOUT = 3.0
 PAUSES = (0.5, 1.5)
-#: Answers that may be others a moment later.
+#: Status codes worth another attempt.
 PASSING = {408, 425, 429}
 
-#: One thread, so that messages keep their order. The interpreter waits for it at its end.
+#: One thread, so that messages keep their order. The interpreter waits for it at exit.
 _sending = ThreadPoolExecutor(1, "webhook")
 _sent: list[Future[None]] = []
 
 
 class Undelivered(RuntimeError):
-    """A message did not arrive, or cannot be sent. Its text is the one line that a user reads."""
+    """A message did not arrive, or cannot be sent.
+
+    The text of the exception is the one line shown to users.
+    """
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """An address and the secret that is shared with it.
+    """An address and the secret shared with it.
 
     Parameters
     ----------
@@ -73,21 +76,24 @@ class Webhook:
 
     @property
     def place(self) -> str:
-        """The address as it may be shown."""
+        """The address without secrets, fit for messages."""
         parts = urlsplit(self.address)
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
     def signature(self, moment: str, body: bytes) -> str:
-        """HMAC-SHA-256 of the time, a dot and the body: a message cannot be replayed later as a new one."""
+        """Compute the HMAC-SHA-256 of the time, a dot and the body.
+
+        The time prevents a replay of the message as a new one.
+        """
         return "sha256=" + hmac.new(self.secret, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
 
     def deliver(self, content: dict[str, Any]) -> None:
-        """Send a message, and try again a few times.
+        """Send a message, with a few attempts.
 
         Raises
         ------
         Undelivered
-            If nobody took it.
+            If no attempt succeeds.
         """
         self._permitted()
         body = json.dumps(content, sort_keys=True).encode()
@@ -102,7 +108,7 @@ class Webhook:
         raise Undelivered(f"the webhook {self.place} did not take {_named(content)}: {reason}")
 
     def _attempt(self, content: dict[str, Any], body: bytes) -> tuple[str, bool]:
-        """Why it was not taken, empty if it was, and whether that is final."""
+        """Send once; return the reason of a failure, empty on success, and whether it is final."""
         moment = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
@@ -112,10 +118,10 @@ class Webhook:
             "X-Shashlik-Signature": self.signature(moment, body),
         }
         with requests.Session() as session:
-            # Neither proxies nor passwords of the environment: to the address alone.
+            # Use neither proxies nor passwords of the environment.
             session.trust_env = False
             try:
-                answer = session.post(
+                response = session.post(
                     self.address,
                     data=body,
                     headers=headers,
@@ -123,8 +129,8 @@ class Webhook:
                     allow_redirects=False,
                     stream=True,
                 )
-                code = answer.status_code
-                answer.close()
+                code = response.status_code
+                response.close()
             except requests.RequestException as error:
                 return type(error).__name__, False
         if 200 <= code < 300:
@@ -140,10 +146,10 @@ class Webhook:
                 f"{ADDRESS}={self.place} is no address: give http://host/path or https://host/path"
             )
         try:
-            found = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
+            addresses = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
         except OSError as error:
             raise Undelivered(f"the host of {ADDRESS}={self.place} is unknown ({error.strerror})") from error
-        for *_, address in found:
+        for *_, address in addresses:
             if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_private:
                 raise Undelivered(
                     f"{ADDRESS}={self.place} leads to {address[0]}, which is not of an intranet: use https"
@@ -151,7 +157,7 @@ class Webhook:
 
 
 def configured() -> Webhook | None:
-    """The webhook of the environment; None if there is none.
+    """Return the webhook of the environment; None if there is none.
 
     Raises
     ------
@@ -173,7 +179,7 @@ def configured() -> Webhook | None:
 
 
 def message(entry: Entry, champion: int | None) -> dict[str, Any]:
-    """What is told of an entry.
+    """Build the message about an entry.
 
     Parameters
     ----------
@@ -198,14 +204,14 @@ def message(entry: Entry, champion: int | None) -> dict[str, Any]:
 
 
 def announce(entry: Entry, champion: int | None) -> None:
-    """Tell the webhook, if there is one, of an entry; nothing that goes wrong with it is raised.
+    """Send an entry to the webhook, if there is one; never raise.
 
     Parameters
     ----------
     entry : Entry
-        What was written to the journal.
+        The new entry of the journal.
     champion : int or None
-        The champion until then.
+        The champion before it.
     """
     if entry.event not in EVENTS or not os.environ.get(ADDRESS):
         return
@@ -214,7 +220,7 @@ def announce(entry: Entry, champion: int | None) -> None:
 
 
 def settled(patience: float = 30.0) -> bool:
-    """Wait until all messages were sent or given up; whether that is so."""
+    """Wait until all messages are sent or given up; return whether they are."""
     end = time.monotonic() + patience
     for sending in list(_sent):
         try:
@@ -230,10 +236,10 @@ def _send(entry: Entry, champion: int | None) -> None:
         if hook is not None:
             hook.deliver(message(entry, champion))
     except Exception as error:
-        # A verdict stands, whoever did not hear of it.
+        # A verdict stands even if its message is lost.
         line = str(error) if isinstance(error, Undelivered) else f"{type(error).__name__}: {error}"
-        again = f"'shashlik webhook {entry.task} --entry {entry.number}' tells it again"
-        print(f"shashlik: {line}; {again}", file=sys.stderr, flush=True)
+        hint = f"'shashlik webhook {entry.task} --entry {entry.number}' tells it again"
+        print(f"shashlik: {line}; {hint}", file=sys.stderr, flush=True)
 
 
 def _named(content: dict[str, Any]) -> str:

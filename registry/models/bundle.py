@@ -1,4 +1,4 @@
-"""Bundles: a version with all that belongs to it as files, every one of which is named by its SHA-256."""
+"""Bundles: a version with everything that belongs to it, as files listed with their SHA-256."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = [
     "sealed",
 ]
 
-#: A later program that writes other bundles counts on.
+#: Version of the format; increased by every change of it.
 FORMAT = 1
 MANIFEST = "manifest.json"
 NETWORK, CARD, DESCRIPTION = "network.onnx", "card.md", "description.md"
 MODEL, EVIDENCE, GOLDEN, VERDICT = "model", "evidence", "golden", "verdict"
-#: Without these it is none.
+#: Files that every bundle has.
 PARTS = (
     NETWORK,
     CARD,
@@ -38,12 +38,15 @@ PARTS = (
     f"{EVIDENCE}/evidence.json",
     f"{GOLDEN}/usable.npy",
 )
-#: What else every manifest says.
+#: Other fields of every manifest.
 FACTS = ("task", "version", "store", "run", "tags", "frozen", "unseen", "verdict", "network", "parity")
 
 
 class Damaged(RuntimeError):
-    """A folder is not the bundle it should be. Its text is the one line that a user reads."""
+    """A folder is not a valid bundle.
+
+    The text of the exception is the one line shown to users.
+    """
 
 
 def _sha256(path: Path) -> str:
@@ -52,9 +55,9 @@ def _sha256(path: Path) -> str:
 
 
 def _present(folder: Path) -> dict[str, Path]:
-    """Files of a folder by name, the manifest left out."""
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    return {name: found[name] for name in sorted(found) if name != MANIFEST}
+    """List the files of a folder by name, without the manifest."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
+    return {name: paths[name] for name in sorted(paths) if name != MANIFEST}
 
 
 def seal(folder: Path, facts: Mapping[str, Any]) -> str:
@@ -63,7 +66,7 @@ def seal(folder: Path, facts: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        SHA-256 of the manifest, which names the whole bundle.
+        SHA-256 of the manifest, which identifies the whole bundle.
 
     Raises
     ------
@@ -78,51 +81,51 @@ def seal(folder: Path, facts: Mapping[str, Any]) -> str:
 
 
 def sealed(folder: Path, sha256: str = "") -> tuple[dict[str, Any], str]:
-    """The manifest of a bundle and its SHA-256, after every file was checked.
+    """Check every file of a bundle; return its manifest and the SHA-256 of the manifest.
 
     Parameters
     ----------
     folder : pathlib.Path
         The bundle.
     sha256 : str
-        What the manifest's hash should be; empty where that is not known.
+        Expected hash of the manifest; empty if it is not known.
 
     Raises
     ------
     Damaged
-        Names the file that is missing, was changed or added, or says what else is wrong.
+        Names the file that is missing, changed or added, or describes the other error.
     """
     path = folder / MANIFEST
     try:
         content = path.read_bytes()
         manifest = json.loads(content)
-        known, files = manifest["format"], dict(manifest["files"])
+        version, files = manifest["format"], dict(manifest["files"])
     except OSError as error:
         raise Damaged(
             f"{folder} is no bundle ({MANIFEST}: {error.strerror}): give the folder of one"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged(f"{path} is not a manifest of a bundle: export the version again") from error
-    found = hashlib.sha256(content).hexdigest()
-    if sha256 and found != sha256:
-        raise Damaged(f"{path} has the SHA-256 {found}, not {sha256}: it is not the bundle that you expect")
-    if known != FORMAT:
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 and digest != sha256:
+        raise Damaged(f"{path} has the SHA-256 {digest}, not {sha256}: it is not the bundle that you expect")
+    if version != FORMAT:
         raise Damaged(
-            f"{folder} has format {known}, and this program reads {FORMAT}: use the one that wrote it"
+            f"{folder} has format {version}, and this program reads {FORMAT}: use the one that wrote it"
         )
     if missing := [name for name in FACTS if name not in manifest]:
         raise Damaged(f"{path} does not say {missing[0]!r}: export the version again")
     _complete(folder, files)
     present = _present(folder)
-    for name, wanted in files.items():
+    for name, expected in files.items():
         if name not in present:
             raise Damaged(f"{folder} lacks the file {name}: copy the whole bundle again")
-        if present[name].is_symlink() or _sha256(present[name]) != wanted:
+        if present[name].is_symlink() or _sha256(present[name]) != expected:
             raise Damaged(f"{folder / name} is not the file that was exported: its SHA-256 differs")
     for name in present:
         if name not in files:
             raise Damaged(f"{folder / name} is no part of the bundle: remove it")
-    return manifest, found
+    return manifest, digest
 
 
 def _complete(folder: Path, files: Mapping[str, str]) -> None:

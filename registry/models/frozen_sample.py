@@ -1,7 +1,7 @@
-"""The mlflow side of frozen samples: the artifact that a task's candidates are judged on.
+"""Frozen evaluation samples in mlflow: the artifact that a task's candidates are evaluated on.
 
-A frozen sample is a run of the task's experiment with the file, and the identities of its events, as
-artifacts, and tags that find it. That it is the one that was frozen is in the journal.
+A frozen sample is a run of the task's experiment. Its artifacts are the file and the identities of its
+events; its tags make it searchable. The journal records which sample was frozen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FOLDER, FILE, EVENTS = "frozen", "sample.root", "events.npz"
 
 @dataclass(frozen=True)
 class Frozen:
-    """What the journal and the tags say of a frozen sample.
+    """Description of a frozen sample in the journal and in tags.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class Frozen:
         Content hash, see `shashlik.task.sample.Sample.sha256`.
     events : int
     source : str
-        Where the events come from.
+        Origin of the events.
     simulated : bool
-        Whether they come from the task's simulation, whose seeds keep them apart from all others.
+        Whether they come from the task's simulation, whose random seeds keep them apart from all others.
     run_id : str
-        The run that keeps it.
+        The run that holds the sample.
     """
 
     version: int
@@ -53,7 +53,7 @@ class Frozen:
 
     @staticmethod
     def of(details: Mapping[str, Any]) -> Frozen:
-        """From details of an entry of the journal."""
+        """Read the description from the details of a journal entry."""
         return Frozen(**{name: details[name] for name in Frozen.__dataclass_fields__})
 
 
@@ -68,12 +68,12 @@ def store(
     simulated: bool,
     known: Mapping[str, NDArray],
 ) -> Frozen:
-    """Keep a sample as artifact of a run of its own.
+    """Store a sample as an artifact of a run of its own.
 
     Parameters
     ----------
     task : str
-        Whose; the experiment.
+        The task, and the experiment.
     version : int
         Number of the sample.
     file : pathlib.Path
@@ -81,15 +81,15 @@ def store(
     sha256, events, source, simulated
         See `Frozen`.
     known : mapping of str to ndarray
-        Identities of the events, which `identities` gives back.
+        Identities of the events, as returned by `identities`.
     """
     with active(task) as run, tempfile.TemporaryDirectory() as scratch:
         run_id = run.info.run_id
-        made = Frozen(version, sha256, events, source, simulated, run_id)
-        listed = Path(scratch) / EVENTS
-        np.savez_compressed(listed, ids=known["ids"], content=known["content"])
+        frozen = Frozen(version, sha256, events, source, simulated, run_id)
+        archive = Path(scratch) / EVENTS
+        np.savez_compressed(archive, ids=known["ids"], content=known["content"])
         client = MlflowClient()
-        for path in (file, listed):
+        for path in (file, archive):
             client.log_artifact(run_id, str(path), FOLDER)
         client.set_tag(run_id, "mlflow.runName", f"frozen sample {version}")
         client.set_tag(
@@ -98,14 +98,14 @@ def store(
             f"Frozen sample {version} of {task}: {events} events of {source}, sha256 {sha256}. Candidates "
             "are judged on it; nothing may be trained on it.",
         )
-        for name, value in asdict(made).items():
+        for name, value in asdict(frozen).items():
             client.set_tag(run_id, f"frozen.{name}", str(value))
         client.set_tag(run_id, "task", task)
-    return made
+    return frozen
 
 
 def fetch(frozen: Frozen, folder: Path) -> Path:
-    """The file of a frozen sample, below `folder`.
+    """Download the file of a frozen sample into `folder`.
 
     Raises
     ------
@@ -122,14 +122,15 @@ def fetch(frozen: Frozen, folder: Path) -> Path:
 
 
 def identities(task: str) -> tuple[int, dict[str, NDArray]] | None:
-    """Version of a task's latest frozen sample and identities of its events; None if there is none.
+    """Return the version of a task's latest frozen sample and the identities of its events.
 
-    Asked of mlflow and not of the journal, so that a training needs nothing but the tracking server.
+    The result is None if there is no frozen sample. It comes from mlflow and not from the journal, so that a
+    training needs nothing but the tracking server.
 
     Raises
     ------
     CannotRecord
-        If it is there but cannot be read: a training must not begin without knowing.
+        If the sample exists but cannot be read: a training must not begin without the identities.
     """
     client = MlflowClient()
     experiment = client.get_experiment_by_name(task)
@@ -144,8 +145,8 @@ def identities(task: str) -> tuple[int, dict[str, NDArray]] | None:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             uri = f"runs:/{run_id}/{FOLDER}/{EVENTS}"
-            with np.load(mlflow.artifacts.download_artifacts(uri, dst_path=scratch)) as found:
-                return version, dict(found)
+            with np.load(mlflow.artifacts.download_artifacts(uri, dst_path=scratch)) as arrays:
+                return version, dict(arrays)
     except (MlflowException, OSError, ValueError) as error:
         raise CannotRecord(
             f"frozen sample {version} of {task} cannot be read from run {run_id} ({one_line(error)}), and a "

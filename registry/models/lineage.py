@@ -1,4 +1,4 @@
-"""The mlflow side of where versions come from: their runs, what is kept there, and runs like them."""
+"""Lineage of versions in mlflow: their runs, the files of these runs, and sibling runs."""
 
 from __future__ import annotations
 
@@ -27,34 +27,40 @@ __all__ = [
 
 
 def siblings(version: Version, among: Sequence[Version], most: int) -> tuple[Version, ...]:
-    """Versions whose runs had the settings of this one's, but for the seed: one a seed, the newest first.
+    """Return versions whose runs differ from this one's only in the random seed.
+
+    There is one version per seed, the newest first.
 
     Parameters
     ----------
     among : sequence of Version
-        Where to look, the oldest first.
+        Versions to search, the oldest first.
     most : int
-        How many at most.
+        Largest number of versions returned.
     """
-    own = run_settings(version.run_id)
-    found: dict[str, Version] = {}
+    reference = run_settings(version.run_id)
+    selected: dict[str, Version] = {}
     for other in reversed(among):
-        if len(found) == most:
+        if len(selected) == most:
             break
         settings = run_settings(other.run_id) if other.estimator == version.estimator else {}
-        seed = settings.get("seed", own.get("seed", ""))
-        if own and settings | {"seed": ""} == own | {"seed": ""} and seed not in {own["seed"], *found}:
-            found[seed] = other
-    return tuple(found.values())
+        seed = settings.get("seed", reference.get("seed", ""))
+        if (
+            reference
+            and settings | {"seed": ""} == reference | {"seed": ""}
+            and seed not in {reference["seed"], *selected}
+        ):
+            selected[seed] = other
+    return tuple(selected.values())
 
 
 def log_files(run_id: str, folder: Path, where: str) -> None:
-    """Keep the files of a folder with a run."""
+    """Log the files of a folder to a run."""
     MlflowClient().log_artifacts(run_id, str(folder), where)
 
 
 def fetch_files(run_id: str, where: str, folder: Path) -> Path:
-    """The files that a run keeps in `where`, below `folder`.
+    """Download the files of a run in `where` into `folder`.
 
     Raises
     ------
@@ -68,7 +74,7 @@ def fetch_files(run_id: str, where: str, folder: Path) -> Path:
 
 
 def run_settings(run_id: str) -> dict[str, str]:
-    """The resolved settings of a run, as they were logged; empty where it is gone."""
+    """Return the resolved settings logged by a run; empty if the run is gone."""
     try:
         params = MlflowClient().get_run(run_id).data.params
     except MlflowException:
@@ -77,7 +83,7 @@ def run_settings(run_id: str) -> dict[str, str]:
 
 
 def run_tags(run_id: str) -> Mapping[str, str]:
-    """Tags of a run; empty where it is gone."""
+    """Return the tags of a run; empty if it is gone."""
     try:
         return MlflowClient().get_run(run_id).data.tags
     except MlflowException:
@@ -91,7 +97,7 @@ def tag_run(run_id: str, tags: Mapping[str, str]) -> None:
 
 
 def run_metrics(run_id: str) -> Mapping[str, float]:
-    """Metrics of a run; empty where it is gone."""
+    """Return the metrics of a run; empty if it is gone."""
     try:
         return MlflowClient().get_run(run_id).data.metrics
     except MlflowException:
@@ -99,7 +105,7 @@ def run_metrics(run_id: str) -> Mapping[str, float]:
 
 
 def stage(run_id: str) -> str:
-    """``active``, ``deleted``, or ``gone``."""
+    """Return the lifecycle stage of a run: ``active``, ``deleted`` or ``gone``."""
     try:
         return MlflowClient().get_run(run_id).info.lifecycle_stage
     except MlflowException:
@@ -107,7 +113,7 @@ def stage(run_id: str) -> str:
 
 
 def restore(run_id: str) -> None:
-    """Bring a deleted run back, and its experiment, with which it may have been deleted."""
+    """Restore a deleted run, and its experiment if that was deleted too."""
     client = MlflowClient()
     experiment = client.get_experiment(client.get_run(run_id).info.experiment_id)
     if experiment.lifecycle_stage != "active":

@@ -1,8 +1,8 @@
-"""Files of a model: their hash, and a local copy by hash that nobody else writes to.
+"""Files of a model: their hash, and a private local copy addressed by hash.
 
-A model is never loaded where it is stored. Compiled estimators leave their machine code beside their source,
-and what lies beside the source of somebody else's store would be executed unseen. In the copy it is kept by
-the hash of the source, so that all models with one code compile once.
+A model is never loaded from where it is stored. Compiled estimators keep machine code beside their source,
+and machine code beside the source in a shared store would be executed unseen. In the local copy, machine
+code is stored by the hash of the source, so that all models with the same code compile once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 __all__ = ["copy", "keep", "megabytes", "sha256"]
 
-#: Written by mlflow when it fetches a model, and by interpreters; no part of the model.
+#: Written by mlflow when it fetches a model, and by interpreters; not part of the model.
 _NOT_OF_THE_MODEL = {"registered_model_meta", "__pycache__"}
 
 
@@ -28,7 +28,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def sha256(folder: Path) -> str:
-    """SHA-256 over names and content of all files of a model."""
+    """Compute the SHA-256 over names and content of all files of a model."""
     digest = hashlib.sha256()
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
@@ -38,35 +38,35 @@ def sha256(folder: Path) -> str:
 
 
 def megabytes(folder: Path) -> float:
-    """Size of a model's files in MB."""
+    """Compute the size of a model's files in MB."""
     return sum(path.stat().st_size for path in _files(folder)) / 1e6
 
 
 def copy(folder: Path, target: Path) -> None:
-    """Copy the files of a model, and nothing that lies beside them."""
+    """Copy the files of a model, and nothing else beside them."""
     for path in _files(folder):
-        made = target / path.relative_to(folder)
-        made.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, made)
-        # numba recognises a source by its time.
-        os.utime(made, (0, 0))
+        destination = target / path.relative_to(folder)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, destination)
+        # numba recognises a source by its modification time.
+        os.utime(destination, (0, 0))
 
 
 def _cache() -> Path:
-    """Where copies are kept: ``$XDG_CACHE_HOME/shashlik``."""
+    """Return the folder of the copies: ``$XDG_CACHE_HOME/shashlik``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shashlik"
 
 
 def keep(folder: Path) -> Path:
-    """The local copy of the model in `folder`, made if need be; its hash is checked every time."""
-    wanted = sha256(folder)
-    kept = _cache() / "models" / wanted
-    if kept.is_dir() and sha256(kept) != wanted:
-        shutil.rmtree(kept)
-    if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        # In the same file system, so that the copy appears whole or not at all.
-        scratch = Path(tempfile.mkdtemp(dir=kept.parent))
+    """Return the local copy of the model in `folder`; create it if needed, and check its hash every time."""
+    digest = sha256(folder)
+    local = _cache() / "models" / digest
+    if local.is_dir() and sha256(local) != digest:
+        shutil.rmtree(local)
+    if not local.is_dir():
+        local.parent.mkdir(parents=True, exist_ok=True)
+        # Use the same file system, so that the copy appears whole or not at all.
+        scratch = Path(tempfile.mkdtemp(dir=local.parent))
         copy(folder, scratch)
         for source in scratch.rglob("*.py"):
             code = hashlib.sha256(source.read_bytes()).hexdigest()
@@ -74,8 +74,8 @@ def keep(folder: Path) -> Path:
             compiled.mkdir(parents=True, exist_ok=True)
             (source.parent / "__pycache__").symlink_to(compiled)
         try:
-            scratch.rename(kept)
+            scratch.rename(local)
         except OSError:
             # Another process was faster; its copy has the same hash.
             shutil.rmtree(scratch)
-    return kept
+    return local

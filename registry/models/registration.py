@@ -1,4 +1,4 @@
-"""The mlflow side of the registry: versions of a task's model, and what is written on them."""
+"""Registration in mlflow: create versions of a task's model with their tags and descriptions."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ LONGEST_DESCRIPTION = 5000
 def register(
     task: str, model_uri: str, run_id: str, evidence: AnyEvidence, estimator: str, baseline: bool = False
 ) -> int:
-    """Make a logged model a version of the registered model named after its task.
+    """Register a logged model as a version of the registered model named after its task.
 
-    A run registers an estimator once: a second call, as after a resume, returns the version that is there.
+    A run registers an estimator once: a second call, as after a resume, returns the existing version.
 
     Parameters
     ----------
     task : str
-        Name of the task and of the registered model, which is made when it does not exist.
+        Name of the task and of the registered model, which is created if needed.
     model_uri : str
-        As `tracking.runs.models.log_model` returns it.
+        As returned by `tracking.runs.models.log_model`.
     run_id : str
-        The run that the model belongs to.
+        The run of the model.
     evidence : AnyEvidence
-        What it was judged by; its headline becomes the description.
+        Evidence of the model; its headline becomes the description.
     estimator : str
         Name of the estimator in the evidence.
     baseline : bool
-        Whether it is one to compare with, and no candidate.
+        Whether the version is a baseline rather than a candidate.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def register(
         "data.sha256": evidence.facts.sha256,
         "task": task,
     } | ({"baseline": estimator} if baseline else {})
-    made = client.create_model_version(
+    created = client.create_model_version(
         name=task,
         source=model_uri,
         run_id=run_id,
@@ -71,26 +71,26 @@ def register(
         description=_description(evidence),
         model_id=mlflow.models.get_model_info(model_uri).model_id,
     )
-    registered(run_id, estimator, int(made.version))
-    return int(made.version)
+    registered(run_id, estimator, int(created.version))
+    return int(created.version)
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A version that was made elsewhere, as it comes in.
+    """A version created elsewhere, to be imported.
 
     Parameters
     ----------
     settings : mapping of str to str
-        Of the run that made it.
+        Settings of the run that created it.
     run_tags, tags : mapping of str to str
-        Of the run and of the version to be made.
+        Tags of the new run and of the new version.
     evidence : AnyEvidence
-        What it was judged by.
+        Evidence of the version.
     folders : mapping of str to pathlib.Path
-        What the run is to keep, by place; ``model`` is the model.
+        Artifacts of the run, by path; ``model`` is the model.
     description : str
-        Of the version.
+        Description of the version.
     note : str
         Description of the run.
     """
@@ -105,7 +105,7 @@ class Arrival:
 
 
 def adopt(task: str, arrival: Arrival) -> int:
-    """Make a version of files from elsewhere, with a run of its own that stands for the one that made it.
+    """Register a version from files created elsewhere, with a new run in place of the original.
 
     Returns
     -------
@@ -119,22 +119,22 @@ def adopt(task: str, arrival: Arrival) -> int:
         client.log_batch(
             run_id,
             params=[Param(f"cfg.{name}", value) for name, value in arrival.settings.items()],
-            tags=[RunTag(*item) for item in tags.items()],
+            tags=[RunTag(*tag) for tag in tags.items()],
         )
         Recorder(run_id).metrics(arrival.evidence.metrics())
         for where, folder in arrival.folders.items():
             client.log_artifacts(run_id, str(folder), where)
         index(run_id, arrival.evidence)
         versions.ensure(task)
-        made = client.create_model_version(
+        created = client.create_model_version(
             name=task,
             source=f"{run.info.artifact_uri}/model",
             run_id=run_id,
             tags=dict(arrival.tags),
             description=arrival.description.replace("{run}", run_id)[:LONGEST_DESCRIPTION],
         )
-        registered(run_id, arrival.tags["estimator"], int(made.version))
-    return int(made.version)
+        registered(run_id, arrival.tags["estimator"], int(created.version))
+    return int(created.version)
 
 
 def _description(evidence: AnyEvidence) -> str:

@@ -1,4 +1,4 @@
-"""The mlflow side of versions: find, name, tag and fetch them."""
+"""Versions in mlflow: list, find, tag and fetch them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LONGEST_DESCRIPTION = 5000
 
 
 def store() -> str:
-    """Address of the tracking store."""
+    """Return the address of the tracking store."""
     return mlflow.get_tracking_uri()
 
 
@@ -52,7 +52,7 @@ class Version:
         The task and the registered model.
     number : int
     run_id : str
-        The run that made it.
+        The run that created it.
     estimator : str
         Name of its estimator in the evidence of that run.
     created : float
@@ -73,18 +73,18 @@ class Version:
 
     @property
     def name(self) -> str:
-        """How it is called in sentences."""
+        """Name of the version in sentences."""
         return f"version {self.number}"
 
 
 def listed(task: str) -> tuple[Version, ...]:
-    """All versions of a task, the oldest first."""
-    found = MlflowClient().search_model_versions(f"name='{task}'", max_results=10_000)
-    return tuple(sorted((_version(one) for one in found), key=lambda version: version.number))
+    """Return all versions of a task, the oldest first."""
+    records = MlflowClient().search_model_versions(f"name='{task}'", max_results=10_000)
+    return tuple(sorted((_version(record) for record in records), key=lambda version: version.number))
 
 
 def exists(task: str, number: int) -> bool:
-    """Whether a version is there."""
+    """Whether a version exists."""
     try:
         MlflowClient().get_model_version(task, str(number))
     except MlflowException:
@@ -93,15 +93,15 @@ def exists(task: str, number: int) -> bool:
 
 
 def find(task: str, reference: str) -> Version:
-    """A version by its number, an alias, or the id of its run.
+    """Find a version by its number, an alias, or the id of its run.
 
     Parameters
     ----------
     task : str
-        Whose version.
+        The task of the version.
     reference : str
-        ``7``, ``v7``, ``champion``, ``baseline-coral`` or 32 hexadecimal digits; of a run that registered
-        several the one that is no baseline is meant.
+        ``7``, ``v7``, ``champion``, ``baseline-coral`` or the 32 hexadecimal digits of a run. Of several
+        versions of a run, the result is one that is not a baseline.
 
     Raises
     ------
@@ -123,15 +123,15 @@ def find(task: str, reference: str) -> Version:
         return _version(client.get_model_version_by_alias(task, name))
     except MlflowException as error:
         numbers = [version.number for version in listed(task)]
-        known = f"versions 1 to {max(numbers)}" if numbers else "no version yet"
+        existing = f"versions 1 to {max(numbers)}" if numbers else "no version yet"
         raise CannotRecord(
-            f"no version {reference!r} of {task}; there are {known}, aliases like champion or baseline-..., "
+            f"no version {reference!r} of {task}; there are {existing}, aliases like champion or baseline-..., "
             f"and ids of runs ({one_line(error)})"
         ) from error
 
 
 def alias(task: str, name: str) -> int | None:
-    """The version that an alias names."""
+    """Return the version that an alias names; None if there is none."""
     try:
         return int(MlflowClient().get_model_version_by_alias(task, name).version)
     except MlflowException:
@@ -139,7 +139,7 @@ def alias(task: str, name: str) -> int | None:
 
 
 def set_alias(task: str, name: str, number: int | None) -> None:
-    """Let an alias name a version, or nothing."""
+    """Set an alias to a version, or remove it."""
     client = MlflowClient()
     if number is None:
         client.delete_registered_model_alias(task, name)
@@ -148,7 +148,7 @@ def set_alias(task: str, name: str, number: int | None) -> None:
 
 
 def write(task: str, number: int, tags: Mapping[str, str], description: str = "") -> None:
-    """Tags of a version, and its description in place of the one it has."""
+    """Set tags of a version, and replace its description if one is given."""
     client = MlflowClient()
     for name, value in tags.items():
         client.set_model_version_tag(task, str(number), name, value)
@@ -157,7 +157,7 @@ def write(task: str, number: int, tags: Mapping[str, str], description: str = ""
 
 
 def anchor(task: str) -> str:
-    """What the registry remembers of the journal, see `registry.journal.direct.verify`; empty without."""
+    """Return the stored anchor of the journal, see `registry.journal.direct.verify`; empty without one."""
     try:
         return MlflowClient().get_registered_model(task).tags.get(ANCHOR, "")
     except MlflowException:
@@ -165,7 +165,7 @@ def anchor(task: str) -> str:
 
 
 def ensure(task: str) -> None:
-    """Make the registered model of a task when it does not exist."""
+    """Create the registered model of a task if it does not exist."""
     client = MlflowClient()
     try:
         client.create_registered_model(task, description=f"Estimators of the task {task}.")
@@ -175,51 +175,51 @@ def ensure(task: str) -> None:
 
 
 def set_anchor(task: str, text: str) -> None:
-    """Remember an entry of the journal; the registered model is made when it does not exist."""
+    """Store the anchor of the journal; the registered model is created if needed."""
     ensure(task)
     MlflowClient().set_registered_model_tag(task, ANCHOR, text)
 
 
 def fetch(task: str, reference: str) -> Path:
-    """A version's files in a checked local copy.
+    """Fetch the files of a version into a verified local copy.
 
     Parameters
     ----------
     task : str
-        Whose version.
+        The task of the version.
     reference : str
-        A number or ``@<alias>``, so that what an alias leads to can be fetched through it.
+        A number or ``@<alias>``, so that the target of an alias can be fetched through it.
 
     Raises
     ------
     CannotRecord
-        If the files are gone, or are not those that were registered.
+        If the files are gone, or are not the registered ones.
     """
     uri = f"models:/{task}{reference}" if reference.startswith("@") else f"models:/{task}/{reference}"
-    registered = find(task, reference).tags.get("model.sha256", "")
+    expected = find(task, reference).tags.get("model.sha256", "")
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            found = Path(mlflow.artifacts.download_artifacts(uri, dst_path=scratch))
-            # mlflow fetches what is not there without a word.
-            if not (found / "MLmodel").exists():
+            download = Path(mlflow.artifacts.download_artifacts(uri, dst_path=scratch))
+            # mlflow does not complain about missing files.
+            if not (download / "MLmodel").exists():
                 raise FileNotFoundError("its files are gone")
-            folder = model_files.keep(found)
+            folder = model_files.keep(download)
         except (MlflowException, OSError) as error:
             raise CannotRecord(f"the model {uri} cannot be fetched ({one_line(error)})") from error
-    if registered and model_files.sha256(folder) != registered:
+    if expected and model_files.sha256(folder) != expected:
         raise CannotRecord(f"the files of {uri} are not those that were registered: their SHA-256 differs")
-    if not registered:
+    if not expected:
         raise CannotRecord(f"{uri} was registered without a hash of its files: register it again")
     return folder
 
 
-def _version(found: ModelVersion) -> Version:
+def _version(record: ModelVersion) -> Version:
     return Version(
-        found.name,
-        int(found.version),
-        found.run_id or "",
-        found.tags.get("estimator", ""),
-        found.creation_timestamp / 1000,
-        found.tags,
-        found.description or "",
+        record.name,
+        int(record.version),
+        record.run_id or "",
+        record.tags.get("estimator", ""),
+        record.creation_timestamp / 1000,
+        record.tags,
+        record.description or "",
     )
