@@ -123,9 +123,9 @@ def find(task: str, reference: str) -> Version:
         return _version(client.get_model_version_by_alias(task, name))
     except MlflowException as error:
         numbers = [version.number for version in listed(task)]
-        existing = f"versions 1 to {max(numbers)}" if numbers else "no version yet"
+        span = f"versions 1 to {max(numbers)}" if numbers else "no version yet"
         raise CannotRecord(
-            f"no version {reference!r} of {task}; there are {existing}, aliases like champion or baseline-..., "
+            f"no version {reference!r} of {task}; there are {span}, aliases like champion or baseline-..., "
             f"and ids of runs ({one_line(error)})"
         ) from error
 

@@ -1,7 +1,7 @@
-"""Who asks, and what they may do: by the same login and the same permissions as mlflow's own routes.
+"""Authentication and authorization: the same logins and permissions as mlflow's own routes.
 
-mlflow itself is asked, within this process, over its own REST with the credentials of the request. So
-whatever decides there decides here, another authorization function included.
+mlflow itself is queried within this process, through its own REST, with the credentials of the request.
+So its decisions apply here too, including those of a custom authorization function.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mlflow.server import app as mlflow_app
 
 __all__ = ["AUTH", "Caller", "caller"]
 
-#: Set by `shashlik server` where logins are wanted.
+#: Set by `shashlik server` to require logins.
 AUTH = "SHASHLIK_AUTH"
 _RANKS = ("READ", "USE", "EDIT", "MANAGE")
 _EXPERIMENT, _MODEL = "experiment", "registered_model"
@@ -25,15 +25,15 @@ _EXPERIMENT, _MODEL = "experiment", "registered_model"
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever sent a request.
+    """The sender of a request.
 
     Parameters
     ----------
     name : str
-        Login; empty on a server without logins, where everybody may do everything but overrule the gate.
+        Login; empty on a server without logins, where everyone may do everything except overrule the gate.
     admin : bool
     headers : mapping
-        Of the request, as far as mlflow needs them.
+        Headers of the request that mlflow needs.
     """
 
     name: str = ""
@@ -45,23 +45,25 @@ class Caller:
         return {}
 
     def readable(self, experiments: Collection[str]) -> tuple[str, ...]:
-        """Those experiments that may be read."""
-        return tuple(one for one in sorted(experiments) if self._may(_EXPERIMENT, one, "READ"))
+        """Return the experiments that the caller may read."""
+        return tuple(
+            experiment for experiment in sorted(experiments) if self._may(_EXPERIMENT, experiment, "READ")
+        )
 
     def need_experiment(self, experiment: str, level: str) -> None:
-        """Refuse with 403 whoever may not do this with an experiment."""
+        """Raise 403 unless the caller has this permission on an experiment."""
         self._need(_EXPERIMENT, experiment, level)
 
     def need_task(self, task: str, level: str) -> None:
-        """Refuse with 403 whoever may not do this with the registered model of a task."""
+        """Raise 403 unless the caller has this permission on the registered model of a task."""
         self._need(_MODEL, task, level)
 
     def may_read_task(self, task: str) -> bool:
-        """Whether the registered model of a task may be read."""
+        """Whether the caller may read the registered model of a task."""
         return self._may(_MODEL, task, "READ")
 
     def need_admin(self) -> None:
-        """Refuse with 403 whoever is no administrator, as everybody is on a server without logins."""
+        """Raise 403 unless the caller is an administrator; a server without logins has none."""
         if not self.admin:
             hint = "" if self.name else ": this server has no logins, so give the command beside its database"
             raise HTTPException(403, f"only an administrator may overrule the gate{hint}")
@@ -75,31 +77,31 @@ class Caller:
             return True
         if (kind, key) not in self._known:
             query = {"username": self.name, "resource_type": kind, "resource_id": key}
-            told = _ask("/api/3.0/mlflow/users/permissions/get", self.headers, query)
-            self._known[kind, key] = (told or {}).get("permission", "")
-        held = self._known[kind, key]
-        return held in _RANKS and _RANKS.index(held) >= _RANKS.index(level)
+            answer = _ask("/api/3.0/mlflow/users/permissions/get", self.headers, query)
+            self._known[kind, key] = (answer or {}).get("permission", "")
+        permission = self._known[kind, key]
+        return permission in _RANKS and _RANKS.index(permission) >= _RANKS.index(level)
 
 
 def caller(request: Request) -> Caller:
-    """Whoever sent the request.
+    """Identify the sender of the request.
 
     Raises
     ------
     HTTPException
-        401 without a valid login, where one is needed.
+        401 without a valid login, if one is required.
     """
     if not os.environ.get(AUTH):
         return Caller()
-    # The host is checked there as well.
+    # mlflow checks the host as well.
     headers = {name: request.headers[name] for name in ("authorization", "host") if name in request.headers}
-    told = _ask("/api/2.0/mlflow/users/current", headers) if "authorization" in headers else None
-    if told is None:
+    answer = _ask("/api/2.0/mlflow/users/current", headers) if "authorization" in headers else None
+    if answer is None:
         raise HTTPException(401, "log in first", {"WWW-Authenticate": 'Basic realm="mlflow"'})
-    return Caller(told["user"]["username"], told["user"]["is_admin"], headers)
+    return Caller(answer["user"]["username"], answer["user"]["is_admin"], headers)
 
 
 def _ask(path: str, headers: dict[str, str], query: dict[str, str] | None = None) -> Any:
-    """What mlflow answers to a question, None if it refuses."""
-    found = mlflow_app.test_client().get(path, headers=headers, query_string=query)
-    return found.get_json() if found.status_code == 200 else None
+    """Query mlflow; return None if it refuses."""
+    response = mlflow_app.test_client().get(path, headers=headers, query_string=query)
+    return response.get_json() if response.status_code == 200 else None

@@ -1,7 +1,7 @@
-"""mlflow's server with ours on it: an app that ``mlflow server --app-name shashlik`` starts.
+"""The Shashlik app on mlflow's server, started by ``mlflow server --app-name shashlik``.
 
-Our routes stand before mlflow's, behind the same checks of host and origin and the same login. Their OpenAPI
-(``/api/shashlik/v1/openapi.json``) has ours alone. mlflow reaches it by
+Our routes come before mlflow's, behind the same checks of host and origin and the same login. Their OpenAPI
+(``/api/shashlik/v1/openapi.json``) lists our routes only. mlflow reaches the app through
 `shashlik.plugins.server`.
 """
 
@@ -15,7 +15,7 @@ __all__ = ["create_app"]
 
 
 def create_app() -> Any:
-    """The app, for one worker; the store is the one that ``mlflow server`` was given."""
+    """Create the app for one worker, on the store given to ``mlflow server``."""
     import mlflow
     from mlflow.server.constants import BACKEND_STORE_URI_ENV_VAR, REGISTRY_STORE_URI_ENV_VAR
 
@@ -26,7 +26,7 @@ def create_app() -> Any:
 
     address = os.environ[BACKEND_STORE_URI_ENV_VAR]
     gated = f"{SCHEME}{address}"
-    # Before anything of mlflow asks for its registry: from now on every change goes through the gate.
+    # Set this before mlflow opens its registry: from now on every change goes through the gate.
     os.environ[REGISTRY_STORE_URI_ENV_VAR] = gated
     mlflow.set_tracking_uri(address)
     mlflow.set_registry_uri(gated)
@@ -45,7 +45,7 @@ def _with_logins() -> Any:
     from registry.server.passwords import Logins
 
     auth.store = Logins()
-    # One worker after the other: the first makes the tables and the administrator.
-    with open(os.environ["MLFLOW_AUTH_CONFIG_PATH"]) as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    # One worker at a time: the first creates the tables and the administrator.
+    with open(os.environ["MLFLOW_AUTH_CONFIG_PATH"]) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         return auth.create_app()

@@ -1,7 +1,7 @@
-"""The old place of the store in `shashlik.plugins.server`.
+"""Former location of the store in `shashlik.plugins.server`.
 
-mlflow loads its plugins at every start, and an environment that was installed before version 0.2 names this
-module until it is installed again. It can go with version 0.3.
+mlflow loads its plugins at every start, and environments installed before version 0.2 name this module
+until they are reinstalled. Version 0.3 can drop it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""mlflow's registry store, with the gate in front of what `registry` decides."""
+"""mlflow's registry store with the gate in front of champions and baselines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["GatedStore"]
 
 
 class GatedStore(SqlAlchemyStore):
-    """Refuses to move or lose a champion or a baseline.
+    """Registry store that refuses to move or lose a champion or a baseline.
 
     Parameters
     ----------
@@ -79,27 +79,27 @@ class GatedStore(SqlAlchemyStore):
     def _version(self, name: str, version: str) -> None:
         if not self._shut():
             return
-        kept = self._kept(name)
-        if version in kept:
+        roles = self._kept(name)
+        if version in roles:
             raise _refused(
-                f"version {version} of {name} is {kept[version]}, which the gate keeps: roll back or promote "
+                f"version {version} of {name} is {roles[version]}, which the gate keeps: roll back or promote "
                 f"another first; what was champion once is let go by 'shashlik release {name} {version}'"
             )
 
-    def _whole(self, name: str, what: str) -> None:
-        if self._shut() and (kept := self._kept(name)):
-            listed = ", ".join(f"version {version} is {why}" for version, why in sorted(kept.items()))
-            raise _refused(f"{name} cannot be {what}: its journal and the gate need it ({listed})")
+    def _whole(self, name: str, action: str) -> None:
+        if self._shut() and (roles := self._kept(name)):
+            listed = ", ".join(f"version {version} is {role}" for version, role in sorted(roles.items()))
+            raise _refused(f"{name} cannot be {action}: its journal and the gate need it ({listed})")
 
     def _kept(self, name: str) -> dict[str, str]:
-        """Versions that must not be lost, and why."""
+        """Return the versions that must not be lost, with the reasons."""
         with opened(self.db_uri) as engine:
             state = Journal(engine).state(name)
-        kept = {str(version): "a former champion or baseline" for version in state.protected}
+        roles = {str(version): "a former champion or baseline" for version in state.protected}
         for alias, version in self.get_registered_model(name).aliases.items():
             if gated(alias):
-                kept[str(version)] = alias
-        return kept
+                roles[str(version)] = alias
+        return roles
 
 
 def _refused(reason: str) -> MlflowException:

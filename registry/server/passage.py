@@ -1,8 +1,8 @@
-"""The door to the model registry on a server: what the registry decides, nobody sets by hand.
+"""Access control of the model registry on a server: only the registry sets aliases under the gate.
 
-Models are changed in a registry store for addresses ``shashlik:<address of the database>``. Whatever way
-leads to a change of a model (REST, the UI's own prefix, a route that mlflow adds one day), it comes through
-that store. `passage` is the registry's own way through.
+The registry store for addresses ``shashlik:<address of the database>`` handles every change of a model,
+through whatever route: REST, the UI's own prefix, or a route that mlflow adds later. `passage` opens it for
+the registry itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OPEN: ContextVar[bool] = ContextVar("shashlik_passage", default=False)
 
 @contextmanager
 def passage() -> Iterator[None]:
-    """Inside, the registry itself is at work."""
+    """Open the gate for the registry itself inside this context."""
     token = _OPEN.set(True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Our routes on mlflow's app."""
+"""Routes of Shashlik on mlflow's app."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ __all__ = [
     "rest",
 ]
 
-#: Routes of ours that ask for no login: whoever runs the server asks them.
+#: Routes without login, for monitoring.
 OPEN = ("/ready",)
 
 
 def include(app: FastAPI) -> None:
-    """Put our routes before the one of mlflow that takes all others."""
+    """Insert our routes before mlflow's catch-all route."""
     before = len(app.router.routes)
-    # Some load balancers ask for the head alone.
+    # Some load balancers send HEAD requests.
     app.add_api_route("/ready", ready, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.router.routes.append(Mount(PREFIX, rest()))
@@ -51,7 +51,7 @@ def include(app: FastAPI) -> None:
 
 
 def rest() -> FastAPI:
-    """The REST, with its OpenAPI behind the login like everything else."""
+    """Create the REST app; its OpenAPI requires the login like all other routes."""
     app = _app("Shashlik")
     app.description = (
         "Evidence and the journal of champions. Numbers that do not exist are the strings nan and inf. "
@@ -63,14 +63,14 @@ def rest() -> FastAPI:
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi(who: Annotated[Caller, Depends(caller)]) -> JSONResponse:
-        found = app.openapi()
-        return JSONResponse(found | {"servers": [{"url": PREFIX}]})
+        schema = app.openapi()
+        return JSONResponse(schema | {"servers": [{"url": PREFIX}]})
 
     return app
 
 
 def ready() -> Response:
-    """Whether the database answers."""
+    """Report whether the database responds."""
     try:
         with reading(engine()) as connection:
             connection.execute(sa.text("SELECT 1"))
@@ -80,7 +80,7 @@ def ready() -> Response:
 
 
 def metrics(who: Annotated[Caller, Depends(caller)]) -> Response:
-    """Counts for Prometheus."""
+    """Report request counts for Prometheus."""
     return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -93,12 +93,12 @@ def _app(title: str) -> FastAPI:
         openapi_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    # Whatever is added last is asked first: what is too long is no failure.
+    # The middleware added last runs first, so that a body that is too long is no failure.
     app.add_middleware(Watched)
     app.add_middleware(Limited)
     app.add_exception_handler(MlflowException, _of_mlflow)
     for kind, status in (
-        # Text that the database cannot hold: NUL, halves of characters.
+        # Text that the database cannot store: NUL, lone surrogates.
         (sa.exc.DataError, 422),
         (UnicodeError, 422),
         (sa.exc.OperationalError, 503),
@@ -116,11 +116,11 @@ def _of_mlflow(request: Request, error: Exception) -> Response:
 
 
 def _answer(status: int) -> Any:
-    said = {422: "this text cannot be stored", 503: "the database does not answer: try again"}[status]
+    detail = {422: "this text cannot be stored", 503: "the database does not answer: try again"}[status]
 
     def answer(request: Request, error: Exception) -> Response:
         if status == 503:
             noted(request.url.path)
-        return JSONResponse({"detail": said}, status)
+        return JSONResponse({"detail": detail}, status)
 
     return answer

@@ -1,4 +1,4 @@
-"""What the routes answer from: journal, registry and index in the database of this server."""
+"""Journal, registry and index in the database of this server, for its routes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["engine", "index", "registry"]
 
 @lru_cache
 def engine() -> Engine:
-    """The database, opened once a process."""
+    """Return the database, opened once per process."""
     return connect(store())
 
 
 def index() -> DirectIndex:
-    """The index of evidence."""
+    """Return the index of evidence."""
     return _index(engine())
 
 
 def registry(actor: str = "") -> Registry:
-    """The registry; what is written to it is written by `actor`."""
+    """Return the registry; `actor` is the author of its entries."""
     return direct(Journal(engine(), actor))
 
 

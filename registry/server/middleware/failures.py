@@ -1,4 +1,4 @@
-"""What nobody expected: its traceback goes to the log under a number, which is all that a client is told."""
+"""Unexpected errors: log the traceback under a number, and return only the number to the client."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LOG = logging.getLogger("uvicorn.error")
 
 
 def noted(where: str) -> str:
-    """Log the exception that is being handled; returns the line for whoever asked.
+    """Log the exception being handled; return the line for the client.
 
     Parameters
     ----------
     where : str
-        What was asked for; it is from outside and may hold anything.
+        The requested path; it is untrusted text.
     """
     number = secrets.token_hex(4)
     _LOG.exception("error %s at %.500r", number, where)
@@ -28,23 +28,23 @@ def noted(where: str) -> str:
 
 
 class Watched:
-    """Answers 500 to what raises, as JSON, and notes it."""
+    """Middleware that logs exceptions and returns 500 as JSON."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        responding = False
 
         async def sending(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal responding
+            responding = True
             await send(message)
 
         try:
             await self._app(scope, receive, sending)
         except Exception:
-            told = noted(scope.get("path", ""))
-            if begun:
+            detail = noted(scope.get("path", ""))
+            if responding:
                 raise
-            await JSONResponse({"detail": told}, 500)(scope, receive, send)
+            await JSONResponse({"detail": detail}, 500)(scope, receive, send)

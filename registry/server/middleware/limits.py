@@ -1,4 +1,4 @@
-"""How much a request may bring along."""
+"""Limit of the size of requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["MOST_BYTES", "Limited"]
 
-#: Evidence of many estimators in many bins has a megabyte.
+#: Evidence of many estimators in many bins takes about a megabyte.
 MOST_BYTES = 32 * 2**20
 
 
@@ -18,7 +18,7 @@ class _TooLong(Exception):
 
 
 class Limited:
-    """Answers 413 to a body of more than `most` bytes, whether or not its length was announced."""
+    """Middleware that returns 413 for bodies of more than `most` bytes, with or without an announced length."""
 
     def __init__(self, app: ASGIApp, most: int = MOST_BYTES) -> None:
         self._app, self._most = app, most
@@ -27,29 +27,29 @@ class Limited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        length = dict(scope["headers"]).get(b"content-length", b"0")
         refusal = JSONResponse({"detail": f"a body may have {self._most} bytes at most"}, 413)
-        if not announced.isdigit() or int(announced) > self._most:
+        if not length.isdigit() or int(length) > self._most:
             await refusal(scope, receive, send)
             return
-        taken, begun = 0, False
+        size, responding = 0, False
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal size
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._most:
+            size += len(message.get("body", b""))
+            if size > self._most:
                 raise _TooLong
             return message
 
         async def sending(message: Message) -> None:
-            nonlocal begun
-            # Whatever the app makes of a body that broke off, it is not what is wrong with it.
-            if taken <= self._most or begun:
-                begun = True
+            nonlocal responding
+            # Drop the app's response to a truncated body; the client gets 413 instead.
+            if size <= self._most or responding:
+                responding = True
                 await send(message)
 
         with suppress(_TooLong):
             await self._app(scope, counted, sending)
-        if taken > self._most and not begun:
+        if size > self._most and not responding:
             await refusal(scope, receive, send)

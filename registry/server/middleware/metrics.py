@@ -1,4 +1,4 @@
-"""What the server counts for Prometheus: requests and how long they take, mlflow's and ours."""
+"""Metrics for Prometheus: number and duration of requests to mlflow's routes and ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Counted", "exposition"]
 _LABELS = ("method", "area", "status")
 _REQUESTS = Counter("shashlik_requests", "Requests answered.", _LABELS)
 _SECONDS = Histogram("shashlik_request_seconds", "Time until an answer was complete.", ("method", "area"))
-#: First parts of a path, and what is behind them; a label may have few values only.
+#: Area of a path by its prefix; a label may only have few values.
 _AREAS = {
     "/api/shashlik/": "shashlik",
     "/shashlik": "pages",
@@ -28,7 +28,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Counted:
-    """Counts what passes through."""
+    """Middleware that counts and times requests."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,9 +54,9 @@ class Counted:
 
 
 def exposition() -> bytes:
-    """The counts as Prometheus reads them, of all workers where there are several."""
+    """Export the counts in the format of Prometheus, summed over all workers."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest()
-    found = CollectorRegistry()
-    MultiProcessCollector(found)
-    return generate_latest(found)
+    collector = CollectorRegistry()
+    MultiProcessCollector(collector)
+    return generate_latest(collector)

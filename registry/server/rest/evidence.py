@@ -1,4 +1,4 @@
-"""REST of the index of evidence."""
+"""REST API of the index of evidence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Put(BaseModel):
-    """Evidence that is an artifact of a run."""
+    """Evidence stored as an artifact of a run."""
 
     run: RunId
     artifact: str = Field(max_length=500, examples=["evidence/evidence.json"])
@@ -58,7 +58,7 @@ class Put(BaseModel):
 
 
 class Assign(BaseModel):
-    """An estimator of a run that became a version."""
+    """An estimator of a run that was registered as a version."""
 
     run: RunId
     estimator: str = Field(max_length=255)
@@ -66,7 +66,7 @@ class Assign(BaseModel):
 
 
 class Drop(BaseModel):
-    """Runs to forget."""
+    """Runs to remove from the index."""
 
     runs: list[RunId] = Field(max_length=10_000)
 
@@ -83,10 +83,10 @@ def selection(
     run: Annotated[list[RunId], Query(max_length=1000)] = [],  # noqa: B006
     tag: Annotated[list[str], Query(max_length=50, description="name=value, as the run has now")] = [],  # noqa: B006
 ) -> Selection:
-    """What is asked for, and of that what the caller may read."""
-    tags = dict(one.partition("=")[::2] for one in tag)
-    asked = Selection(task, sample, sample_sha256, kind, user, since, until, tuple(run), tags)
-    return replace(asked, experiments=who.readable(index().experiments()) if who.name else None)
+    """Build the selection of a query, restricted to experiments that the caller may read."""
+    tags = dict(pair.partition("=")[::2] for pair in tag)
+    query = Selection(task, sample, sample_sha256, kind, user, since, until, tuple(run), tags)
+    return replace(query, experiments=who.readable(index().experiments()) if who.name else None)
 
 
 Selected = Annotated[Selection, Depends(selection)]
@@ -94,7 +94,7 @@ Selected = Annotated[Selection, Depends(selection)]
 
 @router.get("/evidence")
 def heads(chosen: Selected) -> JSONResponse:
-    """Evidence, the newest first."""
+    """List evidence, the newest first."""
     return _told(index().heads(chosen))
 
 
@@ -113,7 +113,7 @@ def put(body: Put, who: Who) -> JSONResponse:
 
 @router.put("/versions")
 def assign(body: Assign, who: Who) -> JSONResponse:
-    """Note that an estimator of a run became a version; EDIT on the experiment is needed."""
+    """Record that an estimator of a run became a version; EDIT on the experiment is needed."""
     who.need_experiment(_experiment(body.run), "EDIT")
     index().assign(body.run, body.estimator, body.version)
     return JSONResponse(body.run)
@@ -121,19 +121,19 @@ def assign(body: Assign, who: Who) -> JSONResponse:
 
 @router.post("/evidence/drop")
 def drop(body: Drop, who: Who) -> JSONResponse:
-    """Forget runs until the next rebuild; EDIT on the experiments that they were in is needed."""
-    found = index()
-    for experiment in found.experiments(body.runs):
+    """Remove runs from the index until the next rebuild; EDIT on their experiments is needed."""
+    evidence = index()
+    for experiment in evidence.experiments(body.runs):
         who.need_experiment(experiment, "EDIT")
-    found.drop(body.runs)
+    evidence.drop(body.runs)
     return JSONResponse(len(body.runs))
 
 
 @router.get("/runs")
 def runs(who: Who) -> JSONResponse:
-    """Runs that have evidence and may be read."""
-    chosen = Selection(experiments=who.readable(index().experiments()) if who.name else None)
-    return _told(sorted(index().runs(chosen)))
+    """List runs with evidence that the caller may read."""
+    readable = Selection(experiments=who.readable(index().experiments()) if who.name else None)
+    return _told(sorted(index().runs(readable)))
 
 
 @router.get("/leaderboard")
@@ -147,14 +147,14 @@ def leaderboard(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
     offset: Annotated[int, Query(ge=0, le=MOST)] = 0,
 ) -> JSONResponse:
-    """Estimators by one of their overall numbers; one that does not exist is the string "nan"."""
+    """Rank estimators by one of their overall numbers; one that does not exist is the string "nan"."""
     order = {"descending": descending, "subjects": subjects, "once": once}
     return _told(index().leaderboard(chosen, quantity, statistic, **order, limit=limit, offset=offset))
 
 
 @router.get("/estimators")
 def estimators(evidence: Numbers, who: Who) -> JSONResponse:
-    """Estimators of evidences, with their versions."""
+    """List the estimators of evidence, with their versions."""
     return _told(index().estimators(_allowed(evidence, who)))
 
 
@@ -165,19 +165,19 @@ def lines(
     quantity: Annotated[str | None, Query(max_length=255)] = None,
     binning: Annotated[str | None, Query(max_length=255, description="empty for overall")] = None,
 ) -> JSONResponse:
-    """Resolutions of evidences, bin by bin."""
+    """List the resolutions of evidence, bin by bin."""
     return _told(index().lines(_allowed(evidence, who), quantity, binning))
 
 
 @router.get("/ratios")
 def ratios(evidence: Numbers, who: Who) -> JSONResponse:
-    """Overall ratios of the subjects of evidences to all others, with their intervals."""
+    """List overall ratios of the subjects of evidence to all others, with their intervals."""
     return _told(index().ratios(_allowed(evidence, who)))
 
 
 @router.get("/statistics")
 def statistics(evidence: Numbers, who: Who) -> JSONResponse:
-    """All other overall numbers of evidences."""
+    """List all other overall numbers of evidence."""
     return _told(index().statistics(_allowed(evidence, who)))
 
 
@@ -186,14 +186,14 @@ def _told(records: Iterable[Any]) -> JSONResponse:
 
 
 def _allowed(evidence: Collection[int], who: Caller) -> list[int]:
-    """Numbers of evidence, if all of it may be read."""
+    """Return numbers of evidence if the caller may read all of it."""
     for experiment in index().experiments(evidence=evidence):
         who.need_experiment(experiment, "READ")
     return list(evidence)
 
 
 def _experiment(run: str) -> str:
-    found = indexing.experiment_of(run)
-    if found is None:
+    experiment = indexing.experiment_of(run)
+    if experiment is None:
         raise HTTPException(404, f"there is no run {run}")
-    return found
+    return experiment

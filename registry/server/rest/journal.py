@@ -1,4 +1,4 @@
-"""REST of the journal. Aliases have followed an entry by the time that it is answered."""
+"""REST API of the journal. The aliases are up to date when a request for an entry returns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Why = Annotated[str, Field(min_length=1, max_length=2000, description="kept in t
 
 
 class Write(BaseModel):
-    """What every entry may say."""
+    """Fields common to all new entries."""
 
     details: dict[str, Any] = Field(default_factory=dict)
     actor: str = Field("", max_length=255, description="of note only on a server without logins")
@@ -55,7 +55,7 @@ class Write(BaseModel):
 
 
 class Promote(Write):
-    """A promotion; its verdict was noted as a look before."""
+    """A promotion; its verdict must be recorded as a look before."""
 
     version: Version
     expected: Version | None = Field(description="the champion that the verdict was about")
@@ -70,13 +70,13 @@ class Rollback(Write):
 
 
 class Withdraw(Write):
-    """A promotion taken back."""
+    """A withdrawal of a promotion."""
 
     version: Version
 
 
 class Note(Write):
-    """What changes no champion."""
+    """An entry that changes no champion."""
 
     event: str = Field(json_schema_extra={"enum": list(NOTES)})
     version: Version | None = None
@@ -84,7 +84,7 @@ class Note(Write):
 
 
 class Override(Write):
-    """Champion or baseline without a verdict; an administrator's."""
+    """Champion or baseline without a verdict, by an administrator."""
 
     alias: str = Field(max_length=255, examples=["champion"])
     version: Version | None
@@ -92,7 +92,7 @@ class Override(Write):
 
 
 class Release(Write):
-    """A version that may be deleted; an administrator's."""
+    """A version that may be deleted, by an administrator."""
 
     version: Version
     why: Why
@@ -100,21 +100,21 @@ class Release(Write):
 
 @router.get("/journal")
 def tasks(who: Who) -> JSONResponse:
-    """Tasks that have a journal and may be read."""
+    """List tasks with a journal that the caller may read."""
     return JSONResponse([task for task in registry().journal.tasks() if who.may_read_task(task)])
 
 
 @router.get("/journal/{task}")
 def entries(task: Task, who: Who, since: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0) -> JSONResponse:
-    """Entries of a task behind number `since`."""
+    """List the entries of a task after number `since`."""
     who.need_task(task, "READ")
-    found = registry().journal.entries(task)
-    return JSONResponse([encode(entry) for entry in found if entry.number > since])
+    journal = registry().journal.entries(task)
+    return JSONResponse([encode(entry) for entry in journal if entry.number > since])
 
 
 @router.post("/journal/{task}/promote")
 def promote(task: Task, body: Promote, who: Who) -> JSONResponse:
-    """Make a version champion on the strength of a verdict; EDIT on the registered model is needed."""
+    """Promote a version to champion on the basis of a verdict; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
     if not any(
@@ -140,7 +140,7 @@ def promote(task: Task, body: Promote, who: Who) -> JSONResponse:
 
 @router.post("/journal/{task}/rollback")
 def rollback(task: Task, body: Rollback, who: Who) -> JSONResponse:
-    """Make an earlier champion champion again; EDIT on the registered model is needed."""
+    """Restore an earlier champion; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
     return _written(
@@ -153,7 +153,7 @@ def rollback(task: Task, body: Rollback, who: Who) -> JSONResponse:
 
 @router.post("/journal/{task}/withdraw")
 def withdraw(task: Task, body: Withdraw, who: Who) -> JSONResponse:
-    """Take back the promotion of the champion; EDIT on the registered model is needed."""
+    """Withdraw the promotion of the champion; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
     return _written(task, body, who, lambda: journal.withdraw(task, body.version, _details(body)))
@@ -161,7 +161,7 @@ def withdraw(task: Task, body: Withdraw, who: Who) -> JSONResponse:
 
 @router.post("/journal/{task}/note")
 def note(task: Task, body: Note, who: Who) -> JSONResponse:
-    """Note a look, a baseline, a frozen sample, an import; EDIT on the registered model is needed."""
+    """Record a look, a baseline, a frozen sample or an import; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
     return _written(
@@ -171,7 +171,7 @@ def note(task: Task, body: Note, who: Who) -> JSONResponse:
 
 @router.post("/journal/{task}/override")
 def override(task: Task, body: Override, who: Who) -> JSONResponse:
-    """Set champion or baseline against the gate, for a reason that is kept; for administrators."""
+    """Set champion or baseline against the gate, with a permanent reason; for administrators."""
     who.need_admin()
     journal = registry(_actor(body, who)).journal
     return _written(task, body, who, lambda: journal.override(task, body.alias, body.version, body.why))
@@ -179,7 +179,7 @@ def override(task: Task, body: Override, who: Who) -> JSONResponse:
 
 @router.post("/journal/{task}/release")
 def release(task: Task, body: Release, who: Who) -> JSONResponse:
-    """Let a former champion or baseline be deleted, for a reason that is kept; for administrators."""
+    """Allow deletion of a former champion or baseline, with a permanent reason; for administrators."""
     who.need_admin()
     journal = registry(_actor(body, who)).journal
     return _written(task, body, who, lambda: journal.release(task, body.version, body.why))
@@ -187,23 +187,23 @@ def release(task: Task, body: Release, who: Who) -> JSONResponse:
 
 @router.post("/journal/{task}/settle")
 def settle(task: Task, who: Who) -> JSONResponse:
-    """Let the aliases follow the journal; EDIT on the registered model is needed."""
+    """Set the aliases to the state of the journal; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     with passage():
         return JSONResponse(_allowed(lambda: registry().settle(task)))
 
 
 def _written(task: str, body: Write, who: Caller, write: Callable[[], Entry]) -> JSONResponse:
-    """The entry that was written, or was there already, with the aliases behind it."""
-    found = registry(_actor(body, who))
-    before = [entry for entry in found.journal.entries(task) if body.request]
-    entry = next((one for one in before if one.more.get("request") == body.request), None)
+    """Write an entry, or find the one of a repeated request, and update the aliases."""
+    records = registry(_actor(body, who))
+    before = [entry for entry in records.journal.entries(task) if body.request]
+    entry = next((entry for entry in before if entry.more.get("request") == body.request), None)
     with passage():
         entry = entry or _allowed(write)
         if entry.event in ("look", "freeze", "import", "release"):
-            found.mirror.remember(entry)
+            records.mirror.remember(entry)
         else:
-            _allowed(lambda: found.mirror.follow(entry))
+            _allowed(lambda: records.mirror.follow(entry))
     return JSONResponse(encode(entry))
 
 
