@@ -155,12 +155,12 @@ def _reasons(
             yield run.run_id, "not that old"
     for metric in by if best else ():
         # A failed run may have incomplete evidence.
-        measured = [
+        finished = [
             run
             for run in runs
             if run.status == "FINISHED" and math.isfinite(run.metrics.get(metric, math.nan))
         ]
-        for rank, run in enumerate(sorted(measured, key=lambda run: run.metrics[metric])[:best], start=1):
+        for rank, run in enumerate(sorted(finished, key=lambda run: run.metrics[metric])[:best], start=1):
             yield run.run_id, f"one of the best: number {rank} by {metric}"
     for run in runs:
         if run.status in ("RUNNING", "SCHEDULED"):

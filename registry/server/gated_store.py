@@ -82,14 +82,15 @@ class GatedStore(SqlAlchemyStore):
         roles = self._kept(name)
         if version in roles:
             raise _refused(
-                f"version {version} of {name} is {roles[version]}, which the gate keeps: roll back or promote "
-                f"another first; what was champion once is let go by 'shashlik release {name} {version}'"
+                f"version {version} of {name} is {roles[version]}, which the gate keeps: roll back or "
+                "promote another first; what was champion once is let go by "
+                f"'shashlik release {name} {version}'"
             )
 
     def _whole(self, name: str, action: str) -> None:
         if self._shut() and (roles := self._kept(name)):
-            listed = ", ".join(f"version {version} is {role}" for version, role in sorted(roles.items()))
-            raise _refused(f"{name} cannot be {action}: its journal and the gate need it ({listed})")
+            details = ", ".join(f"version {version} is {role}" for version, role in sorted(roles.items()))
+            raise _refused(f"{name} cannot be {action}: its journal and the gate need it ({details})")
 
     def _kept(self, name: str) -> dict[str, str]:
         """Return the versions that must not be lost, with the reasons."""

@@ -18,7 +18,7 @@ class _TooLong(Exception):
 
 
 class Limited:
-    """Middleware that returns 413 for bodies of more than `most` bytes, with or without an announced length."""
+    """Middleware that returns 413 for bodies over `most` bytes, with or without an announced length."""
 
     def __init__(self, app: ASGIApp, most: int = MOST_BYTES) -> None:
         self._app, self._most = app, most

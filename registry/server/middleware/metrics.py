@@ -54,7 +54,7 @@ class Counted:
 
 
 def exposition() -> bytes:
-    """Export the counts in the format of Prometheus, summed over all workers."""
+    """Export the counts in the format of Prometheus, for all workers."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest()
     collector = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Who may see what on the pages: what the REST would tell the same caller."""
+"""Access rights on the pages, the same as in the REST API."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Reader", "Reads", "reader", "samples_of"]
 
 @dataclass(frozen=True)
 class Reader:
-    """Whoever looks at a page."""
+    """The reader of a page."""
 
     who: Caller
 
     def selection(self, task: str = "", sample: str = "", runs: tuple[str, ...] = ()) -> Selection:
-        """Evidence that is asked for, as far as it may be read."""
+        """Build a selection of evidence, restricted to what the reader may read."""
         return Selection(task=task, sample=sample, runs=runs, experiments=self.experiments(task))
 
     def experiments(self, task: str = "") -> tuple[str, ...] | None:
-        """Experiments with evidence of a task that may be read; None for all."""
+        """Return the experiments with evidence of a task that may be read; None for all."""
         if not self.who.name or self.who.admin:
             return None
         return self.who.readable(index_queries.experiments(index(), Selection(task=task)))
@@ -37,12 +37,12 @@ class Reader:
         return self.who.may_read_task(task)
 
     def need_experiment(self, experiment: str) -> None:
-        """Refuse with 403 whoever may not read an experiment."""
+        """Raise 403 unless the reader may read an experiment."""
         self.who.need_experiment(experiment, "READ")
 
 
 def reader(who: Annotated[Caller, Depends(caller)]) -> Reader:
-    """The reader of a request."""
+    """Identify the reader of a request."""
     return Reader(who)
 
 
@@ -50,14 +50,14 @@ Reads = Annotated[Reader, Depends(reader)]
 
 
 def samples_of(reads: Reader, task: str) -> tuple[index_queries.Sampled, ...]:
-    """Samples of the evidence of a task that may be read.
+    """List the samples of a task's evidence that may be read.
 
     Raises
     ------
     Refused
-        If nothing of the task may be seen, in the words for a task that is not there.
+        If nothing of the task may be read, with the message for a task that does not exist.
     """
-    found = index_queries.samples(index(), reads.selection(task))
-    if not found and not (task in registry().journal.tasks() and reads.journal(task)):
+    readable = index_queries.samples(index(), reads.selection(task))
+    if not readable and not (task in registry().journal.tasks() and reads.journal(task)):
         raise Refused(404, f"there is no task {task!r} on this server, or not for you: see all tasks")
-    return found
+    return readable

@@ -1,6 +1,6 @@
-"""What the pages read of artifacts, in the process of the server and so without asking it.
+"""Artifacts read by the pages, within the process of the server and so without a request to it.
 
-It faces mlflow. Evidence never changes under its hash, so that what was read once is kept.
+This module faces mlflow. Evidence never changes under its hash, so it is cached.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ __all__ = [
     "verdict",
 ]
 
-#: Evidences and tables of residuals that are kept in memory.
+#: Numbers of evidences and tables of residuals in the cache.
 EVIDENCES, TABLES = 512, 8
-#: An artifact that is larger is not read for a page.
+#: Pages do not read larger artifacts.
 LARGEST = 200_000_000
 
-#: What whoever cares for the server can do.
+#: Advice to the administrator.
 _ADVICE = "bring it back from a backup, or delete the run and record it anew"
 
 Value = TypeVar("Value")
 
 
-#: What the content of an artifact may raise that is not what it should be.
+#: Exceptions raised by malformed content of an artifact.
 _MALFORMED = (
     ValueError,
     TypeError,
@@ -63,29 +63,32 @@ _MALFORMED = (
 
 
 class Unshown(LookupError):
-    """An artifact cannot be shown. Its text is the one line that a user reads."""
+    """An artifact cannot be shown.
+
+    The text of the exception is the one line shown to users.
+    """
 
     status = 404
 
 
 class Missing(Unshown):
-    """It is not there."""
+    """The artifact does not exist."""
 
 
 class Damaged(Unshown):
-    """It is there, and is not what was recorded."""
+    """The artifact exists, but differs from what was recorded."""
 
     status = 500
 
 
 class Silent(Unshown):
-    """The store of artifacts does not answer."""
+    """The store of artifacts does not respond."""
 
     status = 503
 
 
 class _Kept:
-    """The values used last."""
+    """Cache of the values used last."""
 
     def __init__(self, most: int) -> None:
         self._most, self._lock = most, threading.Lock()
@@ -108,14 +111,14 @@ _evidences, _tables = _Kept(EVIDENCES), _Kept(TABLES)
 
 
 def artifact(run_id: str, path: str) -> bytes:
-    """An artifact of a run, from where the server keeps it.
+    """Read an artifact of a run from the server's store.
 
     Raises
     ------
     Missing
-        If the run or the artifact is not there.
+        If the run or the artifact does not exist.
     Silent
-        If the store of artifacts does not answer.
+        If the store of artifacts does not respond.
     """
     try:
         root = handlers._get_tracking_store().get_run(run_id).info.artifact_uri
@@ -132,7 +135,7 @@ def artifact(run_id: str, path: str) -> bytes:
     except (MlflowException, OSError) as error:
         raise Missing(f"{path} of run {run_id} is not there: {_ADVICE}") from error
     except Exception as error:
-        # S3's errors are of no class that is known where it is not used.
+        # Classes of S3's errors cannot be imported where S3 is not used.
         if type(error).__module__.partition(".")[0] not in ("boto3", "botocore"):
             raise
         raise Silent(
@@ -141,7 +144,7 @@ def artifact(run_id: str, path: str) -> bytes:
 
 
 def read(run_id: str, path: str, make: Callable[[bytes], Value]) -> Value:
-    """What `make` makes of an artifact.
+    """Read an artifact and parse it with `make`.
 
     Raises
     ------
@@ -157,19 +160,19 @@ def read(run_id: str, path: str, make: Callable[[bytes], Value]) -> Value:
 
 
 def evidence(head: Head) -> AnyEvidence:
-    """The evidence that an entry of the index is about.
+    """Read the evidence behind an entry of the index.
 
     Raises
     ------
     Unshown
-        If it is gone, cannot be read here, or is not what was indexed.
+        If it is gone, cannot be read here, or differs from what was indexed.
     """
 
     def checked(content: bytes) -> AnyEvidence:
-        found = from_json(content.decode())
+        document = from_json(content.decode())
         if hashlib.sha256(content).hexdigest() != head.sha256:
             raise ValueError("it is not what the index has numbers of: it was changed")
-        return found
+        return document
 
     return _evidences.get(
         (head.run, head.artifact, head.sha256), lambda: read(head.run, head.artifact, checked)
@@ -177,17 +180,17 @@ def evidence(head: Head) -> AnyEvidence:
 
 
 def remembered(key: tuple[object, ...], make: Callable[[], Evidence]) -> Evidence:
-    """Evidence that takes long to make, made once."""
+    """Return evidence that is slow to compute, from the cache if possible."""
     return _evidences.get(key, make)
 
 
 def residuals(head: Head) -> ResidualTable:
-    """Residuals that a run kept beside evidence.
+    """Read the residuals stored by a run beside its evidence.
 
     Raises
     ------
     Unshown
-        `Missing` if it kept none.
+        `Missing` if it stored none.
     """
     path = residual_table.beside(head.artifact)
     return _tables.get((head.run, path, head.sha256), lambda: read(head.run, path, _table))
@@ -201,17 +204,17 @@ def _table(content: bytes) -> ResidualTable:
 
 
 def verdict(run_id: str, sha256: str) -> Verdict:
-    """The verdict of a hash, that a run keeps.
+    """Read the verdict with this hash from the artifacts of a run.
 
     Raises
     ------
     Unshown
-        If it is not there, or is another one.
+        If it does not exist, or has another hash.
     """
     path = f"verdicts/{sha256[:12]}/verdict.json"
-    found = read(run_id, path, lambda content: verdicts.from_json(content.decode()))
-    if found.sha256 != sha256:
+    document = read(run_id, path, lambda content: verdicts.from_json(content.decode()))
+    if document.sha256 != sha256:
         raise Damaged(
             f"{path} of run {run_id} is not the verdict that the journal names, it was changed: {_ADVICE}"
         )
-    return found
+    return document

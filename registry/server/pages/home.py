@@ -1,4 +1,4 @@
-"""All tasks, and the files that pages need."""
+"""The page of all tasks, and the static files of the pages."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ _FILES = {"style.css": "text/css; charset=utf-8", "pages.js": "text/javascript; 
 @router.get("")
 @router.get("/")
 def home(reads: Reads) -> HTMLResponse:
-    """Tasks with their champions."""
-    journal, everything = registry().journal, reads.selection()
-    counts = index_queries.tasks(index(), everything)
+    """Show all tasks with their champions."""
+    journal, selection = registry().journal, reads.selection()
+    counts = index_queries.tasks(index(), selection)
     cards = []
     for name in sorted({*counts, *filter(reads.journal, journal.tasks())}):
         try:
-            cards.append(_card(reads, everything, name) | {"runs": counts.get(name, 0), "trouble": ""})
+            cards.append(_card(reads, selection, name) | {"runs": counts.get(name, 0), "trouble": ""})
         except (ValueError, TypeError, LookupError, AssertionError):
-            # The other tasks are to be found nevertheless.
+            # A damaged journal must not hide the other tasks.
             cards.append({"name": name, "trouble": f"its journal is damaged; {noted(name)}"})
     return page("tasks", title="Tasks", task="", tab="", tasks=cards)
 
 
-def _card(reads: Reader, everything: Selection, name: str) -> dict[str, Any]:
-    open_to = reads.journal(name)
-    entries = registry().journal.entries(name) if open_to else ()
+def _card(reads: Reader, selection: Selection, name: str) -> dict[str, Any]:
+    readable = reads.journal(name)
+    entries = registry().journal.entries(name) if readable else ()
     now = state(entries)
     since = [e.time for e in entries if e.version == now.champion and e.event in ("promote", "rollback")]
-    newest = index_queries.newest(index(), replace(everything, task=name))
+    newest = index_queries.newest(index(), replace(selection, task=name))
     return {
         "name": name,
         "champion": now.champion,
         "since": since[-1] if since else "",
         "baselines": list(now.baselines),
-        "versions": len(versions.listed(name)) if open_to else 0,
+        "versions": len(versions.listed(name)) if readable else 0,
         "last": told(entries[-1]) if entries else None,
         "experiment_id": newest[0].experiment if newest else "",
     }
@@ -60,7 +60,7 @@ def _card(reads: Reader, everything: Selection, name: str) -> dict[str, Any]:
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """Style and script of the pages."""
+    """Serve the stylesheet and the script of the pages."""
     if name not in _FILES:
         raise Refused(404, "there is no such file")
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "public, max-age=300"}

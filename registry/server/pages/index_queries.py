@@ -1,4 +1,4 @@
-"""What there is to choose from: tasks, samples, the newest evidence, searches; each one small query."""
+"""Small queries of the index: tasks, samples, experiments and the newest evidence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Sampled", "experiments", "newest", "of_version", "samples", "tasks"]
 
 @dataclass(frozen=True)
 class Sampled:
-    """A sample that evidence of a task is on: how many evidences, on how many different contents."""
+    """A sample with evidence of a task: the number of evidences and of different contents."""
 
     sample: str
     evidences: int
@@ -24,7 +24,7 @@ class Sampled:
 
 
 def tasks(index: DirectIndex, selection: Selection) -> dict[str, int]:
-    """Tasks with evidence, and how many runs have it."""
+    """Count the runs with evidence, by task."""
     query = sa.select(EVIDENCE.c.task, sa.func.count(sa.distinct(EVIDENCE.c.run)))
     query = index.selected(query, selection).group_by(EVIDENCE.c.task).order_by(EVIDENCE.c.task)
     with reading(index.engine) as connection:
@@ -32,14 +32,14 @@ def tasks(index: DirectIndex, selection: Selection) -> dict[str, int]:
 
 
 def experiments(index: DirectIndex, selection: Selection) -> tuple[str, ...]:
-    """Experiments that hold the evidence that is asked for."""
+    """List the experiments of the selected evidence."""
     query = index.selected(sa.select(EVIDENCE.c.experiment).distinct(), selection)
     with reading(index.engine) as connection:
         return tuple(connection.scalars(query))
 
 
 def samples(index: DirectIndex, selection: Selection) -> tuple[Sampled, ...]:
-    """Samples of the evidence that is asked for."""
+    """List the samples of the selected evidence."""
     contents = sa.func.count(sa.distinct(EVIDENCE.c.sample_sha256))
     query = sa.select(EVIDENCE.c.sample, sa.func.count(), contents)
     query = index.selected(query, selection).group_by(EVIDENCE.c.sample).order_by(EVIDENCE.c.sample)
@@ -48,7 +48,7 @@ def samples(index: DirectIndex, selection: Selection) -> tuple[Sampled, ...]:
 
 
 def newest(index: DirectIndex, selection: Selection, most: int = 1) -> tuple[Head, ...]:
-    """The newest evidence that is asked for, at most so many."""
+    """Return the newest selected evidence, at most `most` entries."""
     query = index.selected(sa.select(EVIDENCE), selection)
     query = query.order_by(EVIDENCE.c.time.desc(), EVIDENCE.c.id.desc()).limit(most)
     with reading(index.engine) as connection:
@@ -56,11 +56,14 @@ def newest(index: DirectIndex, selection: Selection, most: int = 1) -> tuple[Hea
 
 
 def of_version(index: DirectIndex, selection: Selection, version: int) -> tuple[Head, str] | None:
-    """Where a registered version was judged, and its name there: as the subject if ever, the newest first."""
-    who = PARTS[Estimator].c
-    subject_first = sa.case((who.estimator == EVIDENCE.c.subject, 0), else_=1)
-    query = sa.select(EVIDENCE, who.estimator).join(PARTS[Estimator], who.evidence == EVIDENCE.c.id)
-    query = index.selected(query, selection).where(who.version == version)
+    """Find the evidence of a registered version, and the name of the version in it.
+
+    Evidence with the version as subject takes precedence, then the newest.
+    """
+    columns = PARTS[Estimator].c
+    subject_first = sa.case((columns.estimator == EVIDENCE.c.subject, 0), else_=1)
+    query = sa.select(EVIDENCE, columns.estimator).join(PARTS[Estimator], columns.evidence == EVIDENCE.c.id)
+    query = index.selected(query, selection).where(columns.version == version)
     query = query.order_by(subject_first, EVIDENCE.c.time.desc(), EVIDENCE.c.id.desc()).limit(1)
     with reading(index.engine) as connection:
         row = connection.execute(query).mappings().first()

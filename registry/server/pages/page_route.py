@@ -1,4 +1,4 @@
-"""Routes of pages: whatever goes wrong becomes one line in the look of the pages."""
+"""Routes of pages: every error becomes one line on a page."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tracking.runs.lifecycle import CannotRecord
 
 __all__ = ["LONGEST_QUERY", "pages"]
 
-#: The database is gone or busy; whatever else it says is a failure of ours.
+#: The database is gone or busy; its other errors are failures of the server.
 _NO_DATABASE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, Unreachable)
 
-#: Characters of a query; browsers and proxies stop at about this, too.
+#: Characters of a query; limits of browsers and proxies are similar.
 LONGEST_QUERY = 8000
 
 
 class _Page(APIRoute):
-    """A route that tells people, in a page, why it cannot show one."""
+    """A route that shows its errors on a page."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler that catches what a page refuses."""
+        """Return a handler that renders errors as pages."""
         handle = super().get_route_handler()
 
         async def shown(request: Request) -> Response:
@@ -62,5 +62,5 @@ class _Page(APIRoute):
 
 
 def pages() -> APIRouter:
-    """A router of pages; they are for people, and no part of the OpenAPI."""
+    """Create a router of pages, which are not part of the OpenAPI."""
     return APIRouter(prefix=PAGES, route_class=_Page, include_in_schema=False)

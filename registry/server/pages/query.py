@@ -1,4 +1,4 @@
-"""What the address of a page asks for, checked: what cannot be meant is refused in one line."""
+"""Parse the query string of a leaderboard page; an invalid value gives a one-line error."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tracking.index.records import TEST, Selection
 
 __all__ = ["Asked", "asked", "milliseconds", "sample_choices", "sample_words", "task_named"]
 
-#: Rows of a leaderboard on a page, and the last that can be asked for.
+#: Rows of a leaderboard per page, and the last row within reach.
 PAGE, DEEPEST = 50, 1_000_000
 LONGEST = 250
 _NAME = re.compile(r"[\w.][\w.:/ -]*")
 
 
 def task_named(name: str) -> str:
-    """A name that a task can have.
+    """Return the name if a task can have it.
 
     Raises
     ------
     Refused
-        If no task can be called so.
+        If it is no valid name of a task.
     """
     if len(name) > LONGEST or not re.fullmatch(r"[\w.-]+", name):
         raise Refused(404, f"there is no task {_short(name)}: see all tasks")
@@ -33,21 +33,21 @@ def task_named(name: str) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """A leaderboard that is asked for.
+    """A query for a leaderboard.
 
     Parameters
     ----------
     sample : str
         Name of the sample in the index.
     quantity : str
-        Whose numbers are shown in full; empty for the first.
+        The quantity shown in full; empty for the first.
     sort : str
         ``<quantity>/<statistic>``; empty for the width of the quantity.
     order : {"", "asc", "desc"}
     who : {"", "all"}
         Subjects of their runs, or all estimators.
     user, tag, since, until : str
-        Filters; the tag is ``name=value``, dates are ISO 8601, the last day included.
+        Filters; the tag is ``name=value``, dates are ISO 8601, and the last day is included.
     page : int
         From 1.
     """
@@ -65,11 +65,11 @@ class Asked:
 
     @property
     def offset(self) -> int:
-        """Rows before the page."""
+        """Number of rows before the page."""
         return PAGE * (self.page - 1)
 
     def selection(self, task: str, experiments: tuple[str, ...] | None) -> Selection:
-        """The same for the index."""
+        """Convert the query to a selection of the index."""
         name, _, value = self.tag.partition("=")
         until = milliseconds(self.until)
         return Selection(
@@ -83,13 +83,13 @@ class Asked:
         )
 
     def query(self, **changed: object) -> dict[str, object]:
-        """Parameters of the address that asks for the same but for what is changed."""
+        """Return the query parameters of this leaderboard with some changes."""
         now = replace(self, **changed)  # type: ignore[arg-type]
         return {name: value for name, value in vars(now).items() if value != getattr(Asked, name)}
 
 
 def milliseconds(date: str) -> int:
-    """The beginning of a day, in milliseconds since 1970; 0 for none."""
+    """Convert a date to the milliseconds from 1970 to the beginning of that day; 0 for no date."""
     if not date:
         return 0
     return int(
@@ -99,35 +99,37 @@ def milliseconds(date: str) -> int:
 
 
 def asked(pairs: Sequence[tuple[str, str]]) -> Asked:
-    """What the query of an address asks for.
+    """Parse the query of an address.
 
     Raises
     ------
     Refused
-        For a value that cannot be meant.
+        If a value is invalid.
     """
-    given = {name: value for name, value in pairs if name in Asked.__dataclass_fields__ and value}
-    for name, value in given.items():
+    values = {name: value for name, value in pairs if name in Asked.__dataclass_fields__ and value}
+    for name, value in values.items():
         if len(value) > LONGEST:
             raise Refused(400, f"{name} is {len(value)} characters long; at most {LONGEST} are allowed")
         if not value.isprintable():
             raise Refused(400, f"{name}={_short(value)} has characters that no name has")
     for name in ("since", "until"):
         try:
-            milliseconds(given.get(name, ""))
+            milliseconds(values.get(name, ""))
         except (ValueError, OverflowError):
-            raise Refused(400, f"{name}={_short(given[name])} is no date; give one like 2026-01-31") from None
-    page = given.pop("page", "1")
+            raise Refused(
+                400, f"{name}={_short(values[name])} is no date; give one like 2026-01-31"
+            ) from None
+    page = values.pop("page", "1")
     if not page.isascii() or not page.isdigit() or not 1 <= int(page[:9]) <= DEEPEST // PAGE:
         raise Refused(400, f"page={_short(page)} is no page; give a number from 1 to {DEEPEST // PAGE}")
     for name, allowed in (("order", ("asc", "desc")), ("who", ("all",))):
-        if name in given and given[name] not in allowed:
-            raise Refused(400, f"{name}={_short(given[name])} is not known; one of {', '.join(allowed)}")
-    if "tag" in given and not given["tag"].partition("=")[1]:
-        raise Refused(400, f"tag={_short(given['tag'])} is no tag; give one like trial.kind=final")
-    if "sort" in given and not _NAME.fullmatch(given["sort"]):
-        raise Refused(400, f"sort={_short(given['sort'])} is nothing to sort by; give one like x/sigma")
-    return Asked(**given, page=int(page))
+        if name in values and values[name] not in allowed:
+            raise Refused(400, f"{name}={_short(values[name])} is not known; one of {', '.join(allowed)}")
+    if "tag" in values and not values["tag"].partition("=")[1]:
+        raise Refused(400, f"tag={_short(values['tag'])} is no tag; give one like trial.kind=final")
+    if "sort" in values and not _NAME.fullmatch(values["sort"]):
+        raise Refused(400, f"sort={_short(values['sort'])} is nothing to sort by; give one like x/sigma")
+    return Asked(**values, page=int(page))
 
 
 def _short(text: str) -> str:
@@ -135,10 +137,10 @@ def _short(text: str) -> str:
 
 
 def sample_choices(names: Sequence[str]) -> list[tuple[str, str]]:
-    """What a person can choose from: value and words."""
+    """List the choices of samples: value and label."""
     return [(name, sample_words(name)) for name in names or (TEST,)]
 
 
 def sample_words(sample: str) -> str:
-    """A sample for people."""
+    """Return the label of a sample."""
     return "test events of each run" if sample == TEST else sample.replace("frozen ", "frozen sample ", 1)

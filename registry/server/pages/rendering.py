@@ -1,7 +1,7 @@
-"""How pages are made: templates in the look of the MLflow UI, headers that let nothing foreign run, errors.
+"""Rendering of pages: templates in the style of the MLflow UI, security headers, error pages.
 
-No page has a script or a style inside it, so that the Content-Security-Policy need not allow any; what is
-shown was escaped by the templates. The pages work without JavaScript.
+Pages have no inline scripts or styles, so the Content-Security-Policy allows none. Templates escape all
+content. The pages work without JavaScript.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    # Who may see what depends on the login.
+    # Content depends on the login.
     "Cache-Control": "private, no-cache",
 }
 
 
 class Refused(Exception):
-    """A page cannot be shown. Its text is the one line that a user reads."""
+    """A page cannot be shown.
+
+    The text of the exception is the one line shown to users.
+    """
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -42,12 +45,12 @@ class Refused(Exception):
 
 
 def ui(*parts: object) -> str:
-    """Address of a page of the MLflow UI, in its view for model training."""
+    """Return the address of a page of the MLflow UI, in its view for model training."""
     return f"/#/{'/'.join(quote(str(part), safe='') for part in parts)}?workflowType=machine_learning"
 
 
 def moment(value: float | str | None) -> str:
-    """``2026-01-31 12:00`` in UTC, from ISO 8601 or milliseconds since 1970."""
+    """Format ISO 8601 or milliseconds since 1970 as ``2026-01-31 12:00`` in UTC."""
     if not value:
         return ""
     if isinstance(value, str):
@@ -67,19 +70,19 @@ _TEMPLATES.filters |= {"moment": moment}
 
 
 def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page from its template."""
+    """Render a page from its template."""
     text = _TEMPLATES.get_template(f"{template}.html").render(**values)
     return HTMLResponse(text, status_code=status, headers=dict(_HEADERS))
 
 
 def refusal(request: Request, error: Refused) -> HTMLResponse:
-    """One clear line in the look of the pages."""
+    """Render an error as a page with one line."""
     title = {400: "That cannot be shown", 403: "Not allowed", 404: "Not found"}.get(error.status, "Trouble")
     return page("refused", status=error.status, title=title, reason=str(error), task="")
 
 
 def download(content: str | bytes, kind: str, name: str = "") -> Response:
-    """A figure or a file; with a name the browser keeps it."""
+    """Return a figure or a file; with a name the browser saves it."""
     headers = _HEADERS | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     if name:
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"

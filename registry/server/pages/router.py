@@ -1,4 +1,4 @@
-"""The pages as one router, to be included in the app of the server."""
+"""The router of all pages, to include in the app of the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _nowhere(path: str) -> None:
     raise Refused(404, f"there is no page {path[:60]!r}: see all tasks")
 
 
-#: Routers by page; the last says that there is no such page.
+#: Routers by page; the last returns 404 for every other address.
 PARTS = (
     home.router,
     leaderboard_routes.router,
@@ -33,5 +33,5 @@ PARTS = (
 )
 
 router = APIRouter()
-for _one in PARTS:
-    router.include_router(_one)
+for _part in PARTS:
+    router.include_router(_part)

@@ -1,4 +1,4 @@
-"""What an address asks to compare, found and put together."""
+"""Resolve the participants named by an address, and combine their evidence."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = ["Compared", "Resolutions", "compared", "runs", "sample_asked", "state
 
 @dataclass(frozen=True)
 class Compared:
-    """Who takes part, of whatever kind their evidence is."""
+    """Participants of a comparison, with evidence of any kind."""
 
     entrants: tuple[Entrant, ...]
 
     @property
     def address(self) -> dict[str, Any]:
-        """The query of an address that asks for exactly this, at any time."""
+        """Query parameters that reproduce exactly this comparison at any time."""
         sample = self.entrants[0].head.sample
-        items = [one.reference for one in self.entrants]
-        return {"item": items, "sample": "" if sample == TEST else sample}
+        references = [entrant.reference for entrant in self.entrants]
+        return {"item": references, "sample": "" if sample == TEST else sample}
 
 
 @dataclass(frozen=True)
 class Resolutions(Compared):
-    """Resolutions as one evidence, and where its ratios come from by label."""
+    """Resolutions of all participants as one evidence, with the origin of its ratios by label."""
 
     evidence: Evidence
     ratios_from: Mapping[str, str]
@@ -48,46 +48,50 @@ class Resolutions(Compared):
 
     @property
     def address(self) -> dict[str, Any]:
-        """The query of an address that asks for exactly this, at any time."""
+        """Query parameters that reproduce exactly this comparison at any time."""
         return {**super().address, "pairs": "yes" if self.pairs else ""}
 
     def residuals(self) -> dict[str, Residuals]:
-        """Residuals by label, of those who kept them and have the first one's events."""
+        """Return residuals by label, of participants that stored them for the first one's events."""
         return self._kept()[0]
 
     def troubles(self) -> list[str]:
-        """Residuals that were kept and cannot be read, in words."""
+        """List the stored residuals that cannot be read, in words."""
         return self._kept()[1]
 
     def _kept(self) -> tuple[dict[str, Residuals], list[str]]:
-        found, troubles = {}, []
-        for one in self.entrants:
-            if one.head.sample_sha256 == self.entrants[0].head.sample_sha256:
+        residuals, troubles = {}, []
+        for entrant in self.entrants:
+            if entrant.head.sample_sha256 == self.entrants[0].head.sample_sha256:
                 try:
-                    table = artifacts.residuals(one.head)
+                    table = artifacts.residuals(entrant.head)
                 except artifacts.Missing:
                     continue
                 except artifacts.Unshown as error:
                     troubles.append(str(error))
                     continue
-                if table.sha256 == one.head.sample_sha256 and one.estimator in table.residuals:
-                    found[one.label] = table.residuals[one.estimator]
-        return found, list(dict.fromkeys(troubles))
+                if table.sha256 == entrant.head.sample_sha256 and entrant.estimator in table.residuals:
+                    residuals[entrant.label] = table.residuals[entrant.estimator]
+        return residuals, list(dict.fromkeys(troubles))
 
     def by_pairs(self) -> Resolutions:
-        """The same with ratios of a paired bootstrap, which is made once and then remembered."""
-        key = ("paired", *((one.label, one.estimator, one.head.sha256) for one in self.entrants))
-        known = self.residuals()
-        evidence = artifacts.remembered(key, lambda: paired(self.evidence, known))
-        subject = self.evidence.subject in known
+        """Return the comparison with ratios of a paired bootstrap, from the cache if possible."""
+        key = (
+            "paired",
+            *((entrant.label, entrant.estimator, entrant.head.sha256) for entrant in self.entrants),
+        )
+        residuals = self.residuals()
+        evidence = artifacts.remembered(key, lambda: paired(self.evidence, residuals))
+        subject = self.evidence.subject in residuals
         ratios_from = {
-            label: PAIRED if subject and label in known else how for label, how in self.ratios_from.items()
+            label: PAIRED if subject and label in residuals else method
+            for label, method in self.ratios_from.items()
         }
         return Resolutions(self.entrants, evidence, ratios_from, True)
 
 
 def sample_asked(request: Request) -> str:
-    """Name of the sample that is asked for."""
+    """Read the name of the sample from the query of a request."""
     sample = request.query_params.get("sample") or TEST
     if len(sample) > 64 or not sample.isprintable():
         raise Refused(400, f"there is no sample {sample[:40]!r}: choose one of the page")
@@ -95,38 +99,38 @@ def sample_asked(request: Request) -> str:
 
 
 def state_of(reads: Reader, task: str) -> State:
-    """Champion and baselines, for who may know them."""
+    """Return champion and baselines, if the reader may see them."""
     return registry().state(task) if reads.journal(task) else State()
 
 
 def compared(request: Request, reads: Reader, task: str) -> Compared | None:
-    """Who is asked for; None if nobody is.
+    """Build the comparison that a request describes; None if it names no participants.
 
     Raises
     ------
     Refused
-        If one is not there, or they cannot be compared.
+        If a participant does not exist, or they cannot be compared.
     """
     selection = reads.selection(task, sample_asked(request))
-    found = entrants(index(), selection, request.query_params.getlist("item"), state_of(reads, task))
-    kinds = sorted({one.evidence.kind for one in found})
+    participants = entrants(index(), selection, request.query_params.getlist("item"), state_of(reads, task))
+    kinds = sorted({entrant.evidence.kind for entrant in participants})
     if len(kinds) > 1:
         raise Refused(400, f"evidence of kinds {' and '.join(kinds)} cannot be compared")
     if kinds != ["resolution"]:
-        return Compared(found) if found else None
-    evidence, ratios_from = combine([one.contestant for one in found])
+        return Compared(participants) if participants else None
+    evidence, ratios_from = combine([entrant.contestant for entrant in participants])
     if not evidence.quantities:
         raise Refused(400, f"{', '.join(evidence.estimators)} have no quantity in common: compare others")
-    made = Resolutions(found, evidence, ratios_from)
-    return made.by_pairs() if request.query_params.get("pairs") == "yes" else made
+    comparison = Resolutions(participants, evidence, ratios_from)
+    return comparison.by_pairs() if request.query_params.get("pairs") == "yes" else comparison
 
 
 def runs(found: tuple[Entrant, ...]) -> dict[str, Found]:
-    """Their runs, of those that are there."""
-    known = {}
-    for run_id in {one.head.run for one in found}:
+    """Return the existing runs of the participants."""
+    existing = {}
+    for run_id in {entrant.head.run for entrant in found}:
         try:
-            known[run_id] = look(run_id)
+            existing[run_id] = look(run_id)
         except CannotRecord:
             continue
-    return known
+    return existing

@@ -1,4 +1,4 @@
-"""Figures of the pages: those that every run has, of several runs, and pulls; drawn as SVG, PDF or PNG."""
+"""Figures of the pages: those of single runs, of several runs, and pulls; as SVG, PDF or PNG."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["KINDS", "book", "drawn", "names", "picture", "pulls_against"]
 
 #: Formats of figures with their media types.
 KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
-#: Dots an inch of a PNG.
+#: Dots per inch of a PNG.
 RESOLUTION = 130
 _AGAINST = {
     "sigma": "σ against",
@@ -31,54 +31,54 @@ _AGAINST = {
     "losses": "failures and missing answers against",
     "pulls": "pulls against",
 }
-#: matplotlib's readers of fonts and mathematics are shared by all figures of a process.
+#: matplotlib's parsers of fonts and mathematics are shared by all figures of a process.
 _ONE_AT_A_TIME = threading.Lock()
 
 Drawn = TypeVar("Drawn")
 
 
 def names(evidence: Evidence, kept: bool) -> dict[str, str]:
-    """Figures that can be drawn, with what they show, the most important first.
+    """List the figures that can be drawn, with their titles, the most important first.
 
     Parameters
     ----------
     kept : bool
         Whether there are residuals.
     """
-    found = {f"sigma_{binning.name}": f"{_AGAINST['sigma']} {binning.name}" for binning in evidence.binnings}
+    titles = {f"sigma_{binning.name}": f"{_AGAINST['sigma']} {binning.name}" for binning in evidence.binnings}
     if kept:
-        found |= {f"residuals_{q.name}": f"residuals of {q.name}" for q in evidence.quantities}
+        titles |= {f"residuals_{q.name}": f"residuals of {q.name}" for q in evidence.quantities}
     for kind, words in _AGAINST.items():
         for binning in evidence.binnings:
             if kind != "pulls" or len(evidence.estimators) > 1:
-                found[f"{kind}_{binning.name}"] = f"{words} {binning.name}"
-    return found
+                titles[f"{kind}_{binning.name}"] = f"{words} {binning.name}"
+    return titles
 
 
 def picture(name: str, evidence: Evidence, residuals: Mapping[str, Residuals]) -> Figure:
-    """One of the figures of `names`.
+    """Draw one of the figures of `names`.
 
     Raises
     ------
     KeyError
         If there is none of that name.
     """
-    kind, _, of = name.partition("_")
+    kind, _, subject = name.partition("_")
     if kind == "residuals":
-        quantity = {q.name: q for q in evidence.quantities}[of]
-        known = {label: residuals[label] for label in evidence.estimators if label in residuals}
-        return residual_histograms(_only(evidence, set(known)), known, quantity)
+        quantity = {q.name: q for q in evidence.quantities}[subject]
+        selected = {label: residuals[label] for label in evidence.estimators if label in residuals}
+        return residual_histograms(_only(evidence, set(selected)), selected, quantity)
     draw: dict[str, Callable[[Evidence, Binning], Figure]] = {
         "sigma": sigma_against,
         "bias": bias_against,
         "losses": losses_against,
         "pulls": pulls_against,
     }
-    return draw[kind](evidence, {binning.name: binning for binning in evidence.binnings}[of])
+    return draw[kind](evidence, {binning.name: binning for binning in evidence.binnings}[subject])
 
 
 def _only(evidence: Evidence, names: set[str]) -> Evidence:
-    """The evidence of some of its estimators."""
+    """Return the evidence of some of its estimators."""
     return Evidence(
         evidence.facts,
         evidence.subject,
@@ -91,12 +91,12 @@ def _only(evidence: Evidence, names: set[str]) -> Evidence:
 
 
 def pulls_against(evidence: Evidence, binning: Binning) -> Figure:
-    """Pulls of σ and μ to the subject, bin by bin; the bands are one and two standard deviations."""
+    """Draw pulls of σ and μ to the subject, bin by bin; the bands are one and two standard deviations."""
     look = styles(evidence.estimators, evidence.subject)
     number = len(evidence.quantities)
     figure = Figure(figsize=(max(4.6 * number, 6.5), 5.2), layout="constrained")
     grid = figure.subplots(2, number, sharex=True, squeeze=False)
-    found = pulls(evidence)
+    differences = pulls(evidence)
     for quantity, column in zip(evidence.quantities, grid.T, strict=True):
         for axes, what, sign in zip(column, ("sigma", "mu"), (r"\sigma", r"\mu"), strict=True):
             for reach, shade in ((2, "0.95"), (1, "0.88")):
@@ -105,7 +105,7 @@ def pulls_against(evidence: Evidence, binning: Binning) -> Figure:
                 values = np.array(
                     [
                         getattr(pull, what)
-                        for pull in found
+                        for pull in differences
                         if (pull.label, pull.quantity, pull.binning) == (label, quantity.name, binning.name)
                     ]
                 )
@@ -120,7 +120,7 @@ def pulls_against(evidence: Evidence, binning: Binning) -> Figure:
 
 
 def drawn(make: Callable[[], Figure], kind: str) -> bytes:
-    """A figure in one of `KINDS`, the same bytes for the same figure."""
+    """Render a figure in one of `KINDS`; the same figure gives the same bytes."""
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
 
     def saved() -> bytes:
@@ -133,7 +133,7 @@ def drawn(make: Callable[[], Figure], kind: str) -> bytes:
 
 
 def book(makes: Sequence[Callable[[], Figure]]) -> bytes:
-    """Several figures as one PDF, a page each."""
+    """Render several figures as one PDF, one page each."""
     out = io.BytesIO()
     with _ONE_AT_A_TIME, PdfPages(out, metadata={"CreationDate": None}) as pages:
         for make in makes:
@@ -142,7 +142,7 @@ def book(makes: Sequence[Callable[[], Figure]]) -> bytes:
 
 
 def _literally(draw: Callable[[], Drawn]) -> Drawn:
-    """What is drawn; labels that are no mathematics, in the evidence of whoever sent it, as they stand."""
+    """Draw; if labels of the evidence are invalid mathematics, draw them as plain text."""
     try:
         return draw()
     except ValueError:

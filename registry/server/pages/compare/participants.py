@@ -1,4 +1,4 @@
-"""From what an address names (``v7``, ``champion``, a run, an estimator of a run) to who takes part."""
+"""Resolve names of an address (``v7``, ``champion``, a run, an estimator of a run) to participants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tracking.index.records import TEST, Head, Selection
 
 __all__ = ["MOST", "Entrant", "entrants"]
 
-#: More than these nobody can tell apart in a figure.
+#: Largest number of participants that a figure can distinguish.
 MOST = 12
 _VERSION = re.compile(r"@?v?(\d{1,9})")
 _RUN = re.compile(r"([0-9a-f]{32})(?::(.{1,200}))?")
@@ -25,21 +25,21 @@ _RUN = re.compile(r"([0-9a-f]{32})(?::(.{1,200}))?")
 
 @dataclass(frozen=True)
 class Entrant:
-    """Somebody who takes part, with where the numbers come from.
+    """A participant of a comparison, with the source of its numbers.
 
     Parameters
     ----------
     label : str
-        How tables and figures call it.
+        Its name in tables and figures.
     reference : str
-        How an address names it at any time.
+        Its permanent name in an address.
     estimator : str
         Its name in the evidence.
     evidence : AnyEvidence
     head : Head
         The evidence in the index.
     version : int or None
-        If it is registered.
+        Version number, if it is registered.
     role : str
         ``champion``, ``baseline-...`` or empty.
     """
@@ -54,7 +54,7 @@ class Entrant:
 
     @property
     def contestant(self) -> Contestant:
-        """The same for what combines resolutions."""
+        """The participant in the form that `combine` accepts."""
         assert isinstance(self.evidence, Evidence)
         everywhere = self.version is not None and self.estimator.startswith(f"v{self.version}-")
         return Contestant(
@@ -65,21 +65,21 @@ class Entrant:
 def entrants(
     index: DirectIndex, selection: Selection, references: Sequence[str], state: State
 ) -> tuple[Entrant, ...]:
-    """All that are named, each once, in their order.
+    """Resolve all references, each once, in their order.
 
     Raises
     ------
     Refused
-        If one is not there, or too many are named.
+        If one does not exist, or there are too many.
     """
-    wanted = list(dict.fromkeys(text.strip() for text in references if text.strip()))
-    if len(wanted) > MOST:
-        raise Refused(400, f"{len(wanted)} are named; at most {MOST} can be compared at a time")
-    found: dict[str, Entrant] = {}
-    for text in wanted:
-        one = _entrant(index, selection, text, state)
-        found.setdefault(one.reference, one)
-    return tuple(_labelled(list(found.values())))
+    names = list(dict.fromkeys(text.strip() for text in references if text.strip()))
+    if len(names) > MOST:
+        raise Refused(400, f"{len(names)} are named; at most {MOST} can be compared at a time")
+    participants: dict[str, Entrant] = {}
+    for text in names:
+        entrant = _entrant(index, selection, text, state)
+        participants.setdefault(entrant.reference, entrant)
+    return tuple(_labelled(list(participants.values())))
 
 
 def _entrant(index: DirectIndex, selection: Selection, text: str, state: State) -> Entrant:
@@ -96,20 +96,20 @@ def _entrant(index: DirectIndex, selection: Selection, text: str, state: State) 
     plain = text.removeprefix("@")
     number = _VERSION.fullmatch(text)
     if number is None and plain not in roles:
-        known = ", ".join(["champion", *(f"baseline-{name}" for name in state.baselines)])
+        choices = ", ".join(["champion", *(f"baseline-{name}" for name in state.baselines)])
         raise Refused(
             404,
-            f"there is no {text[:60]!r} of {selection.task}; give v7, {known}, a run's id, or id:estimator",
+            f"there is no {text[:60]!r} of {selection.task}; give v7, {choices}, a run's id, or id:estimator",
         )
     version = int(number[1]) if number else roles[plain]
     if version is None:
         raise Refused(404, f"{selection.task} has no {plain} yet")
-    found = index_queries.of_version(index, selection, version)
-    if found is None:
+    record = index_queries.of_version(index, selection, version)
+    if record is None:
         hint = "" if selection.sample == TEST else f"; 'shashlik promote {selection.task}' judges it there"
         raise Refused(404, f"version {version} of {selection.task} has no evidence on {where}{hint}")
-    head, name = found
-    role = next((role for role, there in roles.items() if there == version), "")
+    head, name = record
+    role = next((role for role, holder in roles.items() if holder == version), "")
     label = role.removeprefix("baseline-") if role.startswith("baseline-") else f"v{version}"
     return _made(head, name, f"v{version}", label, version, role)
 
@@ -124,12 +124,18 @@ def _made(head: Head, name: str, reference: str, label: str, version: int | None
     return Entrant(label, reference, name, evidence, head, version, role)
 
 
-def _labelled(found: Sequence[Entrant]) -> Sequence[Entrant]:
-    """Labels told apart; an estimator that stands alone is called as its run calls it."""
-    names = [one.estimator if one.version is None else one.label for one in found]
-    labels = [name if names.count(name) == 1 else one.label for one, name in zip(found, names, strict=True)]
-    return [replace(one, label=_own(one, labels, label)) for one, label in zip(found, labels, strict=True)]
+def _labelled(participants: Sequence[Entrant]) -> Sequence[Entrant]:
+    """Make labels unique; an estimator with a unique name keeps its name in the run."""
+    names = [entrant.estimator if entrant.version is None else entrant.label for entrant in participants]
+    labels = [
+        name if names.count(name) == 1 else entrant.label
+        for entrant, name in zip(participants, names, strict=True)
+    ]
+    return [
+        replace(entrant, label=_own(entrant, labels, label))
+        for entrant, label in zip(participants, labels, strict=True)
+    ]
 
 
-def _own(one: Entrant, labels: Sequence[str], label: str) -> str:
-    return label if labels.count(label) == 1 else f"{label} {one.reference}"
+def _own(entrant: Entrant, labels: Sequence[str], label: str) -> str:
+    return label if labels.count(label) == 1 else f"{label} {entrant.reference}"

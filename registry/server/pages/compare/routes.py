@@ -1,4 +1,4 @@
-"""The page that compares, its files and its figures: all of what is shown is in the address."""
+"""The comparison page, its files and its figures; the address holds the whole state of the page."""
 
 from __future__ import annotations
 
@@ -33,83 +33,85 @@ from tracking.report.table import Cell, Column, Table
 __all__ = ["compare", "figure", "figures", "router", "table"]
 
 router = pages()
-#: Runs that are offered, the newest.
+#: Number of newest runs on offer.
 OFFERED = 30
 
 
 @router.get("/compare/{task}")
 def compare(request: Request, reads: Reads, task: str) -> HTMLResponse:
-    """Choose runs, versions and baselines, and see them side by side."""
+    """Select runs, versions and baselines, and show them side by side."""
     samples = samples_of(reads, task_named(task))
-    made = compared(request, reads, task)
-    chosen = [one.reference for one in made.entrants] if made else []
-    offered, choices = _offered(request, reads, task, chosen)
+    comparison = compared(request, reads, task)
+    selected = [entrant.reference for entrant in comparison.entrants] if comparison else []
+    offers, choices = _offered(request, reads, task, selected)
     values: dict[str, Any] = {
-        "samples": sample_choices([one.sample for one in samples]),
+        "samples": sample_choices([sample.sample for sample in samples]),
         "sample": sample_asked(request),
-        "chosen": chosen,
-        "offered": offered,
+        "chosen": selected,
+        "offered": offers,
         "choices": choices,
     }
     title = f"Compare runs and versions of {task}"
     template = "compare"
-    if made:
-        title = " / ".join(one.label for one in made.entrants)
-        values |= _everything(task, made)
-        template = "compare_resolutions" if isinstance(made, Resolutions) else "compare_others"
+    if comparison:
+        title = " / ".join(entrant.label for entrant in comparison.entrants)
+        values |= _everything(task, comparison)
+        template = "compare_resolutions" if isinstance(comparison, Resolutions) else "compare_others"
     return page(template, title=title, task=task, tab="compare", **values)
 
 
-def _everything(task: str, made: Compared) -> dict[str, Any]:
-    """What is told of evidence of every kind, and what of its own."""
-    known, query = runs(made.entrants), made.address
+def _everything(task: str, comparison: Compared) -> dict[str, Any]:
+    """Return the values of the page: those common to all kinds of evidence, and those of its kind."""
+    existing, query = runs(comparison.entrants), comparison.address
     values: dict[str, Any] = {
-        "alarms": shown.alarms(made.entrants),
-        "warnings": list(shown.warnings(made.entrants, known)),
+        "alarms": shown.alarms(comparison.entrants),
+        "warnings": list(shown.warnings(comparison.entrants, existing)),
         "csv": address("compare", task, "table.csv", **query),
         "tex": address("compare", task, "table.tex", **query),
         "permanent": address("compare", task, **query),
-        "subject": made.entrants[0].label,
-        "differences": shown.differences(made.entrants, known),
+        "subject": comparison.entrants[0].label,
+        "differences": shown.differences(comparison.entrants, existing),
         "pairing": "",
         "pdf": "",
     }
-    if isinstance(made, Resolutions):
-        values["warnings"] += made.troubles()
-        return values | _resolutions(task, made)
+    if isinstance(comparison, Resolutions):
+        values["warnings"] += comparison.troubles()
+        return values | _resolutions(task, comparison)
     return values | {
-        "who": shown.who(task, made.entrants, {}),
-        "numbers": shown.numbers(made.entrants),
-        "contents": shown.contents(made.entrants),
+        "who": shown.who(task, comparison.entrants, {}),
+        "numbers": shown.numbers(comparison.entrants),
+        "contents": shown.contents(comparison.entrants),
     }
 
 
-def _resolutions(task: str, made: Resolutions) -> dict[str, Any]:
-    evidence, query, known = made.evidence, made.address, made.residuals()
-    unpaired = any(how == QUADRATURE and label in known for label, how in made.ratios_from.items())
-    can_pair = evidence.subject in known and unpaired and not made.pairs
+def _resolutions(task: str, comparison: Resolutions) -> dict[str, Any]:
+    evidence, query, residuals = comparison.evidence, comparison.address, comparison.residuals()
+    unpaired = any(
+        method == QUADRATURE and label in residuals for label, method in comparison.ratios_from.items()
+    )
+    can_pair = evidence.subject in residuals and unpaired and not comparison.pairs
     drawings = [
         (name, words, {kind: address("compare", task, "figure", f"{name}.{kind}", **query) for kind in KINDS})
-        for name, words in names(evidence, evidence.subject in known).items()
+        for name, words in names(evidence, evidence.subject in residuals).items()
     ]
     return {
         "pdf": address("compare", task, "figures.pdf", **query),
         "pairing": address("compare", task, **{**query, "pairs": "yes"}) if can_pair else "",
-        "who": shown.who(task, made.entrants, made.ratios_from),
+        "who": shown.who(task, comparison.entrants, comparison.ratios_from),
         "resolution": resolution_tables.resolution(evidence),
         "answers": resolution_tables.answers(evidence),
         "ratios": resolution_tables.ratios(evidence),
         "pulled": shown.pull_table(evidence),
         "figures": drawings,
         "binned": shown.binned(evidence),
-        "unkept": [label for label in evidence.estimators if label not in known],
+        "unkept": [label for label in evidence.estimators if label not in residuals],
     }
 
 
 def _offered(
-    request: Request, reads: Reader, task: str, chosen: list[str]
+    request: Request, reads: Reader, task: str, selected: list[str]
 ) -> tuple[list[tuple[str, bool, tuple[Cell, ...]]], Table]:
-    """What can be chosen: champion and baselines, the newest runs, and what is chosen already."""
+    """List the choices: champion and baselines, the newest runs, and the present selection."""
     selection, state = reads.selection(task, sample_asked(request)), state_of(reads, task)
     rows: dict[str, tuple[Cell, ...]] = {}
     roles = {"champion": state.champion} | {f"baseline-{name}": n for name, n in state.baselines.items()}
@@ -124,30 +126,30 @@ def _offered(
             Cell(moment(head.time)),
             Cell(head.sample_sha256[:12]),
         )
-    for reference in chosen:
+    for reference in selected:
         rows.setdefault(reference, (Cell(reference), Cell(""), Cell(""), Cell("")))
     columns = (Column("run or version"), Column("is"), Column("made", "UTC"), Column("data"))
     table = Table("Champion, baselines, and the newest runs", columns, tuple(rows.values()))
-    return [(reference, reference in chosen, row) for reference, row in rows.items()], table
+    return [(reference, reference in selected, row) for reference, row in rows.items()], table
 
 
 def _must(request: Request, reads: Reader, task: str) -> Compared:
-    made = compared(request, reads, task_named(task))
-    if made is None:
+    comparison = compared(request, reads, task_named(task))
+    if comparison is None:
         raise Refused(400, "nothing is chosen: give item=v1&item=v2")
-    return made
+    return comparison
 
 
 @router.get("/compare/{task}/table.{kind}")
 def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
-    """All tables as CSV or LaTeX."""
+    """Export all tables as CSV or LaTeX."""
     if kind not in ("csv", "tex"):
         raise Refused(404, f"there is no table.{kind[:20]}; there are table.csv and table.tex")
-    made = _must(request, reads, task)
-    if isinstance(made, Resolutions):
-        evidence = made.evidence
-        own = [
-            shown.who(task, made.entrants, made.ratios_from),
+    comparison = _must(request, reads, task)
+    if isinstance(comparison, Resolutions):
+        evidence = comparison.evidence
+        contents = [
+            shown.who(task, comparison.entrants, comparison.ratios_from),
             resolution_tables.resolution(evidence),
             resolution_tables.answers(evidence),
             resolution_tables.ratios(evidence),
@@ -155,39 +157,45 @@ def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
             *shown.binned(evidence),
         ]
     else:
-        own = [shown.who(task, made.entrants, {}), shown.numbers(made.entrants)]
-    found = [one for one in (*own, shown.differences(made.entrants, runs(made.entrants))) if one.rows]
+        contents = [shown.who(task, comparison.entrants, {}), shown.numbers(comparison.entrants)]
+    exported = [
+        content
+        for content in (*contents, shown.differences(comparison.entrants, runs(comparison.entrants)))
+        if content.rows
+    ]
     if kind == "csv":
-        return download(to_csv(found), "text/csv; charset=utf-8", f"compare-{task}.csv")
-    told = [f"alarm: {line}" for line in shown.alarms(made.entrants)]
-    text = to_latex(found, " ".join([address("compare", task, **made.address), *told]))
+        return download(to_csv(exported), "text/csv; charset=utf-8", f"compare-{task}.csv")
+    alarms = [f"alarm: {line}" for line in shown.alarms(comparison.entrants)]
+    text = to_latex(exported, " ".join([address("compare", task, **comparison.address), *alarms]))
     return download(text, "application/x-tex; charset=utf-8", f"compare-{task}.tex")
 
 
 def _drawable(request: Request, reads: Reader, task: str) -> tuple[Resolutions, dict[str, Any], list[str]]:
-    """Resolutions with their residuals, and names of what can be drawn."""
-    made = _must(request, reads, task)
-    if not isinstance(made, Resolutions):
+    """Return the resolutions with their residuals, and the names of the figures that can be drawn."""
+    comparison = _must(request, reads, task)
+    if not isinstance(comparison, Resolutions):
         raise Refused(404, "figures side by side are drawn of resolutions; see those of the runs")
-    known = made.residuals()
-    return made, known, list(names(made.evidence, made.evidence.subject in known))
+    residuals = comparison.residuals()
+    return comparison, residuals, list(names(comparison.evidence, comparison.evidence.subject in residuals))
 
 
 @router.get("/compare/{task}/figures.pdf")
 def figures(request: Request, reads: Reads, task: str) -> Response:
-    """All figures, a page each."""
-    made, known, found = _drawable(request, reads, task)
-    if not found:
+    """Export all figures as PDF, one page each."""
+    comparison, residuals, available = _drawable(request, reads, task)
+    if not available:
         raise Refused(404, "they have no binned variable in common, so there is nothing to draw")
-    makes = [partial(picture, name, made.evidence, known) for name in found]
+    makes = [partial(picture, name, comparison.evidence, residuals) for name in available]
     return download(book(makes), KINDS["pdf"], f"compare-{task}.pdf")
 
 
 @router.get("/compare/{task}/figure/{name}.{kind}")
 def figure(request: Request, reads: Reads, task: str, name: str, kind: str) -> Response:
-    """One figure."""
-    made, known, found = _drawable(request, reads, task)
-    if kind not in KINDS or name not in found:
+    """Render one figure."""
+    comparison, residuals, available = _drawable(request, reads, task)
+    if kind not in KINDS or name not in available:
         raise Refused(404, f"there is no figure {name[:60]!r} as {kind[:10]!r} of these")
-    keep = f"{name}-{task}.{kind}" if kind != "svg" else ""
-    return download(drawn(partial(picture, name, made.evidence, known), kind), KINDS[kind], keep)
+    filename = f"{name}-{task}.{kind}" if kind != "svg" else ""
+    return download(
+        drawn(partial(picture, name, comparison.evidence, residuals), kind), KINDS[kind], filename
+    )

@@ -1,4 +1,4 @@
-"""What the page that compares shows: warnings, tables and differences of those who take part."""
+"""Content of the comparison page: warnings, tables and differences of the participants."""
 
 from __future__ import annotations
 
@@ -17,65 +17,67 @@ from tracking.runs.reader import Found
 
 __all__ = ["alarms", "binned", "contents", "differences", "numbers", "pull_table", "warnings", "who"]
 
-#: A pull beyond this is marked.
+#: Larger pulls are marked.
 FAR = 3.0
-#: Characters of a source of events that are shown.
+#: Characters shown of a source of events.
 SHOWN = 70
 
 
 def alarms(found: Sequence[Entrant]) -> list[str]:
-    """What makes the numbers incomparable: other events."""
+    """Explain why the numbers are not comparable: different events."""
     samples: dict[str, list[Entrant]] = {}
-    for one in found:
-        samples.setdefault(one.head.sample_sha256, []).append(one)
+    for entrant in found:
+        samples.setdefault(entrant.head.sample_sha256, []).append(entrant)
     if len(samples) < 2:
         return []
     return [
         "; ".join(
-            f"{', '.join(one.label for one in some)}: {some[0].head.events} events of "
-            f"{_brief(some[0].head.source)} (sha256 {sha256[:12]})"
-            for sha256, some in samples.items()
+            f"{', '.join(entrant.label for entrant in group)}: {group[0].head.events} events of "
+            f"{_brief(group[0].head.source)} (sha256 {sha256[:12]})"
+            for sha256, group in samples.items()
         )
         + ". Choose a frozen sample, on which all are judged on the same events."
     ]
 
 
 def _brief(text: str) -> str:
-    """The beginning of what may be a long list of settings or files."""
+    """Shorten text that may be a long list of settings or files."""
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def warnings(found: Sequence[Entrant], runs: Mapping[str, Found]) -> Iterator[str]:
-    """What else should be known before a conclusion is drawn."""
-    commits = {one.label: one.head.commit for one in found if one.head.commit}
+    """Yield differences to consider before a conclusion: commits, uncommitted code, unfinished runs."""
+    commits = {entrant.label: entrant.head.commit for entrant in found if entrant.head.commit}
     if len(set(commits.values())) > 1:
-        told = ", ".join(f"{label} {commit[:10]}" for label, commit in commits.items())
-        yield f"They come from different commits of the code: {told}."
-    dirty = [one.label for one in found if _tag(runs, one, "git.dirty") == "true"]
+        listing = ", ".join(f"{label} {commit[:10]}" for label, commit in commits.items())
+        yield f"They come from different commits of the code: {listing}."
+    dirty = [entrant.label for entrant in found if _tag(runs, entrant, "git.dirty") == "true"]
     if dirty:
         yield f"The code had changes that were not committed: {', '.join(dirty)}."
     unfinished = [
-        one.label for one in found if one.head.run in runs and runs[one.head.run].status != "FINISHED"
+        entrant.label
+        for entrant in found
+        if entrant.head.run in runs and runs[entrant.head.run].status != "FINISHED"
     ]
     if unfinished:
         yield f"The run is not finished: {', '.join(unfinished)}."
 
 
-def _tag(runs: Mapping[str, Found], one: Entrant, name: str) -> str:
-    return runs[one.head.run].tags.get(name, "") if one.head.run in runs else ""
+def _tag(runs: Mapping[str, Found], entrant: Entrant, name: str) -> str:
+    return runs[entrant.head.run].tags.get(name, "") if entrant.head.run in runs else ""
 
 
 def who(task: str, found: Sequence[Entrant], sources: Mapping[str, str]) -> Table:
-    """Who takes part, and how the first one's ratio to it was found."""
+    """List the participants, with the origin of the first one's ratio to each."""
     rows = []
-    for one in found:
-        head, label = one.head, one.label
-        href = address("model", task, one.version) if one.version is not None else ""
+    for entrant in found:
+        head, label = entrant.head, entrant.label
+        href = address("model", task, entrant.version) if entrant.version is not None else ""
         rows.append(
             (
                 Cell(label, href=href),
-                Cell(one.role, mark="badge"),
-                Cell(one.estimator),
+                Cell(entrant.role, mark="badge"),
+                Cell(entrant.estimator),
                 Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)),
                 Cell(head.user or MISSING),
                 Cell(moment(head.time)),
@@ -103,7 +105,7 @@ def who(task: str, found: Sequence[Entrant], sources: Mapping[str, str]) -> Tabl
 
 
 def pull_table(evidence: Evidence) -> Table:
-    """Overall pulls of all others to the subject."""
+    """Tabulate overall pulls of all others to the subject."""
     rows = [
         (Cell(pull.quantity), Cell(pull.label), _pulled(pull, pull.sigma), _pulled(pull, pull.mu))
         for pull in pulls(evidence)
@@ -124,49 +126,52 @@ def _pulled(pull: Pull, value: float) -> Cell:
 
 
 def binned(evidence: Evidence) -> list[Table]:
-    """Widths and failures bin by bin."""
-    found = []
+    """Tabulate widths and failures bin by bin."""
+    tables = []
     for binning in evidence.binnings:
-        found += [resolution_tables.binned(evidence, quantity, binning) for quantity in evidence.quantities]
-        found.append(resolution_tables.binned_failures(evidence, binning))
-    return found
+        tables += [resolution_tables.binned(evidence, quantity, binning) for quantity in evidence.quantities]
+        tables.append(resolution_tables.binned_failures(evidence, binning))
+    return tables
 
 
 def numbers(found: Sequence[Entrant]) -> Table:
-    """Whatever has a value and an error in their evidence, of any kind, side by side."""
+    """Tabulate all numbers with errors in the evidence, of any kind, side by side."""
     each = []
-    for one in found:
-        prefix = f"{one.estimator}/"
-        values = one.evidence.numbers().items()
+    for entrant in found:
+        prefix = f"{entrant.estimator}/"
+        values = entrant.evidence.numbers().items()
         each.append({name.removeprefix(prefix): pair for name, pair in values if name.startswith(prefix)})
-    names = dict.fromkeys(name for one in each for name in one)
+    names = dict.fromkeys(name for pairs in each for name in pairs)
     rows = tuple(
-        (Cell(name), *(measured(*one[name]) if name in one else Cell(MISSING) for one in each))
+        (Cell(name), *(measured(*pairs[name]) if name in pairs else Cell(MISSING) for pairs in each))
         for name in names
     )
-    columns = (Column("number"), *(Column(one.label, parts=ERROR) for one in found))
+    columns = (Column("number"), *(Column(entrant.label, parts=ERROR) for entrant in found))
     return Table("Numbers side by side", columns, rows)
 
 
 def contents(found: Sequence[Entrant]) -> list[tuple[str, Content]]:
-    """All that each evidence tells, once, under the name of its run."""
-    each = {one.head.id: one for one in found}
+    """Render the content of each evidence, once, under the name of its run."""
+    by_evidence = {entrant.head.id: entrant for entrant in found}
     return [
-        (f"{one.head.name or one.head.run[:8]}: all of its evidence", rendering.content(one.evidence))
-        for one in each.values()
+        (
+            f"{entrant.head.name or entrant.head.run[:8]}: all of its evidence",
+            rendering.content(entrant.evidence),
+        )
+        for entrant in by_evidence.values()
     ]
 
 
 def differences(found: Sequence[Entrant], runs: Mapping[str, Found]) -> Table:
-    """Settings, data and code in which their runs differ."""
+    """Tabulate the settings, data and code in which the runs differ."""
     facts: dict[str, dict[str, str]] = {}
-    for one in found:
-        run = runs.get(one.head.run)
-        facts[one.label] = {
-            "data sha256": one.head.sample_sha256[:12],
-            "commit": one.head.commit[:10],
-            "seed": str(one.head.seed),
-            "source of events": one.head.source,
+    for entrant in found:
+        run = runs.get(entrant.head.run)
+        facts[entrant.label] = {
+            "data sha256": entrant.head.sample_sha256[:12],
+            "commit": entrant.head.commit[:10],
+            "seed": str(entrant.head.seed),
+            "source of events": entrant.head.source,
             **({f"cfg.{name}": value for name, value in run.settings.items()} if run else {}),
         }
     names = list(dict.fromkeys(name for values in facts.values() for name in values))

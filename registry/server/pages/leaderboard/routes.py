@@ -1,4 +1,4 @@
-"""The leaderboard of a task, as page and as files."""
+"""The leaderboard of a task, as a page and as files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ router = pages()
 
 @dataclass(frozen=True)
 class _Shown:
-    """A board with what was asked for, and what there was to choose from."""
+    """A board with its query, and the choices of the page."""
 
     board: Board | None
     ask: Asked
@@ -38,25 +38,25 @@ class _Shown:
 
 def _shown(request: Request, reads: Reader, task: str) -> _Shown:
     ask, allowed = asked(request.query_params.multi_items()), reads.experiments(task)
-    there = samples_of(reads, task)
+    samples = samples_of(reads, task)
     heads = index_queries.newest(index(), Selection(task=task, sample=ask.sample, experiments=allowed))
     if not heads:
-        return _Shown(None, ask, Scope({}), there)
+        return _Shown(None, ask, Scope({}), samples)
     scope = _scope(heads[0])
     if not scope.quantities and not ask.order:
-        # Of areas and significances the largest is the best.
+        # Larger areas and significances are better.
         ask = replace(ask, order="desc")
     if ask.quantity and ask.quantity not in scope.quantities:
-        known = ", ".join(scope.quantities) or "none"
-        raise Refused(400, f"{task} has no quantity {ask.quantity!r}; there are: {known}")
+        quantities = ", ".join(scope.quantities) or "none"
+        raise Refused(400, f"{task} has no quantity {ask.quantity!r}; there are: {quantities}")
     selection = ask.selection(task, allowed)
-    now = registry().state(task) if reads.journal(task) else State()
-    found = board(index(), selection, ask, scope, now)
-    return _Shown(found, ask, scope, there)
+    champions = registry().state(task) if reads.journal(task) else State()
+    ranking = board(index(), selection, ask, scope, champions)
+    return _Shown(ranking, ask, scope, samples)
 
 
 def _scope(head: Head) -> Scope:
-    """What evidence has; where its artifact is gone the index knows names, but neither order nor units."""
+    """Determine the scope of evidence; without its artifact the index has neither order nor units."""
     statistics = index().statistics([head.id])
     try:
         return Scope.of(artifacts.evidence(head), statistics)
@@ -67,37 +67,37 @@ def _scope(head: Head) -> Scope:
 
 @router.get("/leaderboard/{task}")
 def leaderboard(request: Request, reads: Reads, task: str) -> HTMLResponse:
-    """Estimators and versions on one sample, the best first."""
+    """Show estimators and versions on one sample, the best first."""
     shown = _shown(request, reads, task_named(task))
-    ask, found = shown.ask, shown.board
+    ask, ranking = shown.ask, shown.board
 
     def here(**changed: object) -> str:
         return address("leaderboard", task, **ask.query(**changed))
 
     def link(column: Column) -> str:
-        again = column.sort == sort and ask.order != "desc"
-        return here(sort=column.sort, order="desc" if again else "asc", page=1)
+        ascending = column.sort == sort and ask.order != "desc"
+        return here(sort=column.sort, order="desc" if ascending else "asc", page=1)
 
     first = next(iter(shown.scope.quantities), "")
     sort = ask.sort or (f"{ask.quantity or first}/sigma" if first else "".join(shown.scope.statistics[:1]))
     warnings = []
-    if found and found.contents > 1:
+    if ranking and ranking.contents > 1:
         warnings.append(
-            f"These rows were judged on {found.contents} different samples (column data): numbers of "
+            f"These rows were judged on {ranking.contents} different samples (column data): numbers of "
             "different samples scatter by their errors, and are not comparable where the events are of "
             "another kind. A frozen sample is the same for all."
         )
-    rows = len(found.table.rows) if found else 0
+    rows = len(ranking.table.rows) if ranking else 0
     values: dict[str, Any] = {
-        "samples": sample_choices([one.sample for one in shown.samples]),
+        "samples": sample_choices([sample.sample for sample in shown.samples]),
         "quantities": list(shown.scope.quantities),
         "ask": ask,
         "sort": sort,
         "link": link,
         "warnings": warnings,
-        "board": found,
+        "board": ranking,
         "before": here(page=ask.page - 1) if ask.page > 1 else "",
-        "after": here(page=ask.page + 1) if found and found.more else "",
+        "after": here(page=ask.page + 1) if ranking and ranking.more else "",
         "range": f"{ask.offset + 1} to {ask.offset + rows}" if rows else "",
         "csv": address("leaderboard", task, "table.csv", **ask.query()),
         "tex": address("leaderboard", task, "table.tex", **ask.query()),
@@ -116,13 +116,13 @@ def _empty(task: str, ask: Asked) -> str:
 
 @router.get("/leaderboard/{task}/table.{kind}")
 def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
-    """The page's rows as CSV or LaTeX."""
+    """Export the rows of the page as CSV or LaTeX."""
     if kind not in ("csv", "tex"):
         raise Refused(404, f"there is no table.{kind[:20]}; there are table.csv and table.tex")
-    found = _shown(request, reads, task_named(task)).board
-    if found is None:
+    ranking = _shown(request, reads, task_named(task)).board
+    if ranking is None:
         raise Refused(404, "there is nothing to export")
     if kind == "csv":
-        return download(to_csv([found.table]), "text/csv; charset=utf-8", f"leaderboard-{task}.csv")
-    text = to_latex([found.table], f"leaderboard of {task}, rows of one page of at most {PAGE}")
+        return download(to_csv([ranking.table]), "text/csv; charset=utf-8", f"leaderboard-{task}.csv")
+    text = to_latex([ranking.table], f"leaderboard of {task}, rows of one page of at most {PAGE}")
     return download(text, "application/x-tex; charset=utf-8", f"leaderboard-{task}.tex")

@@ -1,6 +1,6 @@
-"""The leaderboard of a task: estimators and versions on one sample, best first, some at a time.
+"""The leaderboard of a task: estimators and versions on one sample, best first, page by page.
 
-One query of the index finds the places, three more what belongs to them; no artifact is read.
+One query of the index returns the order, three more the numbers of its rows. No artifact is read.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from tracking.report.table import ERROR, LIMITS, Cell, Column, Table, between, m
 __all__ = ["Board", "Scope", "board"]
 
 Z95 = float(ndtri(0.975))
-#: Statistics of other evidence than resolutions that have a column; averages come first.
+#: Largest number of columns for statistics of evidence other than resolutions; averages come first.
 MOST = 10
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What can be ranked: names and units of quantities, or names of other statistics.
+    """Quantities that can be ranked, with units, or names of other statistics.
 
     Parameters
     ----------
     quantities : mapping of str to str
-        Unit by name, the primary one first; empty for evidence that knows none.
+        Unit by name, the primary one first; empty for evidence without quantities.
     statistics : tuple of str
         ``<quantity>/<statistic>`` of evidence of other kinds than resolution.
     """
@@ -45,24 +45,24 @@ class Scope:
 
     @staticmethod
     def of(evidence: AnyEvidence, statistics: Sequence[Statistic]) -> Scope:
-        """From one evidence, and what the index has of it beside its resolution."""
+        """Determine the scope from one evidence, and from its other statistics in the index."""
         if isinstance(evidence, Evidence):
             return Scope({q.name: q.unit for q in evidence.quantities})
         return Scope({}, Scope.names(statistics))
 
     @staticmethod
     def names(statistics: Sequence[Statistic]) -> tuple[str, ...]:
-        """Names of the numbers of single estimators."""
-        found = dict.fromkeys(
-            f"{one.quantity}/{one.statistic}".lstrip("/") for one in statistics if one.estimator
+        """List the names of statistics of single estimators."""
+        columns = dict.fromkeys(
+            f"{row.quantity}/{row.statistic}".lstrip("/") for row in statistics if row.estimator
         )
-        order = sorted(found, key=lambda name: ("/" in name, not name.startswith("auc")))
+        order = sorted(columns, key=lambda name: ("/" in name, not name.startswith("auc")))
         return tuple(order[:MOST])
 
 
 @dataclass(frozen=True)
 class Board:
-    """One page of a leaderboard: its table, how each row is called in an address, and whether more follow."""
+    """One page of a leaderboard: its table, the name of each row in addresses, and whether more follow."""
 
     table: Table
     references: tuple[str, ...]
@@ -72,9 +72,9 @@ class Board:
 
 
 def board(index: Index, selection: Selection, ask: Asked, scope: Scope, state: State) -> Board:
-    """One page of a leaderboard."""
+    """Build one page of a leaderboard."""
     quantity, statistic = _sorted_by(ask, scope)
-    # Registered versions stand once on a frozen sample; on test events every run is a place of its own.
+    # On a frozen sample each registered version has one row; on test events each run has its own.
     once = ask.sample != TEST
     places = index.leaderboard(
         selection,
@@ -127,7 +127,7 @@ def _roles(state: State) -> dict[int, str]:
 
 
 def _reference(place: Standing) -> str:
-    """How an address names it."""
+    """Return the name of a row in addresses."""
     if place.version is not None:
         return f"v{place.version}"
     if place.estimator == place.head.subject:
@@ -139,14 +139,18 @@ def _who(place: Standing, roles: Mapping[int, str]) -> tuple[Cell, ...]:
     head = place.head
     name = place.estimator
     if place.version is not None:
-        # On a frozen sample evidence calls a version "v7-network" itself.
+        # On a frozen sample, evidence already uses names like "v7-network".
         text = name if name.startswith(f"v{place.version}-") else f"v{place.version}-{name}"
         who = Cell(text, href=address("model", head.task, place.version))
     else:
         who = Cell(name)
-    # A version that was somebody else's rival stands in that one's run.
-    own = head.sample == TEST or name == head.subject
-    run = Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run)) if own else Cell(MISSING)
+    # The run of a rival is that of the subject, so it is not shown.
+    subject = head.sample == TEST or name == head.subject
+    run = (
+        Cell(head.name or head.run[:8], href=run_page(head.experiment, head.run))
+        if subject
+        else Cell(MISSING)
+    )
     return who, run, Cell(roles.get(place.version or -1, ""), mark="badge")
 
 
@@ -156,7 +160,7 @@ def _when(place: Standing) -> tuple[Cell, ...]:
 
 
 class _Resolutions:
-    """Cells of evidence of resolutions: one quantity in full, of the others the width."""
+    """Cells of evidence of resolutions: one quantity in full, the widths of the others."""
 
     def __init__(self, index: Index, ids: Collection[int], ask: Asked, scope: Scope) -> None:
         self._quantity = ask.quantity or next(iter(scope.quantities))
@@ -170,9 +174,9 @@ class _Resolutions:
             if ratio.quantity == self._quantity and ratio.statistic == "sigma"
         }
         self._speeds = {
-            (one.evidence, one.estimator): one.value
-            for one in index.statistics(ids)
-            if one.statistic == "ns_per_event"
+            (speed.evidence, speed.estimator): speed.value
+            for speed in index.statistics(ids)
+            if speed.statistic == "ns_per_event"
         }
         q, unit = self._quantity, scope.quantities[self._quantity]
         self.columns = (
@@ -187,7 +191,7 @@ class _Resolutions:
         )
 
     def cells(self, place: Standing) -> tuple[Cell, ...]:
-        """Those of one row."""
+        """Return the cells of one row."""
         line = self._lines.get((place.head.id, place.estimator, self._quantity))
         if line is None:
             return tuple(Cell(MISSING) for _ in self.columns)
@@ -210,7 +214,7 @@ class _Resolutions:
         return number(self._speeds.get((place.head.id, place.estimator), math.nan) / 1000)
 
     def _ratio(self, place: Standing, own: Line) -> Cell:
-        """To the best that is neither the subject of the evidence nor the information limit."""
+        """Return the ratio to the best rival other than the subject and the information limit."""
         rivals = [
             line
             for (evidence, name, quantity), line in self._lines.items()
@@ -223,43 +227,51 @@ class _Resolutions:
             return Cell(MISSING)
         if best.estimator == place.estimator:
             return Cell("best baseline", (1.0, 1.0, 1.0))
-        if found := self._ratios.get((place.head.id, place.estimator, best.estimator)):
-            return _told(between(found.ratio, found.ratio_low, found.ratio_high), "p")
+        if interval := self._ratios.get((place.head.id, place.estimator, best.estimator)):
+            return _told(between(interval.ratio, interval.ratio_low, interval.ratio_high), "p")
         ratio = own.sigma / best.sigma
         half = Z95 * ratio * math.hypot(own.sigma_err / own.sigma, best.sigma_err / best.sigma)
         return _told(between(ratio, ratio - half, ratio + half), "q")
 
 
-def _told(cell: Cell, how: str) -> Cell:
-    """Green where the interval lies below 1, red where above."""
+def _told(cell: Cell, source: str) -> Cell:
+    """Mark a ratio green if its interval lies below 1, red if above."""
     _, low, high = cell.values
     mark = "good" if high < 1 else "bad" if low > 1 else ""
-    return Cell(f"{cell.text} {how}", cell.values, mark=mark)
+    return Cell(f"{cell.text} {source}", cell.values, mark=mark)
 
 
 class _Statistics:
-    """Cells of evidence of other kinds: its statistics by their names."""
+    """Cells of evidence of other kinds: its statistics by name."""
 
     def __init__(self, index: Index, ids: Collection[int], scope: Scope) -> None:
         self._names = scope.statistics
         self._found = {
-            (one.evidence, one.estimator, f"{one.quantity}/{one.statistic}".lstrip("/")): one
-            for one in index.statistics(ids)
+            (
+                statistic.evidence,
+                statistic.estimator,
+                f"{statistic.quantity}/{statistic.statistic}".lstrip("/"),
+            ): statistic
+            for statistic in index.statistics(ids)
         }
         self.columns = tuple(Column(name, parts=(*LIMITS, "_err"), sort=name) for name in self._names)
 
     def cells(self, place: Standing) -> tuple[Cell, ...]:
-        """Those of one row."""
+        """Return the cells of one row."""
         return tuple(
             _statistic(self._found.get((place.head.id, place.estimator, name))) for name in self._names
         )
 
 
-def _statistic(one: Statistic | None) -> Cell:
-    if one is None:
+def _statistic(statistic: Statistic | None) -> Cell:
+    if statistic is None:
         return Cell(MISSING)
-    values = (one.value, one.low, one.high, one.err)
-    if math.isfinite(one.low) and math.isfinite(one.high):
-        return Cell(between(one.value, one.low, one.high).text, values)
-    text = measured(one.value, one.err).text if math.isfinite(one.err) else plain(one.value)
+    values = (statistic.value, statistic.low, statistic.high, statistic.err)
+    if math.isfinite(statistic.low) and math.isfinite(statistic.high):
+        return Cell(between(statistic.value, statistic.low, statistic.high).text, values)
+    text = (
+        measured(statistic.value, statistic.err).text
+        if math.isfinite(statistic.err)
+        else plain(statistic.value)
+    )
     return Cell(text, values)

@@ -1,4 +1,4 @@
-"""The model of a task and its versions."""
+"""Pages of the model of a task and of its versions."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tracking.runs.lifecycle import CannotRecord
 __all__ = ["model", "router", "verdict_figure", "version"]
 
 router = pages()
-#: Entries of the journal on a page.
+#: Entries of the journal per page.
 ENTRIES = 100
 
 
 def _readable(reads: Reader, task: str) -> tuple[Entry, ...]:
-    """The journal of a task, for who may read it."""
+    """Return the journal of a task, if the reader may see it."""
     task_named(task)
     entries = registry().journal.entries(task) if reads.journal(task) else ()
     if not entries and not (reads.journal(task) and versions.listed(task)):
@@ -52,13 +52,13 @@ def _roles(now: State) -> dict[int, list[str]]:
 
 @router.get("/model/{task}")
 def model(reads: Reads, task: str, before: int = 0) -> HTMLResponse:
-    """The journal as a timeline, and all versions."""
+    """Show the journal as a timeline, and all versions."""
     entries = _readable(reads, task)
     last = before if 0 < before <= len(entries) else len(entries)
     part = [shown.told(entry) for entry in entries[max(last - ENTRIES, 0) : last]][::-1]
-    now, found = state(entries), versions.listed(task)
-    heads = index().heads(reads.selection(task, runs=tuple({v.run_id for v in found})))
-    where = {head.run: head.experiment for head in heads}
+    now, model_versions = state(entries), versions.listed(task)
+    heads = index().heads(reads.selection(task, runs=tuple({v.run_id for v in model_versions})))
+    experiments = {head.run: head.experiment for head in heads}
     return page(
         "model",
         title=f"Model of {task}",
@@ -70,7 +70,7 @@ def model(reads: Reads, task: str, before: int = 0) -> HTMLResponse:
         broken=verify(entries, versions.anchor(task)),
         older=address("model", task, before=last - ENTRIES) if last > ENTRIES else "",
         newer=address("model", task, before=last + ENTRIES) if last < len(entries) else "",
-        versions=shown.versions_table(task, found, _roles(now), where),
+        versions=shown.versions_table(task, model_versions, _roles(now), experiments),
     )
 
 
@@ -82,56 +82,58 @@ def _version(reads: Reader, task: str, number: int) -> Version:
         raise Refused(404, f"there is no version {number} of {task}: see the model's page") from None
 
 
-def _verdict(one: Version, entries: tuple[Entry, ...], wanted: str) -> Verdict | None:
-    """The verdict that is asked for, else the last one on this version."""
-    known = [entry.verdict for entry in entries if entry.version == one.number and entry.verdict]
-    if wanted and wanted not in known:
-        raise Refused(404, f"the journal has no verdict {wanted[:12]!r} on version {one.number}")
-    return artifacts.verdict(one.run_id, wanted or known[-1]) if known else None
+def _verdict(model_version: Version, entries: tuple[Entry, ...], sha256: str) -> Verdict | None:
+    """Return the requested verdict, or else the last one on this version."""
+    hashes = [entry.verdict for entry in entries if entry.version == model_version.number and entry.verdict]
+    if sha256 and sha256 not in hashes:
+        raise Refused(404, f"the journal has no verdict {sha256[:12]!r} on version {model_version.number}")
+    return artifacts.verdict(model_version.run_id, sha256 or hashes[-1]) if hashes else None
 
 
 @router.get("/model/{task}/{number}")
 def version(reads: Reads, task: str, number: int, verdict: str = "") -> HTMLResponse:
-    """The card of a version."""
-    one = _version(reads, task, number)
+    """Show the card of a version."""
+    model_version = _version(reads, task, number)
     entries = registry().journal.entries(task)
     now = state(entries)
     missing = f"It was not judged on frozen events yet: 'shashlik promote {task} --model {number}' does it."
     try:
-        judged = _verdict(one, entries, verdict)
+        decision = _verdict(model_version, entries, verdict)
     except artifacts.Unshown as error:
-        judged, missing = None, str(error)
-    tags = dict(lineage.run_tags(one.run_id))
-    heads = index().heads(reads.selection(task, runs=(one.run_id,)))
+        decision, missing = None, str(error)
+    tags = dict(lineage.run_tags(model_version.run_id))
+    heads = index().heads(reads.selection(task, runs=(model_version.run_id,)))
     roles = _roles(now)
     rivals = dict.fromkeys([number, *(n for n in (now.champion, *now.baselines.values()) if n is not None)])
     picture = ""
-    if judged and any(claim.kind == "better" for claim in judged.claims):
-        picture = address("model", task, number, "ratios.svg", verdict=judged.sha256)
+    if decision and any(claim.kind == "better" for claim in decision.claims):
+        picture = address("model", task, number, "ratios.svg", verdict=decision.sha256)
     return page(
         "version",
         title=f"Version {number} of {task}",
         task=task,
         tab="model",
-        version=one,
+        version=model_version,
         roles=roles.get(number, []),
         rivals=[f"v{n}" for n in rivals],
-        verdict=judged,
+        verdict=decision,
         missing=missing,
-        claims=shown.claims(judged) if judged else Table("", (), ()),
+        claims=shown.claims(decision) if decision else Table("", (), ()),
         picture=picture,
-        lineage=shown.lineage(one, heads[0].experiment if heads else "", tags, lineage.stage(one.run_id)),
-        facts=sorted((name, value) for name, value in one.tags.items() if name.endswith("sha256")),
+        lineage=shown.lineage(
+            model_version, heads[0].experiment if heads else "", tags, lineage.stage(model_version.run_id)
+        ),
+        facts=sorted((name, value) for name, value in model_version.tags.items() if name.endswith("sha256")),
         entries=[shown.told(entry) for entry in entries if number in (entry.version, entry.previous)],
-        settings=shown.settings(lineage.run_settings(one.run_id)),
+        settings=shown.settings(lineage.run_settings(model_version.run_id)),
     )
 
 
 @router.get("/model/{task}/{number}/ratios.{kind}")
 def verdict_figure(reads: Reads, task: str, number: int, kind: str, verdict: str = "") -> Response:
-    """Ratios of a verdict with their intervals."""
-    one = _version(reads, task, number)
-    judged = _verdict(one, registry().journal.entries(task), verdict)
-    if kind not in KINDS or judged is None:
+    """Draw the ratios of a verdict with their intervals."""
+    model_version = _version(reads, task, number)
+    decision = _verdict(model_version, registry().journal.entries(task), verdict)
+    if kind not in KINDS or decision is None:
         raise Refused(404, f"there is no such figure of version {number}")
-    return download(drawn(lambda: ratios(judged), kind), KINDS[kind])
+    return download(drawn(lambda: ratios(decision), kind), KINDS[kind])

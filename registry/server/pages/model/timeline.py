@@ -1,4 +1,4 @@
-"""The model of a task: its journal as a timeline, and the card of each version with where it comes from."""
+"""Content of a model's pages: its journal as a timeline, and the card and lineage of each version."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _HOLDS = {"shown": ("yes", "good"), "open": ("open", ""), "refuted": ("no", "bad
 
 @dataclass(frozen=True)
 class Told:
-    """An entry of the journal for people.
+    """A readable entry of the journal.
 
     Parameters
     ----------
     what : str
-        What happened, in a word or two.
+        The event in a word or two.
     decision : str
-        Of a look at the frozen sample; empty for other events.
+        Decision of a look at the frozen sample; empty for other events.
     reasons : tuple of str
-        Why, and what else is on record.
+        Reasons and other details.
     """
 
     number: int
@@ -62,10 +62,10 @@ class Told:
 
 
 def told(entry: Entry) -> Told:
-    """An entry in words."""
+    """Describe an entry in words."""
     more = entry.more
     decision = str(more.get("decision", "")) if entry.event == "look" else ""
-    what = (
+    words = (
         _DECIDED.get(decision, "looked at") if entry.event == "look" else _WHAT.get(entry.event, entry.event)
     )
     verdict = decision if decision in _DECIDED and decision != "compare" else ""
@@ -77,7 +77,7 @@ def told(entry: Entry) -> Told:
         entry.version,
         entry.previous,
         entry.verdict,
-        what,
+        words,
         verdict,
         tuple(_reasons(entry, more)),
     )
@@ -101,9 +101,9 @@ def _reasons(entry: Entry, more: Mapping[str, Any]) -> Sequence[str]:
 def versions_table(
     task: str, versions: Sequence[Version], roles: Mapping[int, Sequence[str]], experiments: Mapping[str, str]
 ) -> Table:
-    """Versions, the newest first, each with data, run, verdict and role."""
+    """Tabulate versions with data, run, verdict and role, the newest first."""
     rows = []
-    for version in sorted(versions, key=lambda one: -one.number):
+    for version in sorted(versions, key=lambda version: -version.number):
         run = version.run_id
         where = run_page(experiments[run], run) if run in experiments else ""
         rows.append(
@@ -134,20 +134,20 @@ def versions_table(
 
 
 def claims(verdict: Verdict) -> Table:
-    """All that was claimed of a candidate, what decided first."""
+    """Tabulate all claims about a candidate, the decisive ones first."""
     order = {"refuted": 0, "open": 1, "shown": 2}
     rows = []
-    for one in sorted(verdict.claims, key=lambda claim: (claim.kind != "better", order[claim.status])):
+    for claim in sorted(verdict.claims, key=lambda claim: (claim.kind != "better", order[claim.status])):
         limits = [
-            f"> {one.least:g}" if math.isfinite(one.least) else "",
-            f"< {one.most:g}" if math.isfinite(one.most) else "",
+            f"> {claim.least:g}" if math.isfinite(claim.least) else "",
+            f"< {claim.most:g}" if math.isfinite(claim.most) else "",
         ]
-        words, mark = _HOLDS[one.status]
+        words, mark = _HOLDS[claim.status]
         rows.append(
             (
-                Cell(f"{one.kind}: {one.what}"),
-                Cell(one.reference or MISSING),
-                between(one.value, one.low, one.high),
+                Cell(f"{claim.kind}: {claim.what}"),
+                Cell(claim.reference or MISSING),
+                between(claim.value, claim.low, claim.high),
                 Cell(", ".join(text for text in limits if text)),
                 Cell(words, mark=mark),
             )
@@ -163,7 +163,7 @@ def claims(verdict: Verdict) -> Table:
 
 
 def lineage(version: Version, experiment: str, tags: Mapping[str, str], stage: str) -> tuple[Cell, ...]:
-    """Data, code, run and version, in the order in which one came from the other."""
+    """Return data, code, run and version, in the order of their origin."""
     data = version.tags.get("data.sha256", tags.get("data.sha256", ""))
     commit, dirty = tags.get("git.commit", ""), tags.get("git.dirty") == "true"
     run = version.run_id
@@ -184,6 +184,6 @@ def lineage(version: Version, experiment: str, tags: Mapping[str, str], stage: s
 
 
 def settings(values: Mapping[str, str]) -> Table:
-    """The settings of a run."""
+    """Tabulate the settings of a run."""
     rows = tuple((Cell(name), Cell(text, mark="wrap")) for name, text in sorted(values.items()))
     return Table("Settings of its run", (Column("setting"), Column("value")), rows)

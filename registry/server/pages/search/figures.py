@@ -1,4 +1,4 @@
-"""Figures of a search, in which every trial is a link to its run and says what it is when pointed at."""
+"""Figures of a search, in which every trial links to its run and has a tooltip."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def figure(
     importance: Mapping[str, tuple[float, float]],
     link: Callable[[TrialRow], str],
 ) -> Figure:
-    """One of `FIGURES`.
+    """Draw one of `FIGURES`.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def _number(text: str) -> float:
 
 
 def _dots(axes: Axes, at: Sequence[float], done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> None:
-    """Points with errors, each of them a link."""
+    """Draw points with errors, each of them a link."""
     values = [trial.objective for trial in done]
     axes.errorbar(at, values, [trial.error for trial in done], fmt="none", ecolor=BLUE, elinewidth=0.9)
     dots = axes.scatter(at, values, s=26, color=BLUE, zorder=3)
@@ -86,7 +86,7 @@ def _history(done: Sequence[TrialRow], trials: Sequence[TrialRow], link: Callabl
 
 
 def _places(done: Sequence[TrialRow], name: str) -> tuple[np.ndarray, list[tuple[float, str]]]:
-    """Places between 0 and 1 of the values of a setting, and marks of the axis."""
+    """Scale the values of a setting to 0 to 1, and return the labels of the axis."""
     texts = [trial.values.get(name, "") for trial in done]
     try:
         numbers = np.array([float(text) for text in texts])
@@ -120,9 +120,9 @@ def _coordinates(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> F
     ranks = (logs - logs.min()) / max(float(np.ptp(logs)), 1e-12)
     columns, marks = [], []
     for place, name in enumerate(names):
-        where, here = _places(done, name)
-        columns.append(where)
-        marks += [(place, height, text) for height, text in here]
+        heights, ticks = _places(done, name)
+        columns.append(heights)
+        marks += [(place, height, text) for height, text in ticks]
     columns.append(ranks)
     ends = (float(np.exp(logs.min())), float(np.exp(logs.max())))
     marks += [(len(names), height, f"{value:.3g}") for height, value in zip((0.0, 1.0), ends, strict=True)]
@@ -150,13 +150,13 @@ def _coordinates(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> F
         )
     axes.set_xticks(range(len(columns)), [*map(literal, names), "objective"], rotation=20, ha="right")
     axes.set_yticks([])
-    # Room for the marks of the last axis.
+    # Leave room for the labels of the last axis.
     axes.set(xlim=(-0.15, len(names) + 0.45), ylim=(-0.06, 1.06))
     return drawn
 
 
 def _scale(values: Sequence[float]) -> str:
-    """Of an axis: logarithmic where linear would crowd the small values."""
+    """Choose the scale of an axis: logarithmic where linear would crowd the small values."""
     low, high = min(values, default=0.0), max(values, default=0.0)
     return "log" if low > 0 and high / low > 20 else "linear"
 
@@ -183,8 +183,8 @@ def _pareto(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure
     for axes, cost, words in zip(
         panels, ("ns_per_event", "parameters"), ("ns an event", "weights"), strict=True
     ):
-        known = [trial for trial in done if math.isfinite(getattr(trial, cost))]
-        _dots(axes, [getattr(trial, cost) for trial in known], known, link)
+        finite = [trial for trial in done if math.isfinite(getattr(trial, cost))]
+        _dots(axes, [getattr(trial, cost) for trial in finite], finite, link)
         best = front(done, cost)
         axes.step(
             [getattr(trial, cost) for trial in best],
@@ -200,7 +200,7 @@ def _pareto(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure
                 textcoords="offset points",
                 fontsize=8,
             )
-        axes.set(xlabel=words, xscale=_scale([getattr(trial, cost) for trial in known]))
+        axes.set(xlabel=words, xscale=_scale([getattr(trial, cost) for trial in finite]))
         axes.margins(x=0.12)
         tidy(axes)
     panels[0].set(ylabel="objective", yscale=_scale([trial.objective for trial in done]))
@@ -208,7 +208,7 @@ def _pareto(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure
 
 
 def linked(svg: bytes, words: Mapping[str, str]) -> bytes:
-    """The links of a figure lead out of it, and say in words where: what is at an address by that address."""
+    """Make the links of a figure open outside it, with tooltips from `words` by address."""
     for prefix, namespace in (("", _SVG), ("xlink", _XLINK)):
         ElementTree.register_namespace(prefix, namespace)
     root = ElementTree.fromstring(svg)
@@ -223,6 +223,6 @@ def linked(svg: bytes, words: Mapping[str, str]) -> bytes:
 
 
 def described(trial: TrialRow) -> str:
-    """A trial in one line."""
+    """Describe a trial in one line."""
     values = ", ".join(f"{name} = {short(value)}" for name, value in trial.values.items())
     return f"trial {trial.name}: {with_error(trial.objective, trial.error)}; {values}"

@@ -1,4 +1,4 @@
-"""Searches of a task, and the trials of one."""
+"""Pages of the searches of a task, and of the trials of one search."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tracking.runs.reader import Found, look, nested
 __all__ = ["all_searches", "picture", "router", "search", "trials_csv"]
 
 router = pages()
-#: Trials in the table of a page; all are in the file.
+#: Trials in the table of a page; the file has all.
 SHOWN = 200
 
 
@@ -42,12 +42,12 @@ class _Search:
 
     @property
     def total(self) -> int:
-        """How many trials there are, or will be while it goes on."""
-        asked = self.run.settings.get("search.trials", "") if self.run.status == "RUNNING" else ""
-        return max(len(self.trials), int(asked) if asked.isdecimal() else 0)
+        """Number of trials, including those to come while the search runs."""
+        planned = self.run.settings.get("search.trials", "") if self.run.status == "RUNNING" else ""
+        return max(len(self.trials), int(planned) if planned.isdecimal() else 0)
 
     def link(self, trial: TrialRow) -> str:
-        """Address of a trial's run."""
+        """Return the address of a trial's run."""
         return run_page(self.experiment, trial.run_id)
 
 
@@ -68,7 +68,7 @@ def _search(reads: Reader, task: str, run_id: str) -> _Search:
 
 
 def _importance(run_id: str) -> dict[str, tuple[float, float]]:
-    """What mattered, as the search wrote it down; empty where it did not."""
+    """Read the importance of settings recorded by the search; empty without it."""
 
     def weights(content: bytes) -> dict[str, tuple[float, float]]:
         lines = csv.DictReader(io.StringIO(content.decode()))
@@ -82,21 +82,21 @@ def _importance(run_id: str) -> dict[str, tuple[float, float]]:
 
 @router.get("/searches/{task}")
 def all_searches(reads: Reads, task: str) -> HTMLResponse:
-    """All searches of a task."""
+    """List all searches of a task."""
     samples_of(reads, task_named(task))
-    found = searches.searches(task, reads.experiments(task))
-    return page("searches", title=f"Searches of {task}", task=task, tab="searches", table=found)
+    overview = searches.searches(task, reads.experiments(task))
+    return page("searches", title=f"Searches of {task}", task=task, tab="searches", table=overview)
 
 
 @router.get("/search/{task}/{run_id}")
 def search(reads: Reads, task: str, run_id: str) -> HTMLResponse:
-    """Trials of a search."""
-    found = _search(reads, task, run_id)
-    done = [trial for trial in found.trials if trial.done]
+    """Show the trials of a search."""
+    record = _search(reads, task, run_id)
+    done = [trial for trial in record.trials if trial.done]
     pictures = [
         (name, words, {kind: address("search", task, run_id, "figure", f"{name}.{kind}") for kind in KINDS})
         for name, words in FIGURES.items()
-        if done and (name != "importance" or found.importance) and (name != "coordinates" or varied(done))
+        if done and (name != "importance" or record.importance) and (name != "coordinates" or varied(done))
     ]
     return page(
         "search",
@@ -104,16 +104,16 @@ def search(reads: Reads, task: str, run_id: str) -> HTMLResponse:
         task=task,
         tab="searches",
         run_id=run_id,
-        run=found.run,
-        complete=found.complete,
-        experiment=found.experiment,
+        run=record.run,
+        complete=record.complete,
+        experiment=record.experiment,
         done=len(done),
-        failed=sum(trial.status == "FAILED" for trial in found.trials),
-        total=found.total,
+        failed=sum(trial.status == "FAILED" for trial in record.trials),
+        total=record.total,
         best=min(done, key=lambda trial: trial.objective, default=None),
         described=described,
-        link=found.link,
-        table=table(found.trials, found.experiment, SHOWN),
+        link=record.link,
+        table=table(record.trials, record.experiment, SHOWN),
         figures=pictures,
         csv=address("search", task, run_id, "trials.csv"),
     )
@@ -121,20 +121,20 @@ def search(reads: Reads, task: str, run_id: str) -> HTMLResponse:
 
 @router.get("/search/{task}/{run_id}/trials.csv")
 def trials_csv(reads: Reads, task: str, run_id: str) -> Response:
-    """All trials."""
-    found = _search(reads, task, run_id)
-    text = to_csv([table(found.trials, found.experiment, len(found.trials))])
+    """Export all trials."""
+    record = _search(reads, task, run_id)
+    text = to_csv([table(record.trials, record.experiment, len(record.trials))])
     return download(text, "text/csv; charset=utf-8", f"search-{run_id[:8]}.csv")
 
 
 @router.get("/search/{task}/{run_id}/figure/{name}.{kind}")
 def picture(reads: Reads, task: str, run_id: str, name: str, kind: str) -> Response:
-    """One figure of a search."""
-    found = _search(reads, task, run_id)
-    done = [trial for trial in found.trials if trial.done]
+    """Draw one figure of a search."""
+    record = _search(reads, task, run_id)
+    done = [trial for trial in record.trials if trial.done]
     if kind not in KINDS or name not in FIGURES or not done:
         raise Refused(404, f"there is no figure {name[:60]!r} as {kind[:10]!r} of this search")
-    content = drawn(partial(figure, name, found.trials, found.importance, found.link), kind)
+    content = drawn(partial(figure, name, record.trials, record.importance, record.link), kind)
     if kind == "svg":
-        content = linked(content, {found.link(trial): described(trial) for trial in done})
+        content = linked(content, {record.link(trial): described(trial) for trial in done})
     return download(content, KINDS[kind], f"search-{name}.{kind}" if kind != "svg" else "")

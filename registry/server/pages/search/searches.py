@@ -1,4 +1,4 @@
-"""The mlflow side of searches: which runs are one, and where they are."""
+"""Searches in mlflow: list the runs that are searches, and find their experiments."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ MOST = 200
 
 
 def experiment_of(run_id: str) -> str:
-    """Id of the experiment of a run."""
+    """Return the id of the experiment of a run."""
     return str(MlflowClient().get_run(run_id).info.experiment_id)
 
 
 def searches(task: str, experiments: tuple[str, ...] | None) -> Table:
-    """Searches of a task, the newest first."""
+    """Tabulate the searches of a task, the newest first."""
     client = MlflowClient()
-    there = [one.experiment_id for one in client.search_experiments()]
-    wanted = [one for one in there if experiments is None or one in experiments]
+    existing = [experiment.experiment_id for experiment in client.search_experiments()]
+    readable = [identifier for identifier in existing if experiments is None or identifier in experiments]
     runs = (
         client.search_runs(
-            wanted,
+            readable,
             f"tags.task = '{task}' and params.`cfg.search.trials` != ''",
             max_results=MOST,
             order_by=["attributes.start_time DESC"],
         )
-        if wanted
+        if readable
         else []
     )
     rows = []

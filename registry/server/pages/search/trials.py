@@ -1,4 +1,4 @@
-"""The trials of a search as its run keeps them in ``search/trials.csv``, or as they are so far."""
+"""Trials of a search, from ``search/trials.csv`` of its run, or from the runs so far."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MOST_TRIALS = 20_000
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial; numbers that are not known are NaN.
+    """One trial; unknown numbers are NaN.
 
     Parameters
     ----------
     values : dict of str to str
-        What was varied, as it was written.
+        The varied settings, as written in the source.
     """
 
     name: str
@@ -65,7 +65,7 @@ def _float(text: str | None) -> float:
 
 
 def from_csv(text: str) -> tuple[TrialRow, ...]:
-    """Trials of ``search/trials.csv``.
+    """Parse the trials of ``search/trials.csv``.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def from_csv(text: str) -> tuple[TrialRow, ...]:
 
 
 def from_runs(found: Sequence[Found]) -> tuple[TrialRow, ...]:
-    """Trials from the runs below that of a search, while it goes on."""
+    """Read the trials of an unfinished search from its nested runs."""
     trials = [run for run in found if run.tags.get("trial.kind") == "search"]
     names = [
         name
@@ -122,18 +122,18 @@ def from_runs(found: Sequence[Found]) -> tuple[TrialRow, ...]:
 
 
 def varied(trials: Sequence[TrialRow]) -> list[str]:
-    """Names of the settings that were varied."""
+    """List the names of the varied settings."""
     return list(trials[0].values) if trials else []
 
 
 def front(trials: Sequence[TrialRow], cost: str) -> list[TrialRow]:
-    """Trials that no other one beats in both objective and `cost`, the cheapest first."""
+    """Return the trials of the Pareto front in objective and `cost`, the cheapest first."""
     done = (trial for trial in trials if trial.done)
     return pareto.front(done, lambda trial: getattr(trial, cost), lambda trial: trial.objective)
 
 
 def table(trials: Sequence[TrialRow], experiment: str, most: int) -> Table:
-    """The best trials, then those that failed."""
+    """Tabulate the best trials, then those that failed."""
     order = sorted(trials, key=lambda trial: (not trial.done, trial.objective if trial.done else 0.0))
     best = {trial.name for trial in front(trials, "ns_per_event")}
     names = varied(trials)
@@ -173,6 +173,6 @@ def _whole(value: float) -> Cell:
 
 
 def short(text: str) -> str:
-    """A value as it was written, long fractions to four digits."""
+    """Shorten long fractions to four digits, and keep other values as written."""
     value = _float(text)
     return plain(value) if "." in text and math.isfinite(value) else text
