@@ -164,12 +164,12 @@ def _trouble(
 
 def _absolute(rule: Terms, candidate: Contestant) -> Iterator[Claim]:
     """Yield the claims about the candidate alone, one for each limit of the rule."""
-    for kind, what, value, most in (
+    for kind, quantity, value, most in (
         ("speed", "ns an event", candidate.ns_per_event, rule.ns_per_event),
         ("size", "size in MB", candidate.megabytes, rule.megabytes),
     ):
         if math.isfinite(most):
-            yield claim(kind, what, "", (value, value, value), (-math.inf, most))
+            yield claim(kind, quantity, "", (value, value, value), (-math.inf, most))
     for check in rule.checks:
         value = candidate.metrics.get(check.metric, math.nan)
         half = 2 * candidate.metrics.get(f"{check.metric}_err", 0.0)

@@ -30,13 +30,13 @@ def claims(rule: Rule, ours: Residuals, references: Mapping[str, Residuals], see
         ("bias", name): WidthOf(ours.values[name]) for name in ours.values if name in rule.bias
     }
     for index, theirs in enumerate(references.values()):
-        both = ours.answered & theirs.answered
+        common = ours.answered & theirs.answered
         limits = {name: _three_sigma(values) for name, values in theirs.values.items()}
         for name in ours.values:
             for model, residuals in enumerate((ours, theirs)):
-                values = np.where(both, residuals.values[name], np.nan)
+                values = np.where(common, residuals.values[name], np.nan)
                 statistics[index, model, name] = WidthOf(values)
-                statistics[index, model, name, "tail"] = FractionOf(np.abs(values) > limits[name], both)
+                statistics[index, model, name, "tail"] = FractionOf(np.abs(values) > limits[name], common)
         for model, residuals in enumerate((ours, theirs)):
             statistics[index, model, "efficiency"] = FractionOf(residuals.answered, residuals.present)
             failed = np.zeros_like(residuals.answered) if residuals.failed is None else residuals.failed

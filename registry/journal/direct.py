@@ -181,7 +181,7 @@ class Journal:
         """
         if alias != "champion" and (version is None or alias.removeprefix("baseline-") in (alias, "")):
             raise ValueError(f"{alias!r} is neither champion nor a baseline-<name> with a version")
-        return self._overruled(task, "override", version, why, {"alias": alias})
+        return self._administer(task, "override", version, why, {"alias": alias})
 
     def release(self, task: str, version: int, why: str) -> Entry:
         """Allow deletion of a former champion or baseline, by decision of an administrator.
@@ -193,9 +193,9 @@ class Journal:
         Conflict
             If it is champion or baseline now, or could become so by a rollback.
         """
-        return self._overruled(task, "release", version, why, {})
+        return self._administer(task, "release", version, why, {})
 
-    def _overruled(
+    def _administer(
         self, task: str, event: str, version: int | None, why: str, details: Mapping[str, Any]
     ) -> Entry:
         if not why.strip():

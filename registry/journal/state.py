@@ -104,11 +104,11 @@ def state(entries: Iterable[Entry], at: datetime | None = None) -> State:
     for entry in entries:
         if at is not None and datetime.fromisoformat(entry.time) > at:
             break
-        now = _after(now, entry)
+        now = _apply(now, entry)
     return now
 
 
-def _after(now: State, entry: Entry) -> State:
+def _apply(now: State, entry: Entry) -> State:
     champions, baselines, frozen, looks = now.champions, now.baselines, now.frozen, now.looks
     match entry.event:
         case "promote":

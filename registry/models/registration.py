@@ -122,8 +122,8 @@ def adopt(task: str, arrival: Arrival) -> int:
             tags=[RunTag(*tag) for tag in tags.items()],
         )
         Recorder(run_id).metrics(arrival.evidence.metrics())
-        for where, folder in arrival.folders.items():
-            client.log_artifacts(run_id, str(folder), where)
+        for path, folder in arrival.folders.items():
+            client.log_artifacts(run_id, str(folder), path)
         index(run_id, arrival.evidence)
         versions.ensure(task)
         created = client.create_model_version(

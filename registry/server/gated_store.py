@@ -67,32 +67,32 @@ class GatedStore(SqlAlchemyStore):
 
     def _alias(self, name: str, alias: str) -> None:
         if self._shut() and gated(alias):
-            raise _refused(
+            raise _refusal(
                 f"alias {alias!r} of {name} follows the journal and is not set by hand: ask the gate with "
                 f"'shashlik promote {name}' or 'shashlik rollback {name}'"
             )
 
     def _tag(self, name: str, key: str) -> None:
         if self._shut() and key == ANCHOR:
-            raise _refused(f"tag {key!r} of {name} is what the gate remembers of the journal")
+            raise _refusal(f"tag {key!r} of {name} is what the gate remembers of the journal")
 
     def _version(self, name: str, version: str) -> None:
         if not self._shut():
             return
-        roles = self._kept(name)
+        roles = self._protected(name)
         if version in roles:
-            raise _refused(
+            raise _refusal(
                 f"version {version} of {name} is {roles[version]}, which the gate keeps: roll back or "
                 "promote another first; what was champion once is let go by "
                 f"'shashlik release {name} {version}'"
             )
 
     def _whole(self, name: str, action: str) -> None:
-        if self._shut() and (roles := self._kept(name)):
+        if self._shut() and (roles := self._protected(name)):
             details = ", ".join(f"version {version} is {role}" for version, role in sorted(roles.items()))
-            raise _refused(f"{name} cannot be {action}: its journal and the gate need it ({details})")
+            raise _refusal(f"{name} cannot be {action}: its journal and the gate need it ({details})")
 
-    def _kept(self, name: str) -> dict[str, str]:
+    def _protected(self, name: str) -> dict[str, str]:
         """Return the versions that must not be lost, with the reasons."""
         with opened(self.db_uri) as engine:
             state = Journal(engine).state(name)
@@ -103,5 +103,5 @@ class GatedStore(SqlAlchemyStore):
         return roles
 
 
-def _refused(reason: str) -> MlflowException:
+def _refusal(reason: str) -> MlflowException:
     return MlflowException(f"The gate refuses: {reason}.", error_code=PERMISSION_DENIED)

@@ -32,5 +32,5 @@ def registry(actor: str = "") -> Registry:
 
 
 @lru_cache
-def _index(opened: Engine) -> DirectIndex:
-    return DirectIndex(opened)
+def _index(database: Engine) -> DirectIndex:
+    return DirectIndex(database)

@@ -87,7 +87,7 @@ class Silent(Unshown):
     status = 503
 
 
-class _Kept:
+class _Cache:
     """Cache of the values used last."""
 
     def __init__(self, most: int) -> None:
@@ -107,7 +107,7 @@ class _Kept:
         return value
 
 
-_evidences, _tables = _Kept(EVIDENCES), _Kept(TABLES)
+_evidences, _tables = _Cache(EVIDENCES), _Cache(TABLES)
 
 
 def artifact(run_id: str, path: str) -> bytes:

@@ -95,7 +95,7 @@ Selected = Annotated[Selection, Depends(selection)]
 @router.get("/evidence")
 def heads(chosen: Selected) -> JSONResponse:
     """List evidence, the newest first."""
-    return _told(index().heads(chosen))
+    return _response(index().heads(chosen))
 
 
 @router.put("/evidence")
@@ -133,7 +133,7 @@ def drop(body: Drop, who: Who) -> JSONResponse:
 def runs(who: Who) -> JSONResponse:
     """List runs with evidence that the caller may read."""
     readable = Selection(experiments=who.readable(index().experiments()) if who.name else None)
-    return _told(sorted(index().runs(readable)))
+    return _response(sorted(index().runs(readable)))
 
 
 @router.get("/leaderboard")
@@ -149,13 +149,13 @@ def leaderboard(
 ) -> JSONResponse:
     """Rank estimators by one of their overall numbers; one that does not exist is the string "nan"."""
     order = {"descending": descending, "subjects": subjects, "once": once}
-    return _told(index().leaderboard(chosen, quantity, statistic, **order, limit=limit, offset=offset))
+    return _response(index().leaderboard(chosen, quantity, statistic, **order, limit=limit, offset=offset))
 
 
 @router.get("/estimators")
 def estimators(evidence: Numbers, who: Who) -> JSONResponse:
     """List the estimators of evidence, with their versions."""
-    return _told(index().estimators(_allowed(evidence, who)))
+    return _response(index().estimators(_readable(evidence, who)))
 
 
 @router.get("/lines")
@@ -166,26 +166,26 @@ def lines(
     binning: Annotated[str | None, Query(max_length=255, description="empty for overall")] = None,
 ) -> JSONResponse:
     """List the resolutions of evidence, bin by bin."""
-    return _told(index().lines(_allowed(evidence, who), quantity, binning))
+    return _response(index().lines(_readable(evidence, who), quantity, binning))
 
 
 @router.get("/ratios")
 def ratios(evidence: Numbers, who: Who) -> JSONResponse:
     """List overall ratios of the subjects of evidence to all others, with their intervals."""
-    return _told(index().ratios(_allowed(evidence, who)))
+    return _response(index().ratios(_readable(evidence, who)))
 
 
 @router.get("/statistics")
 def statistics(evidence: Numbers, who: Who) -> JSONResponse:
     """List all other overall numbers of evidence."""
-    return _told(index().statistics(_allowed(evidence, who)))
+    return _response(index().statistics(_readable(evidence, who)))
 
 
-def _told(records: Iterable[Any]) -> JSONResponse:
+def _response(records: Iterable[Any]) -> JSONResponse:
     return JSONResponse([encode(record) for record in records])
 
 
-def _allowed(evidence: Collection[int], who: Caller) -> list[int]:
+def _readable(evidence: Collection[int], who: Caller) -> list[int]:
     """Return numbers of evidence if the caller may read all of it."""
     for experiment in index().experiments(evidence=evidence):
         who.need_experiment(experiment, "READ")

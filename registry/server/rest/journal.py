@@ -128,7 +128,7 @@ def promote(task: Task, body: Promote, who: Who) -> JSONResponse:
             f"the journal of {task} knows no verdict {body.verdict[:12]} that promotes "
             f"version {body.version}",
         )
-    return _written(
+    return _write(
         task,
         body,
         who,
@@ -143,7 +143,7 @@ def rollback(task: Task, body: Rollback, who: Who) -> JSONResponse:
     """Restore an earlier champion; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
-    return _written(
+    return _write(
         task,
         body,
         who,
@@ -156,7 +156,7 @@ def withdraw(task: Task, body: Withdraw, who: Who) -> JSONResponse:
     """Withdraw the promotion of the champion; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
-    return _written(task, body, who, lambda: journal.withdraw(task, body.version, _details(body)))
+    return _write(task, body, who, lambda: journal.withdraw(task, body.version, _details(body)))
 
 
 @router.post("/journal/{task}/note")
@@ -164,7 +164,7 @@ def note(task: Task, body: Note, who: Who) -> JSONResponse:
     """Record a look, a baseline, a frozen sample or an import; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     journal = registry(_actor(body, who)).journal
-    return _written(
+    return _write(
         task, body, who, lambda: journal.note(task, body.event, body.version, _details(body), body.verdict)
     )
 
@@ -174,7 +174,7 @@ def override(task: Task, body: Override, who: Who) -> JSONResponse:
     """Set champion or baseline against the gate, with a permanent reason; for administrators."""
     who.need_admin()
     journal = registry(_actor(body, who)).journal
-    return _written(task, body, who, lambda: journal.override(task, body.alias, body.version, body.why))
+    return _write(task, body, who, lambda: journal.override(task, body.alias, body.version, body.why))
 
 
 @router.post("/journal/{task}/release")
@@ -182,7 +182,7 @@ def release(task: Task, body: Release, who: Who) -> JSONResponse:
     """Allow deletion of a former champion or baseline, with a permanent reason; for administrators."""
     who.need_admin()
     journal = registry(_actor(body, who)).journal
-    return _written(task, body, who, lambda: journal.release(task, body.version, body.why))
+    return _write(task, body, who, lambda: journal.release(task, body.version, body.why))
 
 
 @router.post("/journal/{task}/settle")
@@ -190,24 +190,24 @@ def settle(task: Task, who: Who) -> JSONResponse:
     """Set the aliases to the state of the journal; EDIT on the registered model is needed."""
     who.need_task(task, "EDIT")
     with passage():
-        return JSONResponse(_allowed(lambda: registry().settle(task)))
+        return JSONResponse(_attempt(lambda: registry().settle(task)))
 
 
-def _written(task: str, body: Write, who: Caller, write: Callable[[], Entry]) -> JSONResponse:
+def _write(task: str, body: Write, who: Caller, write: Callable[[], Entry]) -> JSONResponse:
     """Write an entry, or find the one of a repeated request, and update the aliases."""
     records = registry(_actor(body, who))
     before = [entry for entry in records.journal.entries(task) if body.request]
     entry = next((entry for entry in before if entry.more.get("request") == body.request), None)
     with passage():
-        entry = entry or _allowed(write)
+        entry = entry or _attempt(write)
         if entry.event in ("look", "freeze", "import", "release"):
             records.mirror.remember(entry)
         else:
-            _allowed(lambda: records.mirror.follow(entry))
+            _attempt(lambda: records.mirror.follow(entry))
     return JSONResponse(encode(entry))
 
 
-def _allowed(write: Callable[[], Any]) -> Any:
+def _attempt(write: Callable[[], Any]) -> Any:
     try:
         return write()
     except Conflict as error:

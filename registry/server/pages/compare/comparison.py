@@ -53,13 +53,13 @@ class Resolutions(Compared):
 
     def residuals(self) -> dict[str, Residuals]:
         """Return residuals by label, of participants that stored them for the first one's events."""
-        return self._kept()[0]
+        return self._load_residuals()[0]
 
     def troubles(self) -> list[str]:
         """List the stored residuals that cannot be read, in words."""
-        return self._kept()[1]
+        return self._load_residuals()[1]
 
-    def _kept(self) -> tuple[dict[str, Residuals], list[str]]:
+    def _load_residuals(self) -> tuple[dict[str, Residuals], list[str]]:
         residuals, troubles = {}, []
         for entrant in self.entrants:
             if entrant.head.sample_sha256 == self.entrants[0].head.sample_sha256:

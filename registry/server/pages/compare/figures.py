@@ -98,13 +98,13 @@ def pulls_against(evidence: Evidence, binning: Binning) -> Figure:
     grid = figure.subplots(2, number, sharex=True, squeeze=False)
     differences = pulls(evidence)
     for quantity, column in zip(evidence.quantities, grid.T, strict=True):
-        for axes, what, sign in zip(column, ("sigma", "mu"), (r"\sigma", r"\mu"), strict=True):
+        for axes, statistic, sign in zip(column, ("sigma", "mu"), (r"\sigma", r"\mu"), strict=True):
             for reach, shade in ((2, "0.95"), (1, "0.88")):
                 axes.axhspan(-reach, reach, color=shade, zorder=0)
             for label in evidence.estimators:
                 values = np.array(
                     [
-                        getattr(pull, what)
+                        getattr(pull, statistic)
                         for pull in differences
                         if (pull.label, pull.quantity, pull.binning) == (label, quantity.name, binning.name)
                     ]

@@ -79,18 +79,18 @@ def entrants(
     for text in names:
         entrant = _entrant(index, selection, text, state)
         participants.setdefault(entrant.reference, entrant)
-    return tuple(_labelled(list(participants.values())))
+    return tuple(_relabel(list(participants.values())))
 
 
 def _entrant(index: DirectIndex, selection: Selection, text: str, state: State) -> Entrant:
-    where = sample_words(selection.sample)
+    place = sample_words(selection.sample)
     if run := _RUN.fullmatch(text):
         heads = index_queries.newest(index, replace(selection, runs=(run[1],)))
         if not heads:
-            raise Refused(404, f"run {run[1]} has no evidence of {selection.task} on {where}")
+            raise Refused(404, f"run {run[1]} has no evidence of {selection.task} on {place}")
         head, name = heads[0], run[2] or heads[0].subject
         reference = run[1] if name == head.subject else f"{run[1]}:{name}"
-        return _made(head, name, reference, f"{name} {head.run[:7]}", None, "")
+        return _build_entrant(head, name, reference, f"{name} {head.run[:7]}", None, "")
     roles = {"champion": state.champion, "previous": state.previous}
     roles |= {f"baseline-{name}": number for name, number in state.baselines.items()}
     plain = text.removeprefix("@")
@@ -107,14 +107,16 @@ def _entrant(index: DirectIndex, selection: Selection, text: str, state: State) 
     record = index_queries.of_version(index, selection, version)
     if record is None:
         hint = "" if selection.sample == TEST else f"; 'shashlik promote {selection.task}' judges it there"
-        raise Refused(404, f"version {version} of {selection.task} has no evidence on {where}{hint}")
+        raise Refused(404, f"version {version} of {selection.task} has no evidence on {place}{hint}")
     head, name = record
     role = next((role for role, holder in roles.items() if holder == version), "")
     label = role.removeprefix("baseline-") if role.startswith("baseline-") else f"v{version}"
-    return _made(head, name, f"v{version}", label, version, role)
+    return _build_entrant(head, name, f"v{version}", label, version, role)
 
 
-def _made(head: Head, name: str, reference: str, label: str, version: int | None, role: str) -> Entrant:
+def _build_entrant(
+    head: Head, name: str, reference: str, label: str, version: int | None, role: str
+) -> Entrant:
     try:
         evidence = artifacts.evidence(head)
     except artifacts.Unshown as error:
@@ -124,7 +126,7 @@ def _made(head: Head, name: str, reference: str, label: str, version: int | None
     return Entrant(label, reference, name, evidence, head, version, role)
 
 
-def _labelled(participants: Sequence[Entrant]) -> Sequence[Entrant]:
+def _relabel(participants: Sequence[Entrant]) -> Sequence[Entrant]:
     """Make labels unique; an estimator with a unique name keeps its name in the run."""
     names = [entrant.estimator if entrant.version is None else entrant.label for entrant in participants]
     labels = [
@@ -132,10 +134,10 @@ def _labelled(participants: Sequence[Entrant]) -> Sequence[Entrant]:
         for entrant, name in zip(participants, names, strict=True)
     ]
     return [
-        replace(entrant, label=_own(entrant, labels, label))
+        replace(entrant, label=_unique_label(entrant, labels, label))
         for entrant, label in zip(participants, labels, strict=True)
     ]
 
 
-def _own(entrant: Entrant, labels: Sequence[str], label: str) -> str:
+def _unique_label(entrant: Entrant, labels: Sequence[str], label: str) -> str:
     return label if labels.count(label) == 1 else f"{label} {entrant.reference}"

@@ -43,7 +43,7 @@ def compare(request: Request, reads: Reads, task: str) -> HTMLResponse:
     samples = samples_of(reads, task_named(task))
     comparison = compared(request, reads, task)
     selected = [entrant.reference for entrant in comparison.entrants] if comparison else []
-    offers, choices = _offered(request, reads, task, selected)
+    offers, choices = _offer(request, reads, task, selected)
     values: dict[str, Any] = {
         "samples": sample_choices([sample.sample for sample in samples]),
         "sample": sample_asked(request),
@@ -55,12 +55,12 @@ def compare(request: Request, reads: Reads, task: str) -> HTMLResponse:
     template = "compare"
     if comparison:
         title = " / ".join(entrant.label for entrant in comparison.entrants)
-        values |= _everything(task, comparison)
+        values |= _page_values(task, comparison)
         template = "compare_resolutions" if isinstance(comparison, Resolutions) else "compare_others"
     return page(template, title=title, task=task, tab="compare", **values)
 
 
-def _everything(task: str, comparison: Compared) -> dict[str, Any]:
+def _page_values(task: str, comparison: Compared) -> dict[str, Any]:
     """Return the values of the page: those common to all kinds of evidence, and those of its kind."""
     existing, query = runs(comparison.entrants), comparison.address
     values: dict[str, Any] = {
@@ -108,7 +108,7 @@ def _resolutions(task: str, comparison: Resolutions) -> dict[str, Any]:
     }
 
 
-def _offered(
+def _offer(
     request: Request, reads: Reader, task: str, selected: list[str]
 ) -> tuple[list[tuple[str, bool, tuple[Cell, ...]]], Table]:
     """List the choices: champion and baselines, the newest runs, and the present selection."""
@@ -133,7 +133,7 @@ def _offered(
     return [(reference, reference in selected, row) for reference, row in rows.items()], table
 
 
-def _must(request: Request, reads: Reader, task: str) -> Compared:
+def _require_comparison(request: Request, reads: Reader, task: str) -> Compared:
     comparison = compared(request, reads, task_named(task))
     if comparison is None:
         raise Refused(400, "nothing is chosen: give item=v1&item=v2")
@@ -145,7 +145,7 @@ def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
     """Export all tables as CSV or LaTeX."""
     if kind not in ("csv", "tex"):
         raise Refused(404, f"there is no table.{kind[:20]}; there are table.csv and table.tex")
-    comparison = _must(request, reads, task)
+    comparison = _require_comparison(request, reads, task)
     if isinstance(comparison, Resolutions):
         evidence = comparison.evidence
         contents = [
@@ -172,7 +172,7 @@ def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
 
 def _drawable(request: Request, reads: Reader, task: str) -> tuple[Resolutions, dict[str, Any], list[str]]:
     """Return the resolutions with their residuals, and the names of the figures that can be drawn."""
-    comparison = _must(request, reads, task)
+    comparison = _require_comparison(request, reads, task)
     if not isinstance(comparison, Resolutions):
         raise Refused(404, "figures side by side are drawn of resolutions; see those of the runs")
     residuals = comparison.residuals()

@@ -112,9 +112,9 @@ def combine(contestants: Sequence[Contestant]) -> tuple[Evidence, dict[str, str]
     compared: list[Comparison] = []
     sources: dict[str, str] = {}
     for other in others:
-        recorded = list(_recorded(first, other, names, bins))
+        recorded = list(_recorded_ratios(first, other, names, bins))
         sources[other.label] = RECORDED if recorded else QUADRATURE
-        compared += recorded or _quadrature(whole, first.label, other.label)
+        compared += recorded or _quadrature_ratios(whole, first.label, other.label)
     return replace(whole, comparisons=tuple(compared)), sources
 
 
@@ -127,12 +127,13 @@ def _common(contestants: Sequence[Contestant]) -> tuple[tuple[Quantity, ...], tu
     return quantities, binnings
 
 
-def _recorded(
+def _recorded_ratios(
     first: Contestant, other: Contestant, names: set[str], bins: set[tuple[str, float, float]]
 ) -> Iterator[Comparison]:
     """Yield ratios of two that were evaluated together, inverted if the other was the subject."""
     together = next(
-        (evidence for evidence in (first.evidence, other.evidence) if _judged(evidence, first, other)), None
+        (evidence for evidence in (first.evidence, other.evidence) if _has_ratio(evidence, first, other)),
+        None,
     )
     for comparison in together.comparisons if together else ():
         if (comparison.quantity and comparison.quantity not in names) or (
@@ -156,7 +157,7 @@ def _recorded(
             )
 
 
-def _judged(evidence: Evidence, first: Contestant, other: Contestant) -> bool:
+def _has_ratio(evidence: Evidence, first: Contestant, other: Contestant) -> bool:
     """Whether an evidence has a ratio of these two."""
     for contestant in (first, other):
         everywhere = contestant.everywhere and contestant.evidence.facts.sha256 == evidence.facts.sha256
@@ -166,7 +167,7 @@ def _judged(evidence: Evidence, first: Contestant, other: Contestant) -> bool:
     return evidence.subject in names and names <= set(evidence.estimators)
 
 
-def _quadrature(evidence: Evidence, first: str, other: str) -> Iterator[Comparison]:
+def _quadrature_ratios(evidence: Evidence, first: str, other: str) -> Iterator[Comparison]:
     """Yield ratios of widths with the two errors added in quadrature."""
     z = float(ndtri((1 + LEVEL) / 2))
     theirs = {(r.quantity, r.binning, r.low): r for r in evidence.rows if r.estimator == other}

@@ -107,7 +107,7 @@ def who(task: str, found: Sequence[Entrant], sources: Mapping[str, str]) -> Tabl
 def pull_table(evidence: Evidence) -> Table:
     """Tabulate overall pulls of all others to the subject."""
     rows = [
-        (Cell(pull.quantity), Cell(pull.label), _pulled(pull, pull.sigma), _pulled(pull, pull.mu))
+        (Cell(pull.quantity), Cell(pull.label), _pull_cell(pull, pull.sigma), _pull_cell(pull, pull.mu))
         for pull in pulls(evidence)
         if not pull.binning
     ]
@@ -120,7 +120,7 @@ def pull_table(evidence: Evidence) -> Table:
     return Table(f"Pulls to {evidence.subject}", columns, tuple(rows))
 
 
-def _pulled(pull: Pull, value: float) -> Cell:
+def _pull_cell(pull: Pull, value: float) -> Cell:
     text = f"{value:+.2f}".replace("-", "−") if value == value else MISSING
     return Cell(text, (value,), mark="loud" if abs(value) > FAR else "")
 

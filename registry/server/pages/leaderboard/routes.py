@@ -27,7 +27,7 @@ router = pages()
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _View:
     """A board with its query, and the choices of the page."""
 
     board: Board | None
@@ -36,12 +36,12 @@ class _Shown:
     samples: tuple[index_queries.Sampled, ...]
 
 
-def _shown(request: Request, reads: Reader, task: str) -> _Shown:
+def _view(request: Request, reads: Reader, task: str) -> _View:
     ask, allowed = asked(request.query_params.multi_items()), reads.experiments(task)
     samples = samples_of(reads, task)
     heads = index_queries.newest(index(), Selection(task=task, sample=ask.sample, experiments=allowed))
     if not heads:
-        return _Shown(None, ask, Scope({}), samples)
+        return _View(None, ask, Scope({}), samples)
     scope = _scope(heads[0])
     if not scope.quantities and not ask.order:
         # Larger areas and significances are better.
@@ -52,7 +52,7 @@ def _shown(request: Request, reads: Reader, task: str) -> _Shown:
     selection = ask.selection(task, allowed)
     champions = registry().state(task) if reads.journal(task) else State()
     ranking = board(index(), selection, ask, scope, champions)
-    return _Shown(ranking, ask, scope, samples)
+    return _View(ranking, ask, scope, samples)
 
 
 def _scope(head: Head) -> Scope:
@@ -68,8 +68,8 @@ def _scope(head: Head) -> Scope:
 @router.get("/leaderboard/{task}")
 def leaderboard(request: Request, reads: Reads, task: str) -> HTMLResponse:
     """Show estimators and versions on one sample, the best first."""
-    shown = _shown(request, reads, task_named(task))
-    ask, ranking = shown.ask, shown.board
+    view = _view(request, reads, task_named(task))
+    ask, ranking = view.ask, view.board
 
     def here(**changed: object) -> str:
         return address("leaderboard", task, **ask.query(**changed))
@@ -78,8 +78,8 @@ def leaderboard(request: Request, reads: Reads, task: str) -> HTMLResponse:
         ascending = column.sort == sort and ask.order != "desc"
         return here(sort=column.sort, order="desc" if ascending else "asc", page=1)
 
-    first = next(iter(shown.scope.quantities), "")
-    sort = ask.sort or (f"{ask.quantity or first}/sigma" if first else "".join(shown.scope.statistics[:1]))
+    first = next(iter(view.scope.quantities), "")
+    sort = ask.sort or (f"{ask.quantity or first}/sigma" if first else "".join(view.scope.statistics[:1]))
     warnings = []
     if ranking and ranking.contents > 1:
         warnings.append(
@@ -89,8 +89,8 @@ def leaderboard(request: Request, reads: Reads, task: str) -> HTMLResponse:
         )
     rows = len(ranking.table.rows) if ranking else 0
     values: dict[str, Any] = {
-        "samples": sample_choices([sample.sample for sample in shown.samples]),
-        "quantities": list(shown.scope.quantities),
+        "samples": sample_choices([sample.sample for sample in view.samples]),
+        "quantities": list(view.scope.quantities),
         "ask": ask,
         "sort": sort,
         "link": link,
@@ -119,7 +119,7 @@ def table(request: Request, reads: Reads, task: str, kind: str) -> Response:
     """Export the rows of the page as CSV or LaTeX."""
     if kind not in ("csv", "tex"):
         raise Refused(404, f"there is no table.{kind[:20]}; there are table.csv and table.tex")
-    ranking = _shown(request, reads, task_named(task)).board
+    ranking = _view(request, reads, task_named(task)).board
     if ranking is None:
         raise Refused(404, "there is nothing to export")
     if kind == "csv":

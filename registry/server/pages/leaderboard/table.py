@@ -86,11 +86,11 @@ def board(index: Index, selection: Selection, ask: Asked, scope: Scope, state: S
         limit=PAGE + 1,
         offset=ask.offset,
     )
-    shown = places[:PAGE]
-    ids = {place.head.id for place in shown}
+    standings = places[:PAGE]
+    ids = {place.head.id for place in standings}
     roles = _roles(state)
     build = _Resolutions(index, ids, ask, scope) if scope.quantities else _Statistics(index, ids, scope)
-    rows = [(*_who(place, roles), *build.cells(place), *_when(place)) for place in shown]
+    rows = [(*_who(place, roles), *build.cells(place), *_when(place)) for place in standings]
     columns = (
         Column("estimator"),
         Column("run"),
@@ -103,10 +103,10 @@ def board(index: Index, selection: Selection, ask: Asked, scope: Scope, state: S
     table = Table(f"{selection.task} on {sample_words(ask.sample)}", columns, tuple(rows))
     return Board(
         table,
-        tuple(_reference(place) for place in shown),
-        tuple(place.version is not None and place.version == state.champion for place in shown),
+        tuple(_reference(place) for place in standings),
+        tuple(place.version is not None and place.version == state.champion for place in standings),
         len(places) > PAGE,
-        len({place.head.sample_sha256 for place in shown}),
+        len({place.head.sample_sha256 for place in standings}),
     )
 
 
@@ -141,9 +141,9 @@ def _who(place: Standing, roles: Mapping[int, str]) -> tuple[Cell, ...]:
     if place.version is not None:
         # On a frozen sample, evidence already uses names like "v7-network".
         text = name if name.startswith(f"v{place.version}-") else f"v{place.version}-{name}"
-        who = Cell(text, href=address("model", head.task, place.version))
+        estimator = Cell(text, href=address("model", head.task, place.version))
     else:
-        who = Cell(name)
+        estimator = Cell(name)
     # The run of a rival is that of the subject, so it is not shown.
     subject = head.sample == TEST or name == head.subject
     run = (
@@ -151,7 +151,7 @@ def _who(place: Standing, roles: Mapping[int, str]) -> tuple[Cell, ...]:
         if subject
         else Cell(MISSING)
     )
-    return who, run, Cell(roles.get(place.version or -1, ""), mark="badge")
+    return estimator, run, Cell(roles.get(place.version or -1, ""), mark="badge")
 
 
 def _when(place: Standing) -> tuple[Cell, ...]:
@@ -213,7 +213,7 @@ class _Resolutions:
     def _speed(self, place: Standing) -> Cell:
         return number(self._speeds.get((place.head.id, place.estimator), math.nan) / 1000)
 
-    def _ratio(self, place: Standing, own: Line) -> Cell:
+    def _ratio(self, place: Standing, estimate: Line) -> Cell:
         """Return the ratio to the best rival other than the subject and the information limit."""
         rivals = [
             line
@@ -223,18 +223,18 @@ class _Resolutions:
             and name not in (place.head.subject, LIMIT)
         ]
         best = min(rivals, key=lambda line: line.sigma, default=None)
-        if best is None or not own.sigma > 0:
+        if best is None or not estimate.sigma > 0:
             return Cell(MISSING)
         if best.estimator == place.estimator:
             return Cell("best baseline", (1.0, 1.0, 1.0))
         if interval := self._ratios.get((place.head.id, place.estimator, best.estimator)):
-            return _told(between(interval.ratio, interval.ratio_low, interval.ratio_high), "p")
-        ratio = own.sigma / best.sigma
-        half = Z95 * ratio * math.hypot(own.sigma_err / own.sigma, best.sigma_err / best.sigma)
-        return _told(between(ratio, ratio - half, ratio + half), "q")
+            return _mark(between(interval.ratio, interval.ratio_low, interval.ratio_high), "p")
+        ratio = estimate.sigma / best.sigma
+        half = Z95 * ratio * math.hypot(estimate.sigma_err / estimate.sigma, best.sigma_err / best.sigma)
+        return _mark(between(ratio, ratio - half, ratio + half), "q")
 
 
-def _told(cell: Cell, source: str) -> Cell:
+def _mark(cell: Cell, source: str) -> Cell:
     """Mark a ratio green if its interval lies below 1, red if above."""
     _, low, high = cell.values
     mark = "good" if high < 1 else "bad" if low > 1 else ""

@@ -105,7 +105,7 @@ def versions_table(
     rows = []
     for version in sorted(versions, key=lambda version: -version.number):
         run = version.run_id
-        where = run_page(experiments[run], run) if run in experiments else ""
+        link = run_page(experiments[run], run) if run in experiments else ""
         rows.append(
             (
                 Cell(
@@ -116,7 +116,7 @@ def versions_table(
                 Cell(", ".join(roles.get(version.number, ())), mark="badge"),
                 Cell(version.estimator or MISSING),
                 Cell(version.tags.get("data.sha256", "")[:12] or MISSING),
-                Cell(run[:12] or MISSING, href=where),
+                Cell(run[:12] or MISSING, href=link),
                 Cell(version.tags.get("verdict", ""), mark="badge"),
                 Cell(moment(1000 * version.created)),
             )

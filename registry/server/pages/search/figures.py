@@ -69,8 +69,8 @@ def _dots(axes: Axes, at: Sequence[float], done: Sequence[TrialRow], link: Calla
 
 
 def _history(done: Sequence[TrialRow], trials: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure:
-    drawn = Figure(figsize=(9, 4.2), layout="constrained")
-    axes = drawn.add_subplot()
+    canvas = Figure(figsize=(9, 4.2), layout="constrained")
+    axes = canvas.add_subplot()
     numbers = [_number(trial.name) for trial in done]
     _dots(axes, numbers, done, link)
     best = np.minimum.accumulate([trial.objective for trial in done])
@@ -82,7 +82,7 @@ def _history(done: Sequence[TrialRow], trials: Sequence[TrialRow], link: Callabl
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     tidy(axes)
-    return drawn
+    return canvas
 
 
 def _places(done: Sequence[TrialRow], name: str) -> tuple[np.ndarray, list[tuple[float, str]]]:
@@ -114,8 +114,8 @@ def _sortable(text: str) -> float:
 
 def _coordinates(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure:
     names = varied(done)
-    drawn = Figure(figsize=(max(6.0, 1.6 * (len(names) + 1)), 4.8), layout="constrained")
-    axes = drawn.add_subplot()
+    canvas = Figure(figsize=(max(6.0, 1.6 * (len(names) + 1)), 4.8), layout="constrained")
+    axes = canvas.add_subplot()
     logs = np.log([trial.objective for trial in done])
     ranks = (logs - logs.min()) / max(float(np.ptp(logs)), 1e-12)
     columns, marks = [], []
@@ -152,7 +152,7 @@ def _coordinates(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> F
     axes.set_yticks([])
     # Leave room for the labels of the last axis.
     axes.set(xlim=(-0.15, len(names) + 0.45), ylim=(-0.06, 1.06))
-    return drawn
+    return canvas
 
 
 def _scale(values: Sequence[float]) -> str:
@@ -162,8 +162,8 @@ def _scale(values: Sequence[float]) -> str:
 
 
 def _importance(weights: Mapping[str, tuple[float, float]]) -> Figure:
-    drawn = Figure(figsize=(8, 0.9 + 0.45 * max(len(weights), 2)), layout="constrained")
-    axes = drawn.add_subplot()
+    canvas = Figure(figsize=(8, 0.9 + 0.45 * max(len(weights), 2)), layout="constrained")
+    axes = canvas.add_subplot()
     order = sorted(weights, key=lambda name: weights[name][0])
     axes.barh(
         [literal(name) for name in order],
@@ -174,12 +174,12 @@ def _importance(weights: Mapping[str, tuple[float, float]]) -> Figure:
         capsize=2,
     )
     axes.set_xlabel("loss of R² when shuffled")
-    return drawn
+    return canvas
 
 
 def _pareto(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure:
-    drawn = Figure(figsize=(9.2, 4.4), layout="constrained")
-    panels = drawn.subplots(1, 2, sharey=True)
+    canvas = Figure(figsize=(9.2, 4.4), layout="constrained")
+    panels = canvas.subplots(1, 2, sharey=True)
     for axes, cost, words in zip(
         panels, ("ns_per_event", "parameters"), ("ns an event", "weights"), strict=True
     ):
@@ -204,7 +204,7 @@ def _pareto(done: Sequence[TrialRow], link: Callable[[TrialRow], str]) -> Figure
         axes.margins(x=0.12)
         tidy(axes)
     panels[0].set(ylabel="objective", yscale=_scale([trial.objective for trial in done]))
-    return drawn
+    return canvas
 
 
 def linked(svg: bytes, words: Mapping[str, str]) -> bytes:
@@ -213,11 +213,11 @@ def linked(svg: bytes, words: Mapping[str, str]) -> bytes:
         ElementTree.register_namespace(prefix, namespace)
     root = ElementTree.fromstring(svg)
     for link in root.iter(f"{{{_SVG}}}a"):
-        where = link.get(f"{{{_XLINK}}}href", "")
+        target = link.get(f"{{{_XLINK}}}href", "")
         link.set("target", "_top")
-        if where in words:
+        if target in words:
             title = ElementTree.Element(f"{{{_SVG}}}title")
-            title.text = words[where]
+            title.text = words[target]
             link.insert(0, title)
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
