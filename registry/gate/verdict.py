@@ -145,7 +145,7 @@ class Verdict:
 
     @property
     def promoted(self) -> bool:
-        """Whether the candidate may become champion."""
+        """True if the candidate may become champion."""
         return self.decision == PROMOTE
 
     def to_json(self) -> str:
@@ -273,5 +273,5 @@ def decide(claims: Sequence[Claim]) -> tuple[str, tuple[str, ...], float]:
 
 
 def _hopeful(estimate: Claim) -> bool:
-    """Whether the value itself, ignoring its error, lies inside the limits."""
+    """Return whether the value itself, ignoring its error, lies inside the limits."""
     return estimate.status != REFUTED and estimate.least < estimate.value < estimate.most

@@ -17,7 +17,7 @@ CHAMPION, PREVIOUS, BASELINE = "champion", "previous", "baseline-"
 
 
 def gated(alias: str) -> bool:
-    """Whether only the registry may set an alias."""
+    """Return whether only the registry may set an alias."""
     return alias in (CHAMPION, PREVIOUS) or alias.startswith(BASELINE)
 
 

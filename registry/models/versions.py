@@ -84,7 +84,7 @@ def listed(task: str) -> tuple[Version, ...]:
 
 
 def exists(task: str, number: int) -> bool:
-    """Whether a version exists."""
+    """Return whether a version exists."""
     try:
         MlflowClient().get_model_version(task, str(number))
     except MlflowException:

@@ -59,7 +59,7 @@ class Caller:
         self._need(_MODEL, task, level)
 
     def may_read_task(self, task: str) -> bool:
-        """Whether the caller may read the registered model of a task."""
+        """Return whether the caller may read the registered model of a task."""
         return self._may(_MODEL, task, "READ")
 
     def need_admin(self) -> None:

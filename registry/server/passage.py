@@ -28,5 +28,5 @@ def passage() -> Iterator[None]:
 
 
 def shut() -> bool:
-    """Whether the gate is shut for this call; it is open inside `passage`."""
+    """Return whether the gate is shut for this call; it is open inside `passage`."""
     return not _OPEN.get()

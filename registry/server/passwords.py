@@ -32,7 +32,7 @@ class Logins(SqlAlchemyStore):
         self._right: OrderedDict[bytes, None] = OrderedDict()
 
     def authenticate_user(self, username: str, password: str, *, use_primary: bool = False) -> bool:
-        """Whether this is the current password of the user."""
+        """Return whether this is the current password of the user."""
         try:
             with self.ManagedSessionMaker(read_only=not use_primary) as session:
                 stored = str(self._get_user(session, username).password_hash)

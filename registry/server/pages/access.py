@@ -33,7 +33,7 @@ class Reader:
         return self.who.readable(index_queries.experiments(index(), Selection(task=task)))
 
     def journal(self, task: str) -> bool:
-        """Whether the journal and the versions of a task may be read."""
+        """Return whether the reader may read the journal and the versions of a task."""
         return self.who.may_read_task(task)
 
     def need_experiment(self, experiment: str) -> None:

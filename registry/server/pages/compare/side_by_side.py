@@ -158,7 +158,7 @@ def _recorded_ratios(
 
 
 def _has_ratio(evidence: Evidence, first: Contestant, other: Contestant) -> bool:
-    """Whether an evidence has a ratio of these two."""
+    """Return whether an evidence has a ratio of these two."""
     for contestant in (first, other):
         everywhere = contestant.everywhere and contestant.evidence.facts.sha256 == evidence.facts.sha256
         if not everywhere and contestant.evidence is not evidence:

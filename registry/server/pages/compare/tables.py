@@ -24,7 +24,7 @@ SHOWN = 70
 
 
 def alarms(found: Sequence[Entrant]) -> list[str]:
-    """Explain why the numbers are not comparable: different events."""
+    """Warn if the participants have different events, which makes the numbers incomparable."""
     samples: dict[str, list[Entrant]] = {}
     for entrant in found:
         samples.setdefault(entrant.head.sample_sha256, []).append(entrant)

@@ -68,7 +68,7 @@ def _search(reads: Reader, task: str, run_id: str) -> _Search:
 
 
 def _importance(run_id: str) -> dict[str, tuple[float, float]]:
-    """Read the importance of settings recorded by the search; empty without it."""
+    """Read the importance of settings recorded by the search; empty if it recorded none."""
 
     def weights(content: bytes) -> dict[str, tuple[float, float]]:
         lines = csv.DictReader(io.StringIO(content.decode()))

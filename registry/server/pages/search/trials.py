@@ -53,7 +53,7 @@ class TrialRow:
 
     @property
     def done(self) -> bool:
-        """Whether it has an objective."""
+        """True if the trial has an objective."""
         return self.status == "FINISHED" and math.isfinite(self.objective)
 
 
