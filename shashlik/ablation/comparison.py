@@ -1,9 +1,9 @@
-"""How variants compare: ratios of widths on the same events, told from chance by events and by trainings.
+"""Compare variants by ratios of widths on the same events, with confidence intervals.
 
-Pure functions of residuals. A ratio has two sources of chance. The test events: a paired bootstrap, all
-trainings on the same draws. And the training: another seed of the same variant gives another network; how
-much the logarithm of a width scatters is estimated from the variants that were trained several times,
-taken together.
+Pure functions of residuals. A ratio fluctuates for two reasons. The first is the test events: a paired
+bootstrap evaluates all trainings on the same draws. The second is the training: another random seed gives
+another network. The scatter of the logarithm of a width between trainings is estimated from all variants that
+were trained several times, taken together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tracking.statistics.residuals import Residuals
 __all__ = ["LEVEL", "MARGIN", "Answer", "Ratio", "Widths", "verdict"]
 
 LEVEL = 0.95
-#: A difference smaller than this is none.
+#: Relative differences below this count as no difference.
 MARGIN = 0.05
 REPLICAS = 400
 #: Rows of `tracking.statistics.bootstrap.WidthOf`.
@@ -32,15 +32,15 @@ _ROW = {"sigma": 1, "q68": 2}
 
 @dataclass(frozen=True)
 class Answer:
-    """What one training says about one sample.
+    """Key of the predictions of one training on one sample.
 
     Parameters
     ----------
     variant : str
     repetition : int
-        Which of its trainings.
+        Index of the training of this variant.
     events : str
-        Names the sample: answers on the same events have the same.
+        Identifier of the sample, the same for all predictions on the same events.
     """
 
     variant: str
@@ -55,10 +55,10 @@ class Ratio:
     Parameters
     ----------
     value, low, high : float
-        With the interval of 95 %, events and trainings together; limits are NaN where no variant was
-        trained twice.
+        Ratio and its 95 % interval from events and trainings together. The limits are NaN where no
+        variant was trained twice.
     events_low, events_high : float
-        The interval by the paired bootstrap of events alone.
+        Interval from the paired bootstrap of the events alone.
     """
 
     value: float
@@ -69,16 +69,16 @@ class Ratio:
 
 
 class Widths:
-    """Widths of all answers, and of bootstrap replicas of them.
+    """Widths of all predictions, and of their bootstrap replicas.
 
     Parameters
     ----------
     residuals : mapping of Answer to Residuals
     home : mapping of str to str
-        The events on which each variant is judged.
+        Sample on which each variant is evaluated.
     quantities : sequence of str
     seed : int
-        Of the bootstrap.
+        Random seed of the bootstrap.
     replicas : int
     """
 
@@ -95,12 +95,12 @@ class Widths:
         self._drawn: dict[tuple[Answer, str], NDArray[np.floating]] = {}
         for events in dict.fromkeys(answer.events for answer in residuals):
             statistics = {
-                (answer, name): WidthOf(found.values[name])
-                for answer, found in residuals.items()
+                (answer, name): WidthOf(errors.values[name])
+                for answer, errors in residuals.items()
                 for name in quantities
                 if answer.events == events
             }
-            number = next(found.shape[0] for answer, found in residuals.items() if answer.events == events)
+            number = next(errors.shape[0] for answer, errors in residuals.items() if answer.events == events)
             once = np.ones((1, number), dtype=np.uint8)
             with np.errstate(divide="ignore", invalid="ignore"):
                 self._whole |= {key: np.log(width(once))[:, 0] for key, width in statistics.items()}
@@ -108,11 +108,14 @@ class Widths:
                 self._drawn |= {key: np.log(values) for key, values in drawn.items()}
 
     def trainings(self, variant: str, events: str) -> list[Answer]:
-        """Answers of a variant on these events."""
-        return [one for one in self.answers if (one.variant, one.events) == (variant, events)]
+        """Return the predictions of a variant on these events."""
+        return [answer for answer in self.answers if (answer.variant, answer.events) == (variant, events)]
 
     def scatter(self, quantities: Sequence[str], statistic: str) -> tuple[float, int]:
-        """Standard deviation of a training's mean logarithm, and its degrees of freedom; NaN with none."""
+        """Estimate the standard deviation of a training's mean logarithm, with its degrees of freedom.
+
+        The standard deviation is NaN with 0 degrees of freedom.
+        """
         squares, freedom = 0.0, 0
         for variant, events in self.home.items():
             values = self._logs(self._whole, self.trainings(variant, events), quantities, statistic)
@@ -124,16 +127,19 @@ class Widths:
     def ratio(
         self, variant: str, than: str, quantities: Sequence[str] = (), statistic: str = "q68"
     ) -> Ratio | None:
-        """Ratio of a variant to another one on the variant's events; None without answers of both."""
+        """Compute the ratio of a variant to another one on the variant's events.
+
+        Returns None unless both have predictions.
+        """
         quantities = tuple(quantities) or self.quantities
         events = self.home.get(variant, "")
         ours, theirs = self.trainings(variant, events), self.trainings(than, events)
         if not ours or not theirs:
             return None
         whole, drawn = (
-            self._logs(kept, ours, quantities, statistic).mean(axis=0)
-            - self._logs(kept, theirs, quantities, statistic).mean(axis=0)
-            for kept in (self._whole, self._drawn)
+            self._logs(widths, ours, quantities, statistic).mean(axis=0)
+            - self._logs(widths, theirs, quantities, statistic).mean(axis=0)
+            for widths in (self._whole, self._drawn)
         )
         level = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
         limits = np.quantile(drawn, level) if np.isfinite(drawn).all() else (math.nan, math.nan)
@@ -143,7 +149,7 @@ class Widths:
         reach = math.nan
         if freedom and math.isfinite(by_events):
             total = math.hypot(by_events, by_training)
-            # Welch and Satterthwaite: only the scatter of trainings is known from few.
+            # Welch and Satterthwaite: only the scatter of trainings rests on few values.
             effective = freedom * (total / by_training) ** 4 if by_training > 0 else math.inf
             reach = total * float(student.ppf(level[1], min(effective, 1e9)))
         value = float(whole)
@@ -152,33 +158,44 @@ class Widths:
 
     def _logs(
         self,
-        kept: Mapping[tuple[Answer, str], NDArray[np.floating]],
+        widths: Mapping[tuple[Answer, str], NDArray[np.floating]],
         answers: Sequence[Answer],
         quantities: Sequence[str],
         statistic: str,
     ) -> NDArray[np.floating]:
-        """Mean logarithm over quantities, shape (trainings, ...)."""
+        """Average the logarithms over quantities, shape (trainings, ...)."""
         row = _ROW[statistic]
-        return np.array([np.mean([kept[one, name][row] for name in quantities], axis=0) for one in answers])
+        return np.array(
+            [np.mean([widths[answer, name][row] for name in quantities], axis=0) for answer in answers]
+        )
 
 
 def verdict(statement: Statement, ratio: Ratio | None, diverged: bool = False) -> str:
-    """``holds``, ``does not hold`` or ``cannot be decided``, by the interval of the ratio.
+    """Decide from the interval of a ratio: ``holds``, ``does not hold`` or ``cannot be decided``.
 
     Parameters
     ----------
     statement : Statement
     ratio : Ratio or None
-        Of its variants in its quantities.
+        Ratio of the statement's variants in its quantities.
     diverged : bool
-        Whether all trainings of the variant did.
+        Whether all trainings of the variant diverged.
+
+    Examples
+    --------
+    >>> from shashlik.task.variants import Statement
+    >>> statement = Statement("a wider network helps", "wide", "base", "better")
+    >>> verdict(statement, Ratio(0.80, 0.75, 0.85, 0.77, 0.83))
+    'holds'
+    >>> verdict(statement, Ratio(0.98, 0.90, 1.07, 0.93, 1.03))
+    'cannot be decided'
     """
     if statement.expected == "diverges":
         return "holds" if diverged else "does not hold" if ratio is not None else "cannot be decided"
     if ratio is None or not math.isfinite(ratio.low + ratio.high):
         return "cannot be decided"
     low, high, least, most = ratio.low, ratio.high, 1 - MARGIN, 1 + MARGIN
-    # What must be true of the interval for the statement to hold, and for it not to.
+    # Conditions on the interval under which the statement holds, and under which it does not.
     holds, fails = {
         "better": (high < 1, low > least),
         "worse": (low > 1, high < most),

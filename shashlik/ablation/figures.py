@@ -1,4 +1,4 @@
-"""The figure of a study: widths and ratios of all variants side by side."""
+"""Figure of an ablation: widths and ratios of all variants side by side."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ __all__ = ["figure"]
 
 
 def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -> Figure:
-    """Core width of every variant, a panel a quantity; below it the ratio of q68 to what it is compared with.
+    """Draw the core width of every variant, one panel per quantity, and below it the ratio of q68.
 
-    Lines mark the base, and the number that the original study states of its best network.
+    The ratio is to the variant's reference. Lines mark the base and the width that the original study states
+    for its best network.
     """
     done = [row for row in found if row.trainings]
     height = 1.6 + 0.27 * len(done)
@@ -40,17 +41,17 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
             value, error = row.sigma(quantity.name)
             colour = SUBJECT if row.name == BASE else "black"
             if math.isfinite(value):
-                each = [one.widths[quantity.name][0] for one in row.trainings]
+                each = [training.widths[quantity.name][0] for training in row.trainings]
                 upper.plot(each, [place] * len(each), "|", color="0.55", ms=7)
                 upper.errorbar(value, place, xerr=error, fmt="o", ms=4, capsize=2, color=colour)
             ratio = row.ratios.get(quantity.name)
             if ratio is not None and math.isfinite(ratio.value):
                 reach = [[ratio.value - ratio.low], [ratio.high - ratio.value]]
-                known = math.isfinite(ratio.low + ratio.high)
+                bounded = math.isfinite(ratio.low + ratio.high)
                 lower.errorbar(
                     ratio.value,
                     place,
-                    xerr=reach if known else None,
+                    xerr=reach if bounded else None,
                     fmt="s",
                     ms=3.5,
                     capsize=2,
@@ -70,7 +71,7 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
         ]
         axes.set_yticks(list(places), [literal(name) for name in names], fontsize=8)
         axes.set_ylim(len(done) - 0.4, -0.6)
-    # Not every quantity has a number of the original study.
+    # The original study states no width for some quantities.
     marks = {
         label: handle
         for axes in panels[0]
@@ -89,7 +90,7 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
 
 
 def _ticks(axes: Axes) -> None:
-    """A handful of plain numbers, whether the axis spans per cents or powers of ten."""
+    """Label an axis with a handful of plain numbers, whether it spans per cents or powers of ten."""
     low, high = axes.get_xlim()
     wide = high > 4 * low
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if wide else MaxNLocator(5))

@@ -1,4 +1,4 @@
-"""A study from the strings of a command line to its comparison."""
+"""Run an ablation, from the strings of a command line to the comparison of its variants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tracking.runs.recorder import Recorder, recording
 __all__ = ["study"]
 
 PREFIX = "study."
-#: What takes part, with the number of trainings: a tag, since a resumed study may have more.
+#: Tag with the variants and their numbers of trainings; not a parameter, as a resumed ablation may have more.
 PLAN = "study.variants"
 
 
@@ -40,69 +40,72 @@ def study(name: str, tokens: Sequence[str], say: Callable[[str], object] = print
     name : str
         The task.
     tokens : sequence of str
-        Parameters of study and task as ``--name value``.
+        Parameters of the ablation and the task as ``--name value``.
     say : callable
-        Told in one line what happens.
+        Receives one line of progress at a time.
 
     Returns
     -------
     str
-        Id of the study's run.
+        Id of the ablation's run.
 
     Raises
     ------
     BadInput
-        For an unknown task and parameters that cannot be used.
+        For an unknown task, or parameters that cannot be used.
     CannotRecord
         If the tracking server fails, or the base cannot be trained.
     """
     task = catalog.load(name)
     try:
         parameters, settings = _settings(task, parse(tokens))
-        asked = chosen(study_of(task), parameters)
+        trainings = chosen(study_of(task), parameters)
     except (BadInput, CannotRecord):
-        # Also a study that cannot begin is recorded, as FAILED and with this reason.
+        # An ablation that cannot start is recorded too, as FAILED with this reason.
         with active(name):
             raise
     record = {**recorded(settings), f"{PREFIX}share": parameters.share}
     resume = parameters.resume or None
-    # Also a finished study can be given more variants and more trainings.
+    # A finished ablation can be extended by variants and trainings.
     with recording(
         name, seed=settings.seed, settings=record, resume=resume, reopen=True, code=catalog.root(name)
     ) as recorder:
         say(f"{name}: study in {recorder.where}; if it is interrupted, resume={recorder.run_id} continues it")
-        recorder.tag("mlflow.runName", f"study, {len(asked)} variants")
-        recorder.tag(PLAN, ",".join(f"{variant}:{number}" for variant, number in asked.items()))
+        recorder.tag("mlflow.runName", f"study, {len(trainings)} variants")
+        recorder.tag(PLAN, ",".join(f"{variant}:{number}" for variant, number in trainings.items()))
         studied = Studied(recorder.run_id, task, settings, parameters.share)
-        _train(studied, asked, say)
-        _tell(studied, asked, recorder, say)
+        _train(studied, trainings, say)
+        _tell(studied, trainings, recorder, say)
         return recorder.run_id
 
 
 def _settings(task: Task, given: dict[str, str]) -> tuple[StudySettings, Any]:
-    """Parameters of study and task; a resumed study has those that it had, and may have more variants."""
-    own, others = separate(given)
-    if "resume" not in own:
-        return resolve(StudySettings, {}, own), common(task, others)
-    settings = settings_of(own["resume"], task.name, reopen=True)
-    known = {name: text for name, text in settings.items() if text}
-    plan = look(own["resume"]).tags.get(PLAN)
+    """Resolve the parameters of ablation and task.
+
+    A resumed ablation keeps its own and may add variants.
+    """
+    parameters, others = separate(given)
+    if "resume" not in parameters:
+        return resolve(StudySettings, {}, parameters), common(task, others)
+    settings = settings_of(parameters["resume"], task.name, reopen=True)
+    inherited = {name: text for name, text in settings.items() if text}
+    plan = look(parameters["resume"]).tags.get(PLAN)
     if plan is None:
-        raise BadInput(f"run {own['resume']} is no study: give resume= the id of one")
-    before = {"variants": plan, "share": known.pop(f"{PREFIX}share")}
-    if "seeds" in own:
-        # Told anew for all: only what is named with a number of its own keeps it.
+        raise BadInput(f"run {parameters['resume']} is no study: give resume= the id of one")
+    before = {"variants": plan, "share": inherited.pop(f"{PREFIX}share")}
+    if "seeds" in parameters:
+        # A new number for all variants; only one given with its own number keeps that.
         before["variants"] = ",".join(word.partition(":")[0] for word in plan.split(","))
-    return resolve(StudySettings, {}, {**before, **own}), common(task, {**known, **others})
+    return resolve(StudySettings, {}, {**before, **parameters}), common(task, {**inherited, **others})
 
 
-def _train(studied: Studied, asked: dict[str, int], say: Callable[[str], object]) -> None:
-    """Train what is not finished yet; a variant that fails is not the end of the study."""
+def _train(studied: Studied, trainings: dict[str, int], say: Callable[[str], object]) -> None:
+    """Run the trainings that are not finished; a variant that fails does not end the ablation."""
     study = study_of(studied.task)
-    # The base with all its trainings first, which tell what chance is; then every variant once, and again.
+    # First all trainings of the base, whose scatter measures chance; then every variant once, and again.
     rounds = sorted(
-        ((variant, repetition) for variant, number in asked.items() for repetition in range(number)),
-        key=lambda one: (one[0] != BASE, one[1]),
+        ((variant, repetition) for variant, number in trainings.items() for repetition in range(number)),
+        key=lambda training: (training[0] != BASE, training[1]),
     )
     with tqdm(total=len(rounds), unit="training", desc="study") as bar:
         for variant, repetition in rounds:
@@ -111,7 +114,7 @@ def _train(studied: Studied, asked: dict[str, int], say: Callable[[str], object]
             if before is None or before.status != "FINISHED":
                 also: dict[str, Sample] = {}
                 for other in study.asked(variant):
-                    if other in asked:
+                    if other in trainings:
                         test = studied.events(other).test
                         also[test.sha256] = test
                 try:
@@ -128,23 +131,25 @@ def _train(studied: Studied, asked: dict[str, int], say: Callable[[str], object]
             bar.update()
 
 
-def _tell(studied: Studied, asked: dict[str, int], recorder: Recorder, say: Callable[[str], object]) -> None:
-    """Record table and figure of all trainings in the study's own run."""
+def _tell(
+    studied: Studied, planned: dict[str, int], recorder: Recorder, say: Callable[[str], object]
+) -> None:
+    """Record tables and figure of all trainings in the ablation's own run."""
     task, study = studied.task, study_of(studied.task)
-    names = [one.name for one in task.quantities]
-    tests = {variant: studied.events(variant).test for variant in asked}
+    names = [quantity.name for quantity in task.quantities]
+    tests = {variant: studied.events(variant).test for variant in planned}
     home = {variant: test.sha256 for variant, test in tests.items()}
     runs = [
         run
         for run in nested(studied.run_id)
-        if run.tags.get(VARIANT) in asked and int(run.tags[REPETITION]) < asked[run.tags[VARIANT]]
+        if run.tags.get(VARIANT) in planned and int(run.tags[REPETITION]) < planned[run.tags[VARIANT]]
     ]
     residuals = {}
     for run in runs:
         if run.status != "FINISHED":
             continue
         variant, repetition = run.tags[VARIANT], int(run.tags[REPETITION])
-        others = {home[other] for other in study.asked(variant) if other in asked} - {home[variant]}
+        others = {home[other] for other in study.asked(variant) if other in planned} - {home[variant]}
         for sha256 in (home[variant], *sorted(others)):
             path = () if sha256 == home[variant] else (answers_path(sha256),)
             test = next(test for test in tests.values() if test.sha256 == sha256)
@@ -152,20 +157,20 @@ def _tell(studied: Studied, asked: dict[str, int], recorder: Recorder, say: Call
             residuals[Answer(variant, repetition, sha256)] = task.residuals(test, table.answers[SUBJECT])
     widths = Widths(residuals, home, names, studied.settings.seed)
     trainings = [_training(run, names) for run in runs]
-    found = summary.rows(study, list(asked), trainings, widths)
-    lines = summary.told(study, list(asked), trainings, widths)
-    compared, findings = summary.table(study, found, task.quantities), summary.findings(lines)
-    outcome = summary.sentence(lines, found)
+    rows = summary.rows(study, list(planned), trainings, widths)
+    lines = summary.told(study, list(planned), trainings, widths)
+    compared, findings = summary.table(study, rows, task.quantities), summary.findings(lines)
+    outcome = summary.sentence(lines, rows)
     blocks = [f"**{outcome}**", compared, summary.CAPTION, *([findings] if findings else [])]
-    files = {"study/table.md": compared, "study/trainings.csv": summary.frame(found).to_csv(index=False)}
+    files = {"study/table.md": compared, "study/trainings.csv": summary.frame(rows).to_csv(index=False)}
     if findings:
         files["study/findings.md"] = findings
-    recorder.tell(blocks, {"study": figure(study, found, task.quantities)}, files)
+    recorder.tell(blocks, {"study": figure(study, rows, task.quantities)}, files)
     recorder.metrics(
         {
-            "trainings/finished": sum(one.done for one in trainings),
-            "variants/failed": sum(not row.trainings for row in found),
-            SECONDS: math.fsum(one.seconds for one in trainings if one.done),
+            "trainings/finished": sum(training.done for training in trainings),
+            "variants/failed": sum(not row.trainings for row in rows),
+            SECONDS: math.fsum(training.seconds for training in trainings if training.done),
         }
     )
     for block in (compared, findings, outcome):
@@ -190,6 +195,6 @@ def _training(run: Found, names: Sequence[str]) -> summary.Training:
 
 
 def _forget_networks() -> None:
-    """Free what Keras keeps of a finished training, if the task's networks are of Keras."""
+    """Free the memory that Keras holds for a finished training, if Keras is loaded."""
     if (keras := sys.modules.get("keras")) is not None:
         keras.utils.clear_session()  # It collects garbage, too.

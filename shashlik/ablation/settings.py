@@ -1,4 +1,4 @@
-"""Parameters of a study, and the settings of each of its variants."""
+"""Parameters of an ablation, and the settings of each of its variants."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from shashlik.task.variants import BASE, Study
 
 __all__ = ["StudySettings", "chosen", "common", "separate", "study_of", "variant_settings"]
 
-#: Trainings of a variant, at most.
+#: Maximum number of trainings of a variant.
 MOST = 100
 
 
 @dataclass(frozen=True)
 class StudySettings:
-    """Parameters of a study."""
+    """Parameters of an ablation."""
 
     variants: str = setting(
         "", "names of the variants, separated by commas, each with :N for N trainings; default: all"
@@ -31,21 +31,27 @@ class StudySettings:
 
 
 def separate(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Given parameters of the study, and those of the task; ``resume`` is the study's."""
-    own = {item.name for item in dataclasses.fields(StudySettings)}
+    """Split parameters into those of the ablation and those of the task; ``resume`` is the ablation's.
+
+    Examples
+    --------
+    >>> separate({"variants": "wide:2", "epochs": "20"})
+    ({'variants': 'wide:2'}, {'epochs': '20'})
+    """
+    ours = {parameter.name for parameter in dataclasses.fields(StudySettings)}
     return (
-        {name: text for name, text in given.items() if name in own},
-        {name: text for name, text in given.items() if name not in own},
+        {name: text for name, text in given.items() if name in ours},
+        {name: text for name, text in given.items() if name not in ours},
     )
 
 
 def study_of(task: Task) -> Study:
-    """The study that a task declares.
+    """Return the ablation that a task declares.
 
     Raises
     ------
     BadInput
-        If there is none.
+        If the task declares none.
     """
     if task.study is None:
         raise BadInput(f"{task.name} declares nothing to study: give its Task a `study`, see docs/study.md")
@@ -53,33 +59,33 @@ def study_of(task: Task) -> Study:
 
 
 def chosen(study: Study, parameters: StudySettings) -> dict[str, int]:
-    """Trainings of every variant that takes part, in the study's order.
+    """Count the trainings of every variant that takes part, in the declared order.
 
-    What a variant is compared with takes part too.
+    The reference of a selected variant takes part too.
 
     Raises
     ------
     BadInput
         For an unknown name or a number of trainings out of range.
     """
-    asked: dict[str, int] = {}
+    trainings: dict[str, int] = {}
     for word in filter(None, (part.strip() for part in parameters.variants.split(","))):
         name, colon, number = word.partition(":")
         if name not in study.all:
             raise BadInput(f"no variant {name!r}; choose from {', '.join(study.all)}")
         if colon and not (number.isdigit() and 1 <= int(number) <= MOST):
             raise BadInput(f"variant {word!r}: behind the colon is the number of trainings, 1 to {MOST}")
-        asked[name] = int(number) if colon else parameters.seeds
-    if not asked:
-        asked = dict.fromkeys(study.all, parameters.seeds)
-    asked.setdefault(BASE, parameters.seeds)
-    for name in list(asked):
-        asked.setdefault(study.all[name].against, parameters.seeds)
-    return {name: asked[name] for name in study.all if name in asked}
+        trainings[name] = int(number) if colon else parameters.seeds
+    if not trainings:
+        trainings = dict.fromkeys(study.all, parameters.seeds)
+    trainings.setdefault(BASE, parameters.seeds)
+    for name in list(trainings):
+        trainings.setdefault(study.all[name].against, parameters.seeds)
+    return {name: trainings[name] for name in study.all if name in trainings}
 
 
 def common(task: Task, given: Mapping[str, str]) -> Any:
-    """Settings of the base: the study's, then the preset's, then what was given.
+    """Resolve the settings of the base: the ablation's, then the preset's, then the user's.
 
     Raises
     ------
@@ -92,7 +98,7 @@ def common(task: Task, given: Mapping[str, str]) -> Any:
 
 
 def variant_settings(study: Study, base: Any, name: str, share: float = 1.0) -> Any:
-    """Settings of a variant; what it changes is changed whatever was given.
+    """Apply a variant to the settings of the base; its changes win over the user's parameters.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a study found: one row a variant, and what holds of the statements. Pure functions."""
+"""Summarise an ablation: one row per variant, and a verdict on each statement. Pure functions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class Training:
-    """One training of a variant, as its run tells it.
+    """One training of a variant, as recorded in its run.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class Training:
     repetition : int
     status, failure, run_id : str
     seconds : float
-        Of processor time; NaN where unknown.
+        Processor time; NaN where unknown.
     widths : mapping of str to (float, float)
-        Core width and its error by quantity.
+        Core width and its error, by quantity.
     failures : tuple of float
-        Share of failures and its limits.
+        Share of failures, with its lower and upper limit.
     """
 
     variant: str
@@ -54,7 +54,7 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Whether there is a result."""
+        """Whether the training finished."""
         return self.status == "FINISHED"
 
 
@@ -66,9 +66,9 @@ class Row:
     ----------
     name, title, against : str
     trainings : tuple of Training
-        Finished ones.
+        The finished ones.
     failure : str
-        Why those that are not finished failed.
+        Reasons of the trainings that failed.
     ratios : mapping of str to Ratio or None
         By quantity.
     """
@@ -81,66 +81,79 @@ class Row:
     ratios: Mapping[str, Ratio | None]
 
     def sigma(self, quantity: str) -> tuple[float, float]:
-        """Geometric mean of the core widths, with the error of the events and the scatter of trainings."""
+        """Average the core widths geometrically.
+
+        The error combines that of the events and the scatter of the trainings.
+        """
         if not self.trainings:
             return math.nan, math.nan
-        values, errors = np.array([one.widths[quantity] for one in self.trainings]).T
+        values, errors = np.array([training.widths[quantity] for training in self.trainings]).T
         if not (values > 0).all():
             return math.nan, math.nan
         mean = float(np.exp(np.log(values).mean()))
         scatter = float(np.std(np.log(values), ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-        # The events are the same in all trainings: their error does not shrink.
+        # All trainings share the test events, so averaging does not reduce the error of the events.
         return mean, float(np.hypot(np.mean(errors / values), scatter)) * mean
 
 
 def rows(study: Study, asked: Sequence[str], trainings: Sequence[Training], widths: Widths) -> list[Row]:
-    """Rows of the table, in the study's order."""
-    found = []
+    """Build the rows of the table, in the declared order."""
+    lines = []
     for name in asked:
         variant = study.all[name]
-        own = [one for one in trainings if one.variant == name]
+        repetitions = [training for training in trainings if training.variant == name]
         ratios = {
             quantity: None if name == BASE else widths.ratio(name, variant.against, (quantity,))
             for quantity in widths.quantities
         }
-        failure = "; ".join(dict.fromkeys(one.failure or one.status for one in own if not one.done))
-        done = tuple(one for one in own if one.done)
-        found.append(Row(name, variant.title, variant.against, done, failure, ratios))
-    return found
+        failure = "; ".join(
+            dict.fromkeys(
+                training.failure or training.status for training in repetitions if not training.done
+            )
+        )
+        done = tuple(training for training in repetitions if training.done)
+        lines.append(Row(name, variant.title, variant.against, done, failure, ratios))
+    return lines
 
 
 def table(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -> str:
-    """The comparison as markdown: the original study's own numbers first, then the base and its variants."""
-    labels = [f"{one.name} ({one.unit})" if one.unit else one.name for one in quantities]
+    """Format the comparison as markdown: widths stated by the original study, the base, its variants."""
+    labels = [
+        f"{quantity.name} ({quantity.unit})" if quantity.unit else quantity.name for quantity in quantities
+    ]
     head = [
         "variant",
         "",
         "n",
         *(f"σ {label}" for label in labels),
         "failures",
-        *(f"{one.name}: ratio" for one in quantities),
+        *(f"{quantity.name}: ratio" for quantity in quantities),
         "to",
     ]
     lines = [head, ["---", "---", *["---:"] * (len(head) - 3), "---"]]
     if study.stated:
-        stated = [f"{study.stated[one.name]:g}" if one.name in study.stated else "" for one in quantities]
+        stated = [
+            f"{study.stated[quantity.name]:g}" if quantity.name in study.stated else ""
+            for quantity in quantities
+        ]
         lines.append(["", "*the original study states*", "", *stated, "", *[""] * len(quantities), ""])
     for row in found:
         if not row.trainings:
-            # A row that failed has its reason where the numbers would be.
+            # A failed variant shows its reason in place of the widths.
             reason = f"FAILED: {escaped(row.failure)}"
             lines.append([f"`{row.name}`", escaped(row.title), "0", reason, *[""] * (len(head) - 4)])
             continue
-        share = np.mean([one.failures for one in row.trainings], axis=0)
+        share = np.mean([training.failures for training in row.trainings], axis=0)
         ratios = [
-            MISSING if one is None else interval(one.value, one.low, one.high) for one in row.ratios.values()
+            MISSING if ratio is None else interval(ratio.value, ratio.low, ratio.high)
+            for ratio in row.ratios.values()
         ]
         lines.append(
             [
                 f"`{row.name}`",
                 escaped(row.title),
                 str(len(row.trainings)),
-                *(with_error(*row.sigma(one.name)) for one in quantities),
+                *(with_error(*row.sigma(quantity.name)) for quantity in quantities),
                 percent(*(float(x) for x in share)),
                 *([""] * len(ratios) if row.name == BASE else ratios),
                 "" if row.name == BASE else f"`{row.against}`",
@@ -152,37 +165,37 @@ def table(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) ->
 def told(
     study: Study, asked: Sequence[str], trainings: Sequence[Training], widths: Widths
 ) -> list[list[str]]:
-    """Statements whose variants took part: text, what was measured, and what follows."""
-    found = []
+    """List the statements whose variants took part: text, measurement and verdict."""
+    lines = []
     for statement in study.statements:
         if not {statement.variant, statement.than} <= set(asked):
             continue
         ratio = widths.ratio(statement.variant, statement.than, statement.quantities)
-        own = [one for one in trainings if one.variant == statement.variant]
-        diverged = bool(own) and all("Diverged" in one.failure for one in own)
-        what = ", ".join(statement.quantities) or "all"
+        repetitions = [training for training in trainings if training.variant == statement.variant]
+        diverged = bool(repetitions) and all("Diverged" in training.failure for training in repetitions)
+        quantities = ", ".join(statement.quantities) or "all"
         measured = MISSING
         if ratio is not None:
             measured = interval(ratio.value, ratio.low, ratio.high)
             by_events = interval(ratio.value, ratio.events_low, ratio.events_high)
             measured = f"{measured}; by events alone {by_events}"
-        elif own:
-            measured = escaped(own[0].failure or own[0].status)
+        elif repetitions:
+            measured = escaped(repetitions[0].failure or repetitions[0].status)
         pair = f"`{statement.variant}` / `{statement.than}`"
-        found.append(
+        lines.append(
             [
                 statement.text,
                 statement.expected,
-                f"{pair}, {what}",
+                f"{pair}, {quantities}",
                 measured,
                 verdict(statement, ratio, diverged),
             ]
         )
-    return found
+    return lines
 
 
 def findings(lines: Sequence[Sequence[str]]) -> str:
-    """`told` as markdown; empty without any."""
+    """Format the result of `told` as markdown; empty without statements."""
     if not lines:
         return ""
     head = ("found by the original study", "expected", "ratio of q68", "measured", "here")
@@ -196,7 +209,7 @@ def findings(lines: Sequence[Sequence[str]]) -> str:
 
 
 def sentence(lines: Sequence[Sequence[str]], found: Sequence[Row]) -> str:
-    """The outcome in one line."""
+    """Summarise the outcome in one line."""
     trained, failed = sum(len(row.trainings) for row in found), sum(not row.trainings for row in found)
     text = f"{len(found)} variants, {trained} trainings"
     if failed:
@@ -211,19 +224,19 @@ def sentence(lines: Sequence[Sequence[str]], found: Sequence[Row]) -> str:
 
 
 def frame(found: Sequence[Row]) -> pd.DataFrame:
-    """All trainings, a row each, with the ratios of their variants."""
+    """Tabulate all trainings, one row each, with the ratios of their variants."""
     lines = []
     for row in found:
-        for one in row.trainings:
+        for training in row.trainings:
             line: dict[str, object] = {
                 "variant": row.name,
-                "repetition": one.repetition,
+                "repetition": training.repetition,
                 "against": row.against,
-                "seconds": one.seconds,
-                "failures": one.failures[0],
-                "run_id": one.run_id,
+                "seconds": training.seconds,
+                "failures": training.failures[0],
+                "run_id": training.run_id,
             }
-            for name, (value, error) in one.widths.items():
+            for name, (value, error) in training.widths.items():
                 line |= {f"{name}_sigma": value, f"{name}_sigma_err": error}
             for name, ratio in row.ratios.items():
                 if ratio is not None:

@@ -1,4 +1,4 @@
-"""One training of a study: a variant on shared events, judged, recorded as a run below the study's."""
+"""Train one variant on shared events, evaluate it, and record it as a child of the ablation's run."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ __all__ = ["REPETITION", "SECONDS", "VARIANT", "Studied", "answers_path"]
 
 #: Tags of a training's run.
 VARIANT, REPETITION = "variant", "variant.repetition"
-#: Metrics of it.
+#: Metrics of a training's run.
 PARAMETERS, SECONDS = "parameters", "processor_seconds"
-#: Settings that make the same events of one seed make the same of every seed; so many tell them apart.
+#: Settings that simulate the same events for one seed do so for every seed; this many events tell them apart.
 PROBE = 64
-#: Samples kept for other variants.
+#: Maximum number of samples cached for other variants.
 KEPT = 24
 
 
 def answers_path(sha256: str) -> str:
-    """The artifact with answers to the test events of another variant."""
+    """Return the artifact path of predictions for the test events of another variant."""
     return f"answers/{sha256[:16]}.parquet"
 
 
 @dataclass
 class Studied:
-    """A study under way.
+    """An ablation in progress.
 
     Parameters
     ----------
     run_id : str
-        Its run.
+        Run of the ablation.
     task : Task
     settings : RunSettings
-        Those of the base.
+        Settings of the base.
     share : float
-        Of the training events.
+        Share of the training events that is used.
     """
 
     run_id: str
@@ -64,13 +64,13 @@ class Studied:
     _events: dict[str, Events] = field(default_factory=dict)
 
     def settings_of(self, variant: str) -> RunSettings:
-        """Settings of a variant."""
+        """Return the settings of a variant."""
         assert self.task.study is not None
         changed: RunSettings = variant_settings(self.task.study, self.settings, variant, self.share)
         return changed
 
     def simulate(self, settings: RunSettings, events: int, seed: int) -> Sample:
-        """The task's simulation; what another variant has simulated the same way is taken from there."""
+        """Simulate with the task, reusing a sample that another variant simulated identically."""
         key = (self._scene(settings), events, seed)
         if key not in self._samples:
             self._samples[key] = self.task.simulate(settings, events, seed)
@@ -86,33 +86,36 @@ class Studied:
         return self._scenes[text]
 
     def events(self, variant: str) -> Events:
-        """Training and test events of a variant; the latter are those of another one if it says so."""
+        """Return training and test events of a variant.
+
+        The test events are those of another variant if the variant declares so.
+        """
         assert self.task.study is not None
         task = replace(self.task, simulate=self.simulate)
         if self.settings.data:
             if not self._events:
                 self._events[""] = gather(task, self.settings)
             return self._events[""]
-        own = gather(task, self.settings_of(variant))
+        events = gather(task, self.settings_of(variant))
         judged = self.task.study.all[variant].judged
-        return replace(own, test=self.events(judged).test) if judged else own
+        return replace(events, test=self.events(judged).test) if judged else events
 
     def before(self, variant: str, repetition: int) -> Found | None:
-        """The run of this training, if there is one: the finished one, else the latest."""
-        found = nested(self.run_id, **{VARIANT: variant, REPETITION: str(repetition)})
-        done = [run for run in found if run.status == "FINISHED"]
-        return done[0] if done else found[-1] if found else None
+        """Return the run of this training if there is one: the finished one, else the latest."""
+        runs = nested(self.run_id, **{VARIANT: variant, REPETITION: str(repetition)})
+        done = [run for run in runs if run.status == "FINISHED"]
+        return done[0] if done else runs[-1] if runs else None
 
     def train(self, variant: str, repetition: int, also: Mapping[str, Sample]) -> None:
-        """Train, judge and record.
+        """Train, evaluate and record one variant.
 
         Parameters
         ----------
         variant : str
         repetition : int
-            Another one has other training events and another start of the network.
+            Each repetition has its own training events and initial weights.
         also : mapping of str to Sample
-            Test events of other variants, by their hash, that this one is to answer too.
+            Test events of other variants, by their hash, to predict as well.
         """
         settings = self.settings_of(variant)
         before = self.before(variant, repetition)
@@ -142,7 +145,7 @@ class Studied:
         also: Mapping[str, Sample],
     ) -> None:
         begin = time.process_time()
-        # The network alone: the fits are the same in every variant.
+        # Only the network: the fits are the same in every variant.
         task = replace(only(self.task, lambda name: name == SUBJECT), limit=None, carried=lambda sample: {})
         allowed = unseen(task, recorder)
         events = self.events(variant)
@@ -158,15 +161,15 @@ class Studied:
             simulate=lambda number, seed: allowed(self.simulate(settings, number, seed)),
             measured=bool(settings.data),
         )
-        found = judge(task, settings, events, bench)
-        evidence = evidence_of(task, settings, events.test, found, SUBJECT)
-        model: Any = getattr(found.estimators[SUBJECT], "model", None)
+        judged = judge(task, settings, events, bench)
+        evidence = evidence_of(task, settings, events.test, judged, SUBJECT)
+        model: Any = getattr(judged.estimators[SUBJECT], "model", None)
         if model is not None:
             recorder.metrics({PARAMETERS: model.count_params()})
         for sha256, sample in also.items():
             if sha256 != events.test.sha256:
-                answer = {SUBJECT: found.estimators[SUBJECT].predict(sample)}
+                answer = {SUBJECT: judged.estimators[SUBJECT].predict(sample)}
                 table = answers_of(task, sample, Judged({}, answer, {}, {}))
                 recorder.answers(table, answers_path(sha256))
         recorder.metrics({SECONDS: time.process_time() - begin})
-        recorder.record(evidence, {}, answers_of(task, events.test, found))
+        recorder.record(evidence, {}, answers_of(task, events.test, judged))

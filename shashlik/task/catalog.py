@@ -1,7 +1,7 @@
-"""Find tasks through the entry-point group ``shashlik.tasks``, and import one only when it is asked for.
+"""Find tasks through the entry-point group ``shashlik.tasks``, and import a task only on request.
 
 An entry names a package. Every file ``task_<name>.py`` in it, at any depth, defines a task. The tasks of this
-repository come in by the same way as anybody's own, with three lines in the ``pyproject.toml`` of a package::
+repository are found the same way as yours, through three lines in the ``pyproject.toml`` of a package::
 
     [project.entry-points."shashlik.tasks"]
     my-lab = "my_lab.tasks"
@@ -26,16 +26,16 @@ GROUP = "shashlik.tasks"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task is.
+    """Location of a task.
 
     Parameters
     ----------
     name : str
-        Of the task.
+        Name of the task.
     module : str
         Dotted name of the module that defines it.
     file : pathlib.Path
-        Its source.
+        Source file of that module.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Place:
 
 
 def _entries() -> tuple[EntryPoint, ...]:
-    """Entries of the group; those of an installation that is older than this code are missing."""
+    """List the entries of the group; those of an installation older than this code are missing."""
     try:
         ours = distribution("shashlik").entry_points.select(group=GROUP)
     except PackageNotFoundError:
@@ -63,69 +63,69 @@ def _entries() -> tuple[EntryPoint, ...]:
 
 
 def _folders(entry: EntryPoint) -> list[Path]:
-    """Folders of the package that an entry names; of its modules only parents are imported."""
-    who = f"the entry point {entry.name!r} of {entry.dist.name if entry.dist else 'a package'}"
+    """List the folders of the package that an entry names, importing only its parents."""
+    origin = f"the entry point {entry.name!r} of {entry.dist.name if entry.dist else 'a package'}"
     try:
         spec = find_spec(entry.value)
     except (ImportError, ValueError) as error:
-        raise BadInput(f"{who}: cannot import {entry.value} ({error}); reinstall or remove it") from error
+        raise BadInput(f"{origin}: cannot import {entry.value} ({error}); reinstall or remove it") from error
     if spec is None or spec.submodule_search_locations is None:
-        raise BadInput(f"{who}: there is no package {entry.value}; reinstall or remove it")
+        raise BadInput(f"{origin}: there is no package {entry.value}; reinstall or remove it")
     return [Path(folder) for folder in spec.submodule_search_locations]
 
 
 def places() -> Iterator[Place]:
-    """All tasks, each file once, in the order in which packages name them."""
-    seen: set[Path] = set()
+    """List all tasks, each file once, in the order in which packages name them."""
+    visited: set[Path] = set()
     for entry in _entries():
         for folder in _folders(entry):
             for file in sorted(folder.rglob("task_*.py")):
-                if file.resolve() not in seen:
-                    seen.add(file.resolve())
+                if file.resolve() not in visited:
+                    visited.add(file.resolve())
                     parts = file.relative_to(folder).with_suffix("").parts
                     name = file.stem.removeprefix("task_")
                     yield Place(name, ".".join((entry.value, *parts)), file.absolute())
 
 
 def _by_name() -> dict[str, list[Place]]:
-    found: dict[str, list[Place]] = {}
+    tasks: dict[str, list[Place]] = {}
     for place in places():
-        found.setdefault(place.name, []).append(place)
-    return found
+        tasks.setdefault(place.name, []).append(place)
+    return tasks
 
 
-def _single(name: str, found: list[Place]) -> Place:
-    if len(found) > 1:
-        files = " and ".join(str(place.file) for place in found)
+def _single(name: str, matches: list[Place]) -> Place:
+    if len(matches) > 1:
+        files = " and ".join(str(place.file) for place in matches)
         raise BadInput(f"the task {name!r} is defined twice, in {files}: rename or uninstall one of them")
-    return found[0]
+    return matches[0]
 
 
 def names() -> tuple[str, ...]:
-    """Names of all tasks in alphabetical order.
+    """List the names of all tasks in alphabetical order.
 
     Raises
     ------
     BadInput
         When two tasks have the same name.
     """
-    return tuple(_single(name, found).name for name, found in sorted(_by_name().items()))
+    return tuple(_single(name, matches).name for name, matches in sorted(_by_name().items()))
 
 
 def find(name: str) -> Place | None:
-    """Where the task called `name` is; None if there is no such task."""
-    found = _by_name().get(name)
-    return None if found is None else _single(name, found)
+    """Locate the task called `name`; None if there is no such task."""
+    matches = _by_name().get(name)
+    return None if matches is None else _single(name, matches)
 
 
 def root(name: str) -> Path | None:
-    """The folder from which the task called `name` is imported; None if there is no such task."""
+    """Return the folder from which the task called `name` is imported; None without such a task."""
     place = find(name)
     return None if place is None else place.root
 
 
 def load(name: str) -> Task:
-    """The task called `name`.
+    """Import the task called `name`.
 
     Raises
     ------

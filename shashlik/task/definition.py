@@ -1,7 +1,7 @@
-"""The vocabulary of a physics task: columns with units, samples of events, estimators, the task itself.
+"""Vocabulary of a physics task: columns with units, samples of events, estimators, the task itself.
 
-Everything here is frozen data or a protocol. A task is one module that defines ``TASK``; it inherits
-from nothing and imports neither another task nor mlflow.
+Everything here is frozen data or a protocol. A task is one module that defines ``TASK``. It inherits from
+nothing and imports neither another task nor mlflow.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ __all__ = ["Finding", "Task"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of fitted estimators besides their answers to the test events, for example how candidates
-    that a fit chose from compare, or what they say of events of another kind.
+    """Additional result about fitted estimators, beyond their predictions for the test events.
+
+    Examples are a comparison of the candidates among which a fit selected, or the predictions for another
+    kind of events.
 
     Parameters
     ----------
     table : str
         Markdown.
     figure : matplotlib.figure.Figure
-        The same to look at.
+        The same result as a figure.
     numbers : mapping of str to float
         Metrics, ``<estimator>/<what>``.
     """
@@ -55,15 +57,15 @@ def _undeclared(sample: Sample, predictions: Predictions) -> Residuals:
 class Task:
     """A physics task. A module ``task_<name>.py`` defines one as ``TASK``, see `shashlik.task.catalog`.
 
-    It declares either `residuals` with `quantities` and `binnings`, and is judged by its resolution, or
-    `scores` with `criteria`, and is judged as a classification. Everything else is the same for both.
+    A task declares either `residuals` with `quantities` and `binnings`, and is evaluated by its resolution,
+    or `scores` with `criteria`, and is evaluated as a classification. Everything else is the same for both.
 
     Parameters
     ----------
     name : str
-        Entry point, experiment and registered model.
+        Name of the entry point, the experiment and the registered model.
     title, description : str
-        One line and one paragraph for people.
+        One line and one paragraph of documentation.
     schema : Schema
         Columns of the input files.
     settings : type
@@ -78,42 +80,45 @@ class Task:
     residuals : callable
         ``residuals(sample, predictions) -> Residuals``.
     quantities : tuple of Quantity
-        What is judged; the first is the primary one.
+        Quantities that are evaluated; the first is the primary one.
     binnings : tuple of Binning
-        Where the resolution is studied.
+        Variables in whose bins the resolution is studied.
     scores : callable
         ``scores(sample, predictions) -> Scores``, in place of `residuals`.
     criteria : Criteria
-        What of a classification is looked at.
+        Criteria by which a classification is evaluated.
     carried : callable
-        ``carried(sample) -> mapping of str to Predictions``: results of other programs that came with the
-        file, judged beside our own estimators.
+        ``carried(sample) -> mapping of str to Predictions``: results of other programs that the file
+        contains, evaluated beside our own estimators.
     limit : callable
-        ``limit(settings, sample) -> Predictions``: answers as good as the information in simulated events
-        allows, made with the truth. They are judged as ``bound`` beside the estimators, never registered and
-        nobody's rival. Left out for the user's files, whose events the simulation may not quite resemble.
+        ``limit(settings, sample) -> Predictions``: predictions as good as the information in simulated
+        events allows, computed with the truth. They are evaluated as ``bound`` beside the estimators, but
+        never registered and never a rival. They are left out for the user's files, whose events the
+        simulation may not fully resemble.
     pictures : callable
         ``pictures(sample, predictions by estimator) -> mapping of str to Figure``: displays, mass peaks.
     extra_metrics : callable
-        ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: numbers of its own.
+        ``extra_metrics(sample, predictions by estimator) -> mapping of str to float``: additional metrics
+        of the task.
     findings : callable
         ``findings(fitted estimators by name) -> mapping of str to Finding``.
     probes : callable
-        ``probes(settings, fitted estimators by name) -> mapping of str to Finding``: what they say of events
-        that the test events cannot stand for, simulated for the purpose.
+        ``probes(settings, fitted estimators by name) -> mapping of str to Finding``: their predictions for
+        dedicated simulated events that the test events do not represent.
     crossed : bool
-        Whether every estimator learns from two halves of the events and answers each event by what it learned
-        from the other half. Then all events of a run train and all are judged.
+        Whether every estimator uses two-fold cross-fitting: it trains on each half of the events and predicts
+        the other. All events of a run then serve for training and for evaluation.
     files : callable
-        ``files(sample) -> mapping of str to rows``: how `simulate` spreads events over files in a folder.
+        ``files(sample) -> mapping of str to rows``: how the command
+        `simulate` distributes events over the files of a folder.
     rule : Rule or ScoreRule
-        When a candidate becomes champion; without one nothing does.
+        Condition under which a candidate becomes champion; without a rule none does.
     frozen_events : int
-        Size of a frozen sample where nobody asks for another: enough for the rule's margins to be decided.
+        Default size of a frozen sample: enough to decide the margins of the rule.
     spaces : mapping of str to Space
-        What `tune` can vary, by name; without one called ``default`` there is nothing to search.
+        Search spaces of `tune`, by name; without one called ``default`` there is nothing to search.
     study : Study
-        Variants of the network that `study` compares; without one there is nothing to study.
+        Variants of the network that an ablation compares; without it there is no ablation.
     """
 
     name: str
@@ -152,17 +157,17 @@ class Task:
 
     @property
     def judgement(self) -> Judgement:
-        """How its outcomes become evidence."""
-        # Here, as compiled statistics and figures are only needed where something is judged.
+        """Evaluation kind: how outcomes become evidence."""
+        # Imported here, as compiled statistics and figures are needed only for an evaluation.
         from shashlik.task.kinds import OfResiduals, OfScores
 
         return OfResiduals(self.quantities, self.binnings) if self.scores is None else OfScores(self.criteria)
 
     def outcome(self, sample: Sample, predictions: Predictions) -> Outcome:
-        """What predictions are worth, event by event."""
+        """Compute the residuals or scores of predictions, event by event."""
         return (self.scores or self.residuals)(sample, predictions)
 
     @property
     def primary(self) -> tuple[str, ...]:
-        """What a better candidate is better in; empty without a rule."""
+        """Primary quantities of the rule, in which a better candidate improves; empty without a rule."""
         return self.rule.primary if self.rule else ()

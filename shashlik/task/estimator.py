@@ -1,4 +1,4 @@
-"""Estimators: what every network, fit and closed form has in common, and what a fit is given."""
+"""Estimators: the interface shared by networks, fits and closed forms, and the inputs of a fit."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ __all__ = ["Bench", "Estimator", "Nested", "Portable"]
 
 @dataclass(frozen=True)
 class Portable:
-    """An estimator as data, able to predict without this repository.
+    """An estimator as data that predicts without this repository.
 
     Parameters
     ----------
     module : pathlib.Path
         One self-contained Python file. It defines ``load(files) -> predict`` where ``files`` maps the
         names below to paths and ``predict(columns) -> outputs`` takes a mapping of input column name to
-        a sequence with one entry an event (an array each, for a jagged column) and returns `Predictions`.
-        A network's module also defines ``graph(files)``, see `tracking.runs.models.graph`: it can be
-        exported.
+        a sequence with one entry per event (an array each, for a jagged column) and returns `Predictions`.
+        The module of a network that can be exported also defines ``graph(files)``, see
+        `tracking.runs.models.graph`.
     files : mapping of str to pathlib.Path
         Parameters and networks that the module reads.
     requirements : tuple of str
         PyPI requirements of the module.
     inputs : tuple of str
-        Names of the columns it takes, from the task's schema.
+        Names of its input columns, from the task's schema.
     """
 
     module: Path
@@ -40,22 +40,23 @@ class Portable:
 
 @dataclass(frozen=True)
 class Bench:
-    """What a fit is given besides events.
+    """Inputs of a fit besides the events.
 
     Parameters
     ----------
     seed : int
-        Governs everything random in the fit.
+        Random seed of the fit.
     scratch : pathlib.Path
-        Folder for checkpoints; a resumed run finds there what the interrupted one left.
+        Folder for checkpoints; a resumed run finds those of the interrupted run there.
     curve : callable
         ``curve(name, values, step)`` shows live training curves, e.g. ``("start", {"loss": 1.2}, 3)``.
     checkpointed : callable
-        Called after a checkpoint was written under `scratch`, so that it can be kept elsewhere too.
+        Called after a checkpoint was written under `scratch`, to keep a copy elsewhere.
     simulate : callable or None
         ``simulate(events, seed)`` makes more training events; None where the task has no simulation.
     measured : bool
-        Whether the training sample comes from the user's files, which the simulation may not quite resemble.
+        Whether the training sample comes from the user's files, which the simulation may not fully
+        resemble.
     """
 
     seed: int
@@ -74,30 +75,30 @@ class Estimator(Protocol):
         """Name in metrics and tables, e.g. ``network`` or ``lednev-tuned``."""
 
     def fit(self, train: Sample, bench: Bench) -> Estimator:
-        """A fitted copy; an estimator with nothing to fit returns itself."""
+        """Return a fitted copy; an estimator with nothing to fit returns itself."""
 
     def predict(self, sample: Sample) -> Predictions:
-        """Answers for every event, NaN where there is none."""
+        """Predict every event, NaN where there is no prediction."""
 
     def portable(self, folder: Path) -> Portable:
-        """The fitted estimator written below `folder`."""
+        """Write the fitted estimator below `folder`."""
 
 
 @dataclass(frozen=True)
 class Nested:
-    """One of several models that an estimator consists of: it gets a run of its own inside the estimator's.
+    """One of several models inside an estimator, recorded as a child run of the estimator's.
 
-    An estimator that has some offers them as ``nested``.
+    An estimator that has such models offers them as ``nested``.
 
     Parameters
     ----------
     name : str
-        Of the run.
+        Name of the child run.
     settings : mapping of str to value
-        What it does not share with the others.
+        Settings that differ from those of the other models.
     metrics : mapping of str to float
     curves : mapping of str to sequence of float
-        One value a step, from 1 on.
+        One value per step, starting at step 1.
     """
 
     name: str

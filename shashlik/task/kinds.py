@@ -1,8 +1,8 @@
-"""How answers become evidence: what differs between a resolution and a classification, in one place.
+"""Evaluation kinds: resolution (residuals) and classification (scores).
 
-A task declares which of the two it is by what it makes of predictions,
-`tracking.statistics.residuals.Residuals` or `tracking.statistics.scores.Scores`; run, search, gate and
-commands ask its judgement for all that follows from that.
+A task declares its kind by the type that it computes from predictions,
+`tracking.statistics.residuals.Residuals` or `tracking.statistics.scores.Scores`. Run, search, gate and
+commands ask the kind for everything that depends on this choice.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from tracking.statistics.scores import Criteria, Scores
 
 __all__ = ["Column", "Judgement", "OfResiduals", "OfScores", "Outcome"]
 
-#: What the answers of an estimator are worth, event by event.
+#: Quality of an estimator's predictions, event by event.
 Outcome = Residuals | Scores
 One = TypeVar("One", Residuals, Scores)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A number that a list of versions shows.
+    """A metric shown in a list of versions.
 
     Parameters
     ----------
     head : str
         Title of the column.
     metric : str
-        Its metric without the estimator; the error is ``<metric>_err``.
+        Name of the metric without the estimator; the error is ``<metric>_err``.
     """
 
     head: str
@@ -48,11 +48,11 @@ class Column:
 
 
 class Judgement(Protocol):
-    """Outcomes of estimators on identical events, by name, turned into what people and programs decide on."""
+    """Conversion of outcomes of estimators on identical events, by name, into evidence and figures."""
 
     @property
     def columns(self) -> Sequence[Column]:
-        """What a list of versions shows."""
+        """Columns of a list of versions."""
 
     def evidence(
         self,
@@ -64,34 +64,34 @@ class Judgement(Protocol):
         ns_per_event: Mapping[str, float],
         extra: Mapping[str, float],
     ) -> AnyEvidence:
-        """What is known, with errors, and how `subject` compares with all others."""
+        """Build the evidence: results with errors, and comparisons of `subject` with all others."""
 
     def figures(self, evidence: AnyEvidence, outcomes: Mapping[str, Outcome]) -> dict[str, Figure]:
-        """The same to look at, by the names of the files without ending."""
+        """Draw the evidence, by file name without extension."""
 
     def objective(self, outcome: Outcome, primary: Sequence[str]) -> tuple[float, float]:
-        """The one positive number that a search makes small, with its error; NaN where there is none.
+        """Compute the positive number that a search minimises, with its error; NaN where there is none.
 
-        `primary` names what of the rule is to be better; empty where there is no rule.
+        `primary` names the primary quantities of the rule; it is empty without a rule.
         """
 
     def goal(self, primary: Sequence[str]) -> str:
-        """The objective in words."""
+        """Describe the objective in words."""
 
     def core(self, outcome: Outcome) -> dict[str, float]:
-        """Numbers whose scatter between trainings is shown beside a verdict, by what they are in words."""
+        """Return the numbers, by description, whose scatter between trainings is shown beside a verdict."""
 
 
 @dataclass(frozen=True)
 class OfResiduals:
-    """Judgement of resolutions.
+    """Evaluation of resolutions.
 
     Parameters
     ----------
     quantities : tuple of Quantity
-        What is judged; the first is the primary one.
+        Quantities that are evaluated; the first is the primary one.
     binnings : tuple of Binning
-        Where.
+        Variables in whose bins they are evaluated.
     """
 
     quantities: tuple[Quantity, ...]
@@ -100,7 +100,10 @@ class OfResiduals:
     @property
     def columns(self) -> list[Column]:
         """Core widths."""
-        return [Column(f"σ {one.name} {one.unit}".strip(), f"{one.name}/sigma") for one in self.quantities]
+        return [
+            Column(f"σ {quantity.name} {quantity.unit}".strip(), f"{quantity.name}/sigma")
+            for quantity in self.quantities
+        ]
 
     def evidence(
         self,
@@ -112,7 +115,7 @@ class OfResiduals:
         ns_per_event: Mapping[str, float],
         extra: Mapping[str, float],
     ) -> Evidence:
-        """See `tracking.evidence.from_residuals.build`."""
+        """Build the evidence, see `tracking.evidence.from_residuals.build`."""
         return from_residuals.build(
             _all(Residuals, outcomes),
             self.quantities,
@@ -125,24 +128,27 @@ class OfResiduals:
         )
 
     def figures(self, evidence: AnyEvidence, outcomes: Mapping[str, Outcome]) -> dict[str, Figure]:
-        """See `tracking.figures.resolution.figures`."""
+        """Draw the figures, see `tracking.figures.resolution.figures`."""
         assert isinstance(evidence, Evidence)
         return resolution_figures.figures(evidence, _all(Residuals, outcomes))
 
     def objective(self, outcome: Outcome, primary: Sequence[str]) -> tuple[float, float]:
-        """See `shashlik.task.objective.objective`."""
+        """Compute the objective, see `shashlik.task.objective.objective`."""
         assert isinstance(outcome, Residuals)
         return objective(outcome, self._names(primary))
 
     def goal(self, primary: Sequence[str]) -> str:
-        """The objective in words."""
+        """Describe the objective in words."""
         names = ", ".join(self._names(primary))
         return f"geometric mean over {names} of the 68.3 % quantile of abs(prediction - truth)"
 
     def core(self, outcome: Outcome) -> dict[str, float]:
-        """Core widths."""
+        """Return the core widths."""
         assert isinstance(outcome, Residuals)
-        return {f"σ of {one.name}": resolution(outcome.values[one.name]).sigma for one in self.quantities}
+        return {
+            f"σ of {quantity.name}": resolution(outcome.values[quantity.name]).sigma
+            for quantity in self.quantities
+        }
 
     def _names(self, primary: Sequence[str]) -> list[str]:
         return list(primary) or [quantity.name for quantity in self.quantities]
@@ -150,12 +156,12 @@ class OfResiduals:
 
 @dataclass(frozen=True)
 class OfScores:
-    """Judgement of classifications.
+    """Evaluation of classifications.
 
     Parameters
     ----------
     criteria : Criteria
-        What is looked at.
+        Criteria of the evaluation.
     """
 
     criteria: Criteria
@@ -175,7 +181,7 @@ class OfScores:
         ns_per_event: Mapping[str, float],
         extra: Mapping[str, float],
     ) -> Classification:
-        """See `tracking.evidence.from_scores.build`."""
+        """Build the evidence, see `tracking.evidence.from_scores.build`."""
         return from_scores.build(
             _all(Scores, outcomes),
             self.criteria,
@@ -187,24 +193,24 @@ class OfScores:
         )
 
     def figures(self, evidence: AnyEvidence, outcomes: Mapping[str, Outcome]) -> dict[str, Figure]:
-        """See `tracking.figures.classification.figures`."""
+        """Draw the figures, see `tracking.figures.classification.figures`."""
         assert isinstance(evidence, Classification)
         return classification_figures.figures(evidence, _all(Scores, outcomes))
 
     def objective(self, outcome: Outcome, primary: Sequence[str]) -> tuple[float, float]:
-        """See `tracking.statistics.roc.loss`."""
+        """Compute the objective, see `tracking.statistics.roc.loss`."""
         assert isinstance(outcome, Scores)
         return loss(outcome)
 
     def goal(self, primary: Sequence[str]) -> str:
-        """The objective in words."""
+        """Describe the objective in words."""
         return "1 - AUC, averaged over the hypotheses"
 
     def core(self, outcome: Outcome) -> dict[str, float]:
-        """What a search makes small."""
+        """Return the objective of a search."""
         assert isinstance(outcome, Scores)
         return {"1 − AUC": loss(outcome)[0]}
 
 
 def _all(kind: type[One], outcomes: Mapping[str, Outcome]) -> dict[str, One]:
-    return {name: one for name, one in outcomes.items() if isinstance(one, kind)}
+    return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, kind)}

@@ -1,4 +1,4 @@
-"""The one number that a search makes small where a resolution is judged."""
+"""Objective that a search minimises where resolutions are evaluated."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ SHARE = 0.6827
 
 
 def objective(residuals: Residuals, quantities: Sequence[str]) -> tuple[float, float]:
-    """Geometric mean over quantities of the 68.3 % quantile of abs(prediction - truth), and its error.
+    """Compute the geometric mean over quantities of the 68.3 % quantile of abs(prediction - truth).
 
-    The quantile counts a bias, and an object without an answer as infinitely wrong; the geometric mean makes
-    one per cent of any quantity worth the same, whatever their units. The error is that of the quantiles,
-    whose ranks are binomial, taken as independent of each other.
+    The quantile includes a bias, and counts an object without a prediction as infinitely wrong. In the
+    geometric mean, one per cent of any quantity has the same weight, whatever its unit. The error combines
+    those of the quantiles, whose ranks are binomial, taken as independent of each other.
 
     Parameters
     ----------
     residuals : Residuals
         Of validation events.
     quantities : sequence of str
-        Those that count.
+        Names of the quantities that enter.
 
     Returns
     -------
     tuple of float and float
-        NaN for an infinite objective.
+        Objective and its error; NaN for an infinite objective.
     """
     logs, variances = [], []
     for name in quantities:

@@ -1,7 +1,7 @@
-"""ROOT files to samples and back, checked against the task's schema.
+"""Read ROOT files into samples and write them, checked against the task's schema.
 
-Files are read in chunks, so that their size is limited by what is kept and not by what is parsed. A path may
-be a glob, a comma-separated list, or any URL that fsspec opens.
+Files are read in chunks, so that memory holds only the columns that are kept. A path may be a glob, a
+comma-separated list, or any URL that fsspec opens.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["chunks", "expand", "mapping", "read", "sample", "write"]
 
 
 def expand(spec: str) -> list[str]:
-    """Files named by a comma-separated list of paths, globs and URLs.
+    """List the files named by a comma-separated list of paths, globs and URLs.
 
     Raises
     ------
@@ -40,10 +40,10 @@ def expand(spec: str) -> list[str]:
         if "://" in part:
             files.append(part)
         elif glob.has_magic(part):
-            found = sorted(glob.glob(os.path.expanduser(part), recursive=True))
-            if not found:
+            matches = sorted(glob.glob(os.path.expanduser(part), recursive=True))
+            if not matches:
                 raise BadInput(f"no file matches data={part!r}; look with: ls {part}")
-            files += found
+            files += matches
         else:
             path = os.path.expanduser(part)
             if not os.path.exists(path):
@@ -59,15 +59,17 @@ def expand(spec: str) -> list[str]:
 
 
 def mapping(text: str, schema: Schema) -> dict[str, str]:
-    """``"e:E1+E2,px:px1,mass:0.106"`` as column -> what fills it: branch, expression of branches, number.
+    """Parse ``"e:E1+E2,px:px1,mass:0.106"`` into a mapping of column to its source.
+
+    A source is a branch, an expression of branches, or a number.
 
     Raises
     ------
     BadInput
-        For anything else, and for columns that the schema does not have.
+        For any other text, and for columns that the schema does not have.
     """
-    found: dict[str, str] = {}
-    # A comma separates only where a new column begins, so that expressions may contain some.
+    sources: dict[str, str] = {}
+    # A comma separates only where a new column begins, as expressions may contain commas.
     for part in re.split(r",(?=\s*[A-Za-z_]\w*\s*:)", text) if text.strip() else []:
         name, colon, expression = (piece.strip() for piece in part.partition(":"))
         if not (colon and expression):
@@ -76,12 +78,12 @@ def mapping(text: str, schema: Schema) -> dict[str, str]:
             )
         if name not in schema.names:
             raise BadInput(f"columns={text!r} fills {name!r}; this task has: {', '.join(schema.names)}")
-        found[name] = expression
-    return found
+        sources[name] = expression
+    return sources
 
 
 def _number(expression: str) -> float | None:
-    """The number that an expression is, if it is one."""
+    """Return the number that an expression consists of, if it is one."""
     try:
         return float(expression)
     except ValueError:
@@ -91,18 +93,18 @@ def _number(expression: str) -> float | None:
 def _filled(
     tree: Any, schema: Schema, given: Mapping[str, str], events: int, file: str
 ) -> Iterator[dict[str, Any]]:
-    """Columns of at most `events` entries of a tree whose branches have other names.
+    """Yield columns of at most `events` entries of a tree whose branches have other names.
 
-    Where branches hold lists and the schema wants single values, every object becomes a row of its own.
+    Where branches hold lists and the schema has single values, every object becomes a row of its own.
     """
     numbers = {name: value for name in given if (value := _number(given[name])) is not None}
-    wanted = {name: given.get(name, name) for name in schema.names if name in given or name in tree}
-    missing = [name for name in schema.required if name not in wanted]
+    sources = {name: given.get(name, name) for name in schema.names if name in given or name in tree}
+    missing = [name for name in schema.required if name not in sources]
     if missing:
         raise BadInput(f"{file}: nothing fills the column {missing[0]!r}; add {missing[0]}:BRANCH to columns")
-    expressions = list(dict.fromkeys(wanted[name] for name in wanted if name not in numbers))
+    expressions = list(dict.fromkeys(sources[name] for name in sources if name not in numbers))
     for arrays in tree.iterate(expressions, step_size=events, library="ak"):
-        columns = {name: arrays[wanted[name]] for name in wanted if name not in numbers}
+        columns = {name: arrays[sources[name]] for name in sources if name not in numbers}
         single = not any(column.jagged for column in schema.columns)
         if single and any(array.ndim == 2 for array in columns.values()):
             columns = dict(zip(columns, map(ak.flatten, ak.broadcast_arrays(*columns.values())), strict=True))
@@ -113,7 +115,7 @@ def _filled(
 
 
 def _check_branches(tree: Any, schema: Schema, file: str) -> list[str]:
-    """Names of the schema's columns to read from `tree`."""
+    """List the schema's columns to read from `tree`."""
     missing = [name for name in schema.required if name not in tree]
     if missing:
         raise BadInput(
@@ -125,10 +127,9 @@ def _check_branches(tree: Any, schema: Schema, file: str) -> list[str]:
 
 
 def sample(schema: Schema, columns: Mapping[str, Any], source: str) -> Sample:
-    """A sample whose columns were checked: types, jaggedness, equal counts, finite values.
+    """Build a sample from columns after checking types, jaggedness, equal counts and finite values.
 
-    Columns called ``<group>_<something>`` that are jagged share one count an event, as the cells of a
-    calorimeter do.
+    Jagged columns called ``<group>_<something>`` share one count per event, as the cells of a calorimeter do.
 
     Raises
     ------
@@ -146,8 +147,8 @@ def sample(schema: Schema, columns: Mapping[str, Any], source: str) -> Sample:
         kind = np.int64 if column.kind == "int" else np.float64
         jagged = getattr(array, "ndim", 1) == 2
         if jagged != column.jagged:
-            wanted, found = ("a list", "one value") if column.jagged else ("one value", "a list")
-            raise BadInput(f"{source}: column {column.name!r} holds {found} an event; {wanted} is needed")
+            needed, actual = ("a list", "one value") if column.jagged else ("one value", "a list")
+            raise BadInput(f"{source}: column {column.name!r} holds {actual} an event; {needed} is needed")
         try:
             flat = ak.to_numpy(ak.flatten(array) if jagged else array)
         except (ValueError, TypeError):
@@ -193,7 +194,7 @@ def chunks(
     progress: bool = False,
     given: Mapping[str, str] | None = None,
 ) -> Iterator[Sample]:
-    """Samples of at most `events` events each, from all files that `spec` names, in their order.
+    """Read samples of at most `events` events each from all files that `spec` names, in their order.
 
     Parameters
     ----------
@@ -202,12 +203,12 @@ def chunks(
     schema : Schema
         Tree and columns.
     events : int
-        Entries read at once.
+        Maximum number of entries read at once.
     progress : bool
-        Whether a bar counts the files.
+        Whether to show a progress bar over the files.
     given : mapping of str to str, optional
-        What fills columns that the files have under other names, see `mapping`. It wins over what the name
-        of a file says, `shashlik.task.sample.Schema.named`.
+        Sources of columns that the files have under other names, see `mapping`. They win over values from
+        the file name, see `shashlik.task.sample.Schema.named`.
 
     Raises
     ------
@@ -247,7 +248,7 @@ def chunks(
 
 
 def read(spec: str, schema: Schema, progress: bool = False, given: Mapping[str, str] | None = None) -> Sample:
-    """All events of all files that `spec` names as one sample, see `chunks`.
+    """Read all events of all files that `spec` names as one sample, see `chunks`.
 
     Raises
     ------
@@ -261,14 +262,14 @@ def read(spec: str, schema: Schema, progress: bool = False, given: Mapping[str, 
 
 
 def write(events: Sample, path: Path) -> None:
-    """The sample as a ROOT file of its schema; the name appears only when the file is complete.
+    """Write the sample as a ROOT file of its schema; the name appears only when the file is complete.
 
     Jagged columns of one group are written as one group of branches with a common counter.
 
     Raises
     ------
     OSError
-        When the file cannot be written; nothing of it is left.
+        When the file cannot be written; no partial file is left.
     """
     groups: dict[str, dict[str, Any]] = defaultdict(dict)
     branches: dict[str, Any] = {}

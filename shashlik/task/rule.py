@@ -1,4 +1,4 @@
-"""Rules that a model has to satisfy before it becomes champion."""
+"""Rules that a model must satisfy to become champion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as columns with units: the schema of a file and the sample that was read or simulated."""
+"""Events as columns with units: the schema of a file, and samples that are read or simulated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Column", "Predictions", "Sample", "Schema"]
 
-#: One flat array per output, shape (events,); NaN where the estimator has no answer.
+#: One flat array per output, shape (events,); NaN where the estimator has no prediction.
 Predictions = Mapping[str, NDArray[np.floating]]
 
 
@@ -37,9 +37,9 @@ class Column:
     optional : bool
         Whether a file may lack the branch.
     role : {"input", "id", "truth", "result"}
-        What estimators may see, what names an event, what they are judged by, what another program found.
+        Input of estimators, identifier of the event, truth for the evaluation, or result of another program.
     count : int
-        How many values of a jagged column every event holds; 0: any number.
+        Number of values that every event has in a jagged column; 0: any number.
     """
 
     name: str
@@ -62,8 +62,8 @@ class Schema:
         Name of the tree.
     columns : tuple of Column
     named : callable
-        ``named(file) -> mapping of str to float``: what the name of a file says of all its events. It fills
-        columns that the file has no branches for.
+        ``named(file) -> mapping of str to float``: values for all events of a file, taken from its name. They
+        fill columns that the file has no branches for.
     """
 
     tree: str
@@ -87,7 +87,7 @@ class Schema:
         return tuple(column.name for column in self.columns if not column.optional)
 
     def having(self, role: str) -> tuple[str, ...]:
-        """Names of the columns of one role."""
+        """List the names of the columns with one role."""
         return tuple(column.name for column in self.columns if column.role == role)
 
 
@@ -98,11 +98,11 @@ class Sample:
     Parameters
     ----------
     schema : Schema
-        What the columns mean.
+        Meaning of the columns.
     columns : mapping of str to ndarray or awkward.Array
-        All of one length; see `shashlik.task.rootio.sample` for the checked way to build one.
+        Columns of equal length; `shashlik.task.rootio.sample` builds a sample with checks.
     source : str
-        Where the events come from, for the record: files, or the simulation with its seed.
+        Origin of the events, for the record: files, or the simulation with its random seed.
     """
 
     schema: Schema
@@ -119,14 +119,14 @@ class Sample:
         return self.columns[name]
 
     def select(self, rows: slice | NDArray[Any]) -> Sample:
-        """Events chosen by a slice, a boolean mask or indices."""
+        """Select events by a slice, a boolean mask or indices."""
         return Sample(self.schema, {name: array[rows] for name, array in self.columns.items()}, self.source)
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the full content: every column's name, type, counts and values, in schema order.
 
-        It does not depend on how the file was compressed or chunked. Floats are hashed as float32 and
+        The hash does not depend on the compression or chunks of the file. Floats are hashed as float32 and
         integers as int64, the precision that files of these schemas hold.
         """
         digest = hashlib.sha256()
@@ -144,7 +144,7 @@ class Sample:
 
     @staticmethod
     def concatenate(samples: Sequence[Sample]) -> Sample:
-        """One sample of several; columns that not all of them have are left out."""
+        """Concatenate samples, dropping columns that some of them lack."""
         first = samples[0]
         shared = [name for name in first.columns if all(name in sample for sample in samples)]
         columns = {

@@ -1,4 +1,4 @@
-"""Which settings of a task a search varies, and how: declared once by the task, as data."""
+"""Search spaces: the settings of a task that a search varies, declared by the task as data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Choice", "Range", "Space"]
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values.
+    """A categorical setting.
 
     Parameters
     ----------
     values : tuple
-        All of one type: numbers, words, or truth values.
+        Values of one type: numbers, words, or truth values.
     """
 
     values: tuple[Any, ...]
@@ -28,16 +28,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Range:
-    """A number between two others, both included; a whole one where they are whole.
+    """A number between two limits, both included; an integer where both are integers.
 
     Parameters
     ----------
     low, high : int or float
         The limits.
     step : int or float, optional
-        Distance of the values, or with `log` their ratio.
+        Distance of neighbouring values, or with `log` their ratio.
     log : bool
-        Whether every factor is equally likely, and not every difference.
+        Whether values are distributed uniformly in their logarithm.
     """
 
     low: float
@@ -51,25 +51,26 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether its values are whole numbers."""
+        """Whether the values are integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
 
 @dataclass(frozen=True)
 class Space:
-    """What a search looks at.
+    """Search space of a task.
 
     Parameters
     ----------
     varied : mapping of str to Choice or Range
-        By the name of the setting.
+        Ranges and choices by the name of the setting.
     fixed : mapping of str to value
-        Settings that belong to the space without varying: that of an original study goes with its network.
+        Settings that belong to the space without varying, as an original study's settings belong to its
+        network.
     epochs : str
-        The setting that says how long a network is trained, of which Hyperband gives more to the better ones;
-        empty where there is none.
+        Setting with the number of epochs, of which Hyperband gives more to better trials; empty where there
+        is none.
     events : str
-        The setting that says on how many events a network is trained; trials may use a share of them.
+        Setting with the number of training events; trials may use a share of them.
     """
 
     varied: Mapping[str, Choice | Range]

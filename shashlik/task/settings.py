@@ -1,4 +1,4 @@
-"""Parameters of a run: from the strings of a command line, over presets, to a checked frozen dataclass."""
+"""Resolve parameters of a run: command-line strings and presets become a checked frozen dataclass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def setting(
     least: float | None = None,
     most: float | None = None,
 ) -> Any:
-    """A dataclass field with what a user must know of it."""
+    """Declare a dataclass field with help text and limits."""
     return field(
         default=default, metadata={"help": meaning, "allowed": allowed, "least": least, "most": most}
     )
@@ -44,31 +44,36 @@ class RunSettings:
 
 
 def parse(tokens: Sequence[str]) -> dict[str, str]:
-    """``["--seed", "3", "--data=a.root"]`` as a mapping; an empty value means not given.
+    """Parse ``["--seed", "3", "--data=a.root"]`` into a mapping; an empty value counts as not given.
 
     Raises
     ------
     BadInput
         For anything that is not ``--name value`` or ``--name=value``.
+
+    Examples
+    --------
+    >>> parse(["--seed", "3", "--data=a.root", "--preset="])
+    {'seed': '3', 'data': 'a.root'}
     """
-    given: dict[str, str] = {}
+    values: dict[str, str] = {}
     rest = list(tokens)
     while rest:
         token = rest.pop(0)
         if not token.startswith("--") or len(token) == 2:
             raise BadInput(f"cannot read {token!r}: parameters are given as --name value")
-        name, equals, value = token[2:].partition("=")
+        name, equals, text = token[2:].partition("=")
         if not equals:
             if not rest:
                 raise BadInput(f"parameter --{name} has no value: give it as --{name} value")
-            value = rest.pop(0)
-        if value:
-            given[name.replace("-", "_")] = value
-    return given
+            text = rest.pop(0)
+        if text:
+            values[name.replace("-", "_")] = text
+    return values
 
 
 def _convert(name: str, kind: type, text: str) -> Any:
-    """One value from its string."""
+    """Convert one value from its string."""
     if kind is bool:
         words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
         if text.lower() not in words:
@@ -77,8 +82,8 @@ def _convert(name: str, kind: type, text: str) -> Any:
     try:
         value = kind(float(text)) if kind is int and float(text).is_integer() else kind(text)
     except (ValueError, OverflowError):
-        wanted = {int: "a whole number", float: "a number"}.get(kind, f"of type {kind.__name__}")
-        raise BadInput(f"parameter {name}={text!r} is not {wanted}") from None
+        expected = {int: "a whole number", float: "a number"}.get(kind, f"of type {kind.__name__}")
+        raise BadInput(f"parameter {name}={text!r} is not {expected}") from None
     return value
 
 
@@ -94,23 +99,23 @@ def _check(name: str, meta: Mapping[str, Any], value: Any) -> None:
 
 
 def resolve(kind: type, presets: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]) -> Any:
-    """Settings of a run: the field defaults, then the preset's values, then what was given.
+    """Resolve the settings of a run: field defaults, then the preset's values, then the user's.
 
     Parameters
     ----------
     kind : type
-        The task's settings dataclass, a `RunSettings`, or another one whose fields are `setting`.
+        The task's settings dataclass, a `RunSettings`, or another dataclass with `setting` fields.
     presets : mapping
-        The task's presets; none where there is no setting ``preset``.
+        The task's presets; empty where there is no setting ``preset``.
     given : mapping of str to str
-        What the user gave, see `parse`.
+        Parameters from the user, see `parse`.
 
     Raises
     ------
     BadInput
         For unknown names, values of the wrong type, values out of range.
     """
-    fields = {item.name: item for item in dataclasses.fields(kind)}
+    fields = {parameter.name: parameter for parameter in dataclasses.fields(kind)}
     types = typing.get_type_hints(kind)
     unknown = sorted(set(given) - set(fields))
     if unknown:
@@ -127,7 +132,7 @@ def resolve(kind: type, presets: Mapping[str, Mapping[str, Any]], given: Mapping
 
 
 def changed(settings: Any, values: Mapping[str, Any]) -> Any:
-    """The same settings with other values of some, checked.
+    """Replace values of some settings, and check them.
 
     Raises
     ------
@@ -135,23 +140,25 @@ def changed(settings: Any, values: Mapping[str, Any]) -> Any:
         For values out of range.
     """
     settings = dataclasses.replace(settings, **values)
-    for item in dataclasses.fields(settings):
-        _check(item.name, item.metadata, getattr(settings, item.name))
+    for parameter in dataclasses.fields(settings):
+        _check(parameter.name, parameter.metadata, getattr(settings, parameter.name))
     return settings
 
 
 def describe(kind: type, presets: Mapping[str, Mapping[str, Any]]) -> str:
-    """Parameters with meaning, default and limits, and what each preset sets; for people."""
+    """Describe parameters with meaning, default and limits, and the values of each preset."""
     lines = ["parameters:"]
-    for item in dataclasses.fields(kind):
+    for parameter in dataclasses.fields(kind):
         limits = ""
-        if item.metadata["allowed"] is not None:
-            limits = f"; one of {', '.join(map(str, item.metadata['allowed']))}"
-        elif item.metadata["least"] is not None:
-            limits = f"; at least {item.metadata['least']}"
-        if item.metadata["most"] is not None:
-            limits += f", at most {item.metadata['most']}"
-        lines.append(f"  {item.name:16} {item.metadata['help']} (default {item.default!r}{limits})")
+        if parameter.metadata["allowed"] is not None:
+            limits = f"; one of {', '.join(map(str, parameter.metadata['allowed']))}"
+        elif parameter.metadata["least"] is not None:
+            limits = f"; at least {parameter.metadata['least']}"
+        if parameter.metadata["most"] is not None:
+            limits += f", at most {parameter.metadata['most']}"
+        lines.append(
+            f"  {parameter.name:16} {parameter.metadata['help']} (default {parameter.default!r}{limits})"
+        )
     if presets:
         lines.append("presets:")
     for name, values in presets.items():

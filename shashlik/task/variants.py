@@ -1,4 +1,4 @@
-"""What a study changes of a task's settings, one thing at a time: declared once by the task, as data."""
+"""Ablations: changes of a task's settings, one thing at a time, declared by the task as data."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ __all__ = ["BASE", "EXPECTED", "Statement", "Study", "Variant"]
 
 #: Name of the variant that changes nothing.
 BASE = "base"
-#: What a statement can say of a variant relative to another one.
+#: Expected results of a variant relative to another one.
 EXPECTED = ("better", "worse", "same", "no help", "diverges")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One thing that is changed.
+    """A single change of the settings.
 
     Parameters
     ----------
     title : str
-        In words, for the table.
+        Description for the table.
     values : mapping of str to value
         Settings that differ from the base's.
     against : str
-        The variant that it is compared with, on the same test events.
+        Reference variant, compared on the same test events.
     judged : str
-        The variant on whose test events it is judged; empty: on its own, which are those of the base unless
-        it changes what is simulated.
+        Variant on whose test events this one is evaluated. Empty: its own, which are those of the base
+        unless the variant changes the simulation.
     """
 
     title: str
@@ -39,18 +39,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class Statement:
-    """A finding of the original study, so that numbers can say whether it holds here.
+    """A finding of the original study, to be tested here.
 
     Parameters
     ----------
     text : str
-        What was found.
+        The finding in words.
     variant, than : str
-        The two variants that it compares.
+        The two compared variants.
     expected : {"better", "worse", "same", "no help", "diverges"}
-        What the first is relative to the second; ``no help`` is: not better.
+        Expected result of the first relative to the second; ``no help`` means not better.
     quantities : tuple of str
-        In which of the task's quantities; empty: in all.
+        Quantities of the task that are compared; empty: all.
     """
 
     text: str
@@ -66,21 +66,21 @@ class Statement:
 
 @dataclass(frozen=True)
 class Study:
-    """Variants of one network, what was once found with them, and the numbers that were stated.
+    """Variants of one network, with the findings and widths of an original study.
 
     Parameters
     ----------
     base : mapping of str to value
-        Settings of the base; those of a preset come on top.
+        Settings of the base; those of a preset override them.
     title : str
-        The base in words.
+        Description of the base.
     variants : mapping of str to Variant
-        By name; a name has no comma and no colon.
+        Variants by name; a name has no comma, colon or slash.
     statements : tuple of Statement
     stated : mapping of str to float
-        Core widths that the original study states of its best network, by quantity.
+        Core widths that the original study states for its best network, by quantity.
     events : str
-        The setting that says on how many events a network is trained; a study may use a share of them.
+        Setting with the number of training events; an ablation may use a share of them.
     """
 
     base: Mapping[str, Any]
@@ -91,21 +91,23 @@ class Study:
     events: str = "train_events"
 
     def __post_init__(self) -> None:
-        known = {BASE, *self.variants}
-        named = {name for one in self.variants.values() for name in (one.against, one.judged) if name}
-        named |= {name for one in self.statements for name in (one.variant, one.than)}
-        if BASE in self.variants or named - known:
-            raise ValueError(f"a study has {sorted(known)}, {BASE!r} of its own, and no {named - known}")
+        names = {BASE, *self.variants}
+        used = {
+            name for variant in self.variants.values() for name in (variant.against, variant.judged) if name
+        }
+        used |= {name for statement in self.statements for name in (statement.variant, statement.than)}
+        if BASE in self.variants or used - names:
+            raise ValueError(f"a study has {sorted(names)}, {BASE!r} of its own, and no {used - names}")
         if any(mark in name for name in self.variants for mark in ",:/"):
             raise ValueError(f"names of variants have no comma, colon or slash: {', '.join(self.variants)}")
 
     @property
     def all(self) -> Mapping[str, Variant]:
-        """The base and all variants, in their order."""
+        """The base and all variants, in declared order."""
         return {BASE: Variant(self.title, {}), **self.variants}
 
     def asked(self, name: str) -> tuple[str, ...]:
-        """The variants that are compared with `name`, whose test events it must answer too."""
-        pairs = [(variant, one.against) for variant, one in self.variants.items()]
-        pairs += [(one.variant, one.than) for one in self.statements]
+        """List the variants that are compared with `name`, which must predict their test events too."""
+        pairs = [(label, variant.against) for label, variant in self.variants.items()]
+        pairs += [(statement.variant, statement.than) for statement in self.statements]
         return tuple(dict.fromkeys(variant for variant, than in pairs if than == name != variant))
