@@ -31,13 +31,7 @@ class StudySettings:
 
 
 def separate(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Split parameters into those of the ablation and those of the task; ``resume`` is the ablation's.
-
-    Examples
-    --------
-    >>> separate({"variants": "wide:2", "epochs": "20"})
-    ({'variants': 'wide:2'}, {'epochs': '20'})
-    """
+    """Split parameters into those of the ablation and those of the task; ``resume`` is the ablation's."""
     ours = {parameter.name for parameter in dataclasses.fields(StudySettings)}
     return (
         {name: text for name, text in given.items() if name in ours},

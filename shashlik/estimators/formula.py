@@ -1,4 +1,4 @@
-"""A closed form as an estimator: one function of columns, judged and registered as every network is."""
+"""Closed form as an estimator: a function of columns, evaluated and registered like a network."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def load(files):
 
 @dataclass(frozen=True)
 class Formula:
-    """An estimator with nothing to fit.
+    """Estimator with nothing to fit.
 
     Parameters
     ----------
     name : str
         Name in metrics and tables.
     function : callable
-        A top-level function. Its parameters are names of flat columns, it returns `Predictions`. It may use
-        ``np`` and its own arguments and nothing else, so that its text alone can travel with the model.
+        Top-level function. Its parameters are names of flat columns, and it returns `Predictions`. It may use
+        only ``np`` and its own arguments, as the model carries nothing but its source text.
     precision : {"float64", "float32"}
-        Type of the arrays it is given.
+        Type of the input arrays.
 
     Raises
     ------
@@ -63,29 +63,29 @@ class Formula:
     precision: str = "float64"
 
     def __post_init__(self) -> None:
-        used = set(inspect.getclosurevars(self.function).globals) - {"np"}
-        if used or self.function.__closure__:
+        names = set(inspect.getclosurevars(self.function).globals) - {"np"}
+        if names or self.function.__closure__:
             raise ValueError(
-                f"formula {self.name!r} uses {', '.join(sorted(used)) or 'a closure'} from outside of "
+                f"formula {self.name!r} uses {', '.join(sorted(names)) or 'a closure'} from outside of "
                 f"{self.function.__name__}; only np travels with it: move the rest inside"
             )
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Columns it takes, in the order of the function's parameters."""
+        """Input columns, in the order of the function's parameters."""
         return tuple(inspect.signature(self.function).parameters)
 
     def fit(self, train: Sample, bench: Bench) -> Formula:
-        """Itself: there is nothing to fit."""
+        """Return the estimator itself: there is nothing to fit."""
         return self
 
     def predict(self, sample: Sample) -> Predictions:
-        """The function of the sample's columns.
+        """Apply the function to the sample's columns.
 
         Raises
         ------
         BadInput
-            When the sample lacks one of them.
+            When the sample lacks an input column.
         """
         missing = [name for name in self.inputs if name not in sample]
         if missing:
@@ -96,7 +96,7 @@ class Formula:
         return self.function(*(np.asarray(sample[name], dtype=self.precision) for name in self.inputs))
 
     def portable(self, folder: Path) -> Portable:
-        """The function's text in a module of its own."""
+        """Write the function's source text as a module of its own."""
         folder.mkdir(parents=True, exist_ok=True)
         module, facts = folder / "estimator.py", folder / "formula.json"
         text = textwrap.dedent(inspect.getsource(self.function))

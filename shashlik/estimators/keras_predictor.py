@@ -1,4 +1,4 @@
-"""Predicts with a Keras network of columns; the file travels with the registered model."""
+"""Predict with a Keras network of columns; this file is part of the registered model."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ _BATCH = 4096
 def answers(
     model: keras.Model, columns: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence[str]
 ) -> dict[str, NDArray[np.floating]]:
-    """Outputs of a network for all events.
+    """Predict all events with a network.
 
-    The network is called directly: ``model.predict`` would round a double-precision network's inputs to
-    single precision on their way in.
+    The network is called directly: ``model.predict`` would round the inputs of a double-precision network to
+    single precision.
 
     Parameters
     ----------
     model : keras.Model
-        From an array of shape (events, inputs) to one of shape (events, outputs).
+        Network that maps an array of shape (events, inputs) to one of shape (events, outputs).
     columns : mapping of str to array
         Flat columns, of any type that numpy takes, or lists of one length for all events.
     inputs, outputs : sequence of str
-        Names of the network's columns, in its order.
+        Names of the network's columns, in the order of the network.
     """
     values = _stacked(model, columns, inputs)
     parts = [
         keras.ops.convert_to_numpy(model(values[first : first + _BATCH], training=False))
         for first in range(0, max(len(values), 1), _BATCH)
     ]
-    found = np.concatenate(parts)
-    return {name: np.ascontiguousarray(found[:, index]) for index, name in enumerate(outputs)}
+    predicted = np.concatenate(parts)
+    return {name: np.ascontiguousarray(predicted[:, index]) for index, name in enumerate(outputs)}
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:
-    """A function from input columns to predictions.
+    """Load a function from input columns to predictions.
 
     Parameters
     ----------
@@ -56,25 +56,26 @@ def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, ND
 
 
 def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], dict[str, dict[str, Any]]]:
-    """What an export needs: the network with named outputs, what makes its input, what its numbers mean.
+    """Load the parts of an export: network with named outputs, preparation of inputs, meaning of columns.
 
-    Units are those of the columns, which the task knows, or what the file says of outputs that are none.
+    Units are those of the columns, which the task knows. Outputs that are not columns have theirs in the
+    file.
 
     Parameters
     ----------
     files : mapping of str to str
         As for `load`.
     """
-    model, inputs, outputs, told = _opened(files)
+    model, inputs, outputs, descriptions = _opened(files)
     vector = keras.Input(model.input.shape[1:], dtype=model.input.dtype, name="columns")
-    found = model(vector)
-    named = keras.Model(vector, {name: found[:, index] for index, name in enumerate(outputs)})
+    predicted = model(vector)
+    named = keras.Model(vector, {name: predicted[:, index] for index, name in enumerate(outputs)})
 
     def prepare(columns: Mapping[str, Any]) -> tuple[dict[str, NDArray[np.floating]], NDArray[np.bool_]]:
         values = _stacked(model, columns, inputs)
         return {"columns": values}, np.ones(len(values), dtype=bool)
 
-    meaning = {name: told.get(name, {"of": [name]}) for name in outputs}
+    meaning = {name: descriptions.get(name, {"of": [name]}) for name in outputs}
     return named, prepare, {"columns": {"of": inputs}} | meaning
 
 
@@ -85,12 +86,12 @@ def _opened(files: Mapping[str, str]) -> tuple[keras.Model, list[str], list[str]
 
 
 def _stacked(model: keras.Model, columns: Mapping[str, Any], inputs: Sequence[str]) -> NDArray[np.floating]:
-    """Columns side by side, in the type that the network takes; one may be lists of one length.
+    """Stack columns side by side, in the type of the network; a column may hold lists of one length.
 
     Raises
     ------
     ValueError
-        When they hold other than as many numbers an event as the network takes.
+        When the columns do not hold as many numbers per event as the network takes.
     """
     values = np.column_stack([np.asarray(columns[name], dtype=model.input.dtype) for name in inputs])
     if values.shape[1] != model.input.shape[1]:

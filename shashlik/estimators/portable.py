@@ -1,4 +1,4 @@
-"""Writes estimators so that they predict without this repository: several modules joined into one file."""
+"""Write estimators that predict without this repository: several modules joined into one file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLATFORM = {"shashlik", "registry", "tracking"}
 
 
 def _stands(node: ast.stmt, own: set[str]) -> bool:
-    """Whether a statement is kept: imports from the packages `own` are not, nor ``__future__``."""
+    """Tell whether a statement is kept, unlike imports from the packages `own` or from ``__future__``."""
     if isinstance(node, ast.ImportFrom):
         return (node.module or "").split(".")[0] not in own | {"__future__"}
     if isinstance(node, ast.Import):
@@ -32,17 +32,17 @@ def _stands(node: ast.stmt, own: set[str]) -> bool:
 
 
 def join(modules: Sequence[ModuleType], folder: Path) -> Path:
-    """One self-contained Python file of several modules.
+    """Join several modules into one self-contained Python file.
 
-    Imports among the modules are dropped, so they must be written as ``from package.x import name`` and
-    their top-level names must differ. What the modules import otherwise must be a requirement of the model.
+    Imports among the modules are dropped, so they must be written as ``from package.x import name`` and their
+    top-level names must differ. All other imported packages must be requirements of the model.
 
     Parameters
     ----------
     modules : sequence of module
-        In an order in which each one only needs those before it; the last one defines ``load``.
+        Modules, each of which needs only those before it; the last one defines ``load``.
     folder : pathlib.Path
-        Where the file ``estimator.py`` is written.
+        Folder for the file ``estimator.py``.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def join(modules: Sequence[ModuleType], folder: Path) -> Path:
     for module in modules:
         source = Path(module.__file__ or "").read_text()
         lines = source.splitlines()
-        kept = [f"# --- {module.__name__}"]
+        statements = [f"# --- {module.__name__}"]
         for index, node in enumerate(ast.parse(source).body):
             docstring = index == 0 and isinstance(node, ast.Expr)
             if docstring or not _stands(node, own):
@@ -64,9 +64,9 @@ def join(modules: Sequence[ModuleType], folder: Path) -> Path:
                 if owners.setdefault(name, module.__name__) != module.__name__:
                     raise ValueError(f"{module.__name__} and {owners[name]} both define {name!r}: rename one")
             decorators = getattr(node, "decorator_list", [])
-            start = min([node.lineno, *(item.lineno for item in decorators)])
-            kept.append("\n".join(lines[start - 1 : node.end_lineno]))
-        parts.append("\n\n".join(kept))
+            start = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+            statements.append("\n".join(lines[start - 1 : node.end_lineno]))
+        parts.append("\n\n".join(statements))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "estimator.py"
     path.write_text("\n\n".join(parts) + "\n")
@@ -74,7 +74,7 @@ def join(modules: Sequence[ModuleType], folder: Path) -> Path:
 
 
 def _defined(node: ast.stmt) -> list[str]:
-    """Names that a top-level statement defines; imports may repeat."""
+    """List the names that a top-level statement defines; imports may repeat."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.Assign):

@@ -1,4 +1,4 @@
-"""A Keras network from flat columns to flat columns as an estimator."""
+"""Keras network from flat columns to flat columns as an estimator."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["Regression", "columns", "training_events"]
 
 
 def columns(sample: Sample, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Columns side by side, shape (events, names), or more where some are lists of one length.
+    """Stack columns side by side, shape (events, names), or more where some hold lists of one length.
 
     Raises
     ------
     BadInput
-        When the sample lacks one of them.
+        When the sample lacks one of the columns.
     """
     _present(sample, names)
     return np.column_stack([np.asarray(sample[name], dtype=np.float64) for name in names])
@@ -42,32 +42,33 @@ def _present(sample: Sample, names: tuple[str, ...]) -> None:
 
 
 def training_events(train: Sample, bench: Bench, simulated: int) -> Sample:
-    """`simulated` events of the simulation; for 0, or without a simulation, those of the sample."""
+    """Simulate `simulated` training events; for 0, or without a simulation, return the sample."""
     return bench.simulate(simulated, bench.seed) if simulated and bench.simulate else train
 
 
 @dataclass(frozen=True)
 class Regression:
-    """A network that predicts columns of the sample from other columns of it.
+    """Network that predicts columns of the sample from other columns of it.
 
     Parameters
     ----------
     inputs : tuple of str
-        Flat columns it takes.
+        Flat input columns.
     targets : tuple of str
-        Flat columns it is trained on; its predictions carry the same names. With `examples` the names alone.
+        Flat target columns, which also name the predictions. With `examples` only names.
     train : callable
-        ``train(inputs, truth, bench) -> keras.Model`` with arrays of shape (events, columns). The model is
-        made of built-in layers and ``keras.ops`` and holds every scaling, so that its file says all of it.
+        ``train(inputs, truth, bench) -> keras.Model`` with arrays of shape (events, columns). The model
+        consists of built-in layers and ``keras.ops`` and contains every scaling, so that its file is
+        complete.
     name : str
         Name in metrics and tables.
     simulated : int
-        Events to simulate for the training instead of using the sample's; 0: use the sample's.
+        Number of events to simulate for the training; 0: train on the sample.
     told : mapping of str to mapping
-        ``unit`` and ``meaning`` of targets that are no columns.
+        ``unit`` and ``meaning`` of targets that are not columns.
     examples : callable, optional
-        ``examples(sample) -> (inputs, truth)`` where the network learns from some of the events, or from
-        targets that are no columns themselves.
+        ``examples(sample) -> (inputs, truth)``, for a network that trains on some of the events, or on
+        targets that are not columns.
     model : keras.Model, optional
         The trained network; None before `fit`.
     """
@@ -82,7 +83,7 @@ class Regression:
     model: keras.Model | None = None
 
     def fit(self, train: Sample, bench: Bench) -> Regression:
-        """A copy with a network trained on the events of `train`."""
+        """Return a copy with a network trained on the events of `train`."""
         training.prepare(bench.seed)
         train = training_events(train, bench, self.simulated)
         _present(train, self.inputs)
@@ -101,12 +102,12 @@ class Regression:
         return self.model
 
     def predict(self, sample: Sample) -> Predictions:
-        """The network's outputs for every event."""
+        """Predict every event with the network."""
         _present(sample, self.inputs)
         return keras_predictor.answers(self.trained, sample.columns, self.inputs, self.targets)
 
     def portable(self, folder: Path) -> Portable:
-        """The network as a Keras file, with the module that reads it."""
+        """Write the network as a Keras file, with the module that reads it."""
         folder.mkdir(parents=True, exist_ok=True)
         network, facts = folder / "network.keras", folder / "columns.json"
         self.trained.save(network)

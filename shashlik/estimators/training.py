@@ -1,8 +1,9 @@
-"""One Keras training loop for all tasks, regression and classification.
+"""Keras training loop for all tasks, regression and classification.
 
-Events stay in memory and are drawn, and augmented, by a compiled pipeline whose every random choice
-follows from (seed, epoch, step). So the state of a training is its variables and the number of finished
-epochs: a run that was killed continues from its checkpoint with the batches it would have seen.
+Events stay in memory. A compiled pipeline draws and augments them, and each of its random choices is a
+function of (seed, epoch, step). The state of a training therefore consists of its variables and the number of
+finished epochs: a run that was killed continues from its checkpoint with exactly the batches that would have
+followed.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ __all__ = ["Diverged", "OneCycle", "Plan", "predict", "prepare", "train"]
 
 #: So few steps are run one by one: a compiled loop over many takes longer to make than it saves.
 _FEW_STEPS = 200
-#: Seconds between checkpoints; an epoch that ends earlier is not written.
+#: Minimum number of seconds between checkpoints.
 CHECKPOINT_EVERY = 20.0
 #: So many events are answered sooner without a compiled graph, which takes seconds to make.
 _FEW = 16_384
 
 
 class Diverged(RuntimeError):
-    """The loss is no longer a number. Its text is the one line a user reads."""
+    """The loss is no longer a number. Its text is the single line shown to the user."""
 
 
 def prepare(seed: int) -> None:
-    """Seed Keras, ask TensorFlow for reproducible kernels and let it use the cores this process may use."""
+    """Seed Keras, request reproducible kernels and let TensorFlow use the cores of this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         tf.config.threading.set_intra_op_parallelism_threads(cores)
@@ -48,7 +49,7 @@ def prepare(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3":
-        # The same quiet for its Python side, which warns of every graph that it makes anew.
+        # Silence the Python side as well, which warns of every graph that it traces again.
         tf.get_logger().setLevel("ERROR")
 
 
@@ -80,12 +81,12 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is trained.
+    """Training plan of a network.
 
     Parameters
     ----------
     epochs, batch : int
-        Passes over the training events, and events in a step.
+        Number of epochs, and batch size.
     rate : float
         Peak learning rate of the one-cycle schedule, or the constant rate.
     constant : bool
@@ -93,9 +94,9 @@ class Plan:
     patience : int or None
         Epochs without a better validation loss before the training stops; None: never.
     group : int
-        Steps run in one call of the compiled function, at most.
+        Maximum number of steps in one call of the compiled function.
     jit : bool
-        Whether XLA compiles the step; on CPUs it pays for small batches only.
+        Whether XLA compiles the step; on CPUs this helps only for small batches.
     clip : float or None
         Largest norm of the gradient.
     """
@@ -132,15 +133,15 @@ def train(
     stage : str
         Name of the curves and of the checkpoint below ``bench.scratch``.
     model : keras.Model
-        Built and not compiled, and left so.
+        Model that is built and not compiled; it stays uncompiled.
     loss : callable
         ``loss(truth, prediction)`` in Keras' sense.
     data, validation : (inputs, truth)
         Arrays, or sequences of arrays, of one length each.
     plan : Plan
-        Epochs, batch, rate.
+        Epochs, batch size, learning rate.
     bench : shashlik.task.estimator.Bench
-        Seed, scratch folder and where curves and checkpoints are announced.
+        Random seed, scratch folder, and callbacks for curves and checkpoints.
     augment : callable, optional
         ``augment(inputs, truth, seed)`` changes a batch of tensors; ``seed`` is a stateless seed, shape (2,).
     weights : ndarray, optional
@@ -160,7 +161,7 @@ def train(
     """
     events = len(_first(data[0]))
     batch = min(plan.batch, events)
-    # Keras runs whole groups only, so an epoch is a number of them; a few events wait for the next epoch.
+    # Keras runs whole groups only, so an epoch is a number of groups; a few events wait for the next epoch.
     calls = -(-(events // batch) // plan.group)
     group = events // batch // calls
     steps = group * calls
@@ -188,13 +189,13 @@ def train(
                 callbacks=[watch],
             )
         finally:
-            watch.bar.close()  # before whatever is told next
+            watch.bar.close()  # before the next line of output
     state.finish()
     return state.history
 
 
 def predict(model: keras.Model, inputs: Arrays, batch: int = 4096) -> Any:
-    """Model outputs for all events as numpy arrays."""
+    """Predict all events with a model, as numpy arrays."""
     events = len(_first(inputs))
     if events > _FEW:
         return model.predict(inputs, batch_size=batch, verbose=0)
@@ -220,7 +221,7 @@ def _batches(
     seed: int,
     augment: Callable[[Any, Any, Any], tuple[Any, Any]] | None,
 ) -> tf.data.Dataset:
-    """Batches of the epochs first .. last-1, each a function of (seed, epoch, step) alone."""
+    """Build the batches of epochs first .. last-1, each a function of (seed, epoch, step) only."""
     tensors = tf.nest.map_structure(tf.convert_to_tensor, columns)
     events = len(_first(columns))
 
@@ -240,7 +241,7 @@ def _batches(
 
 
 class _State:
-    """Variables, finished epochs, best weights and history of one stage, on disk and back."""
+    """Variables, finished epochs, best weights and history of one stage, with their checkpoint."""
 
     def __init__(self, stage: str, model: keras.Model, optimizer: Any, path: Path, bench: Bench) -> None:
         self.stage, self.model, self.optimizer, self.path, self.bench = stage, model, optimizer, path, bench
@@ -259,14 +260,14 @@ class _State:
             self.best_weights = self.model.get_weights()
 
     def finish(self) -> None:
-        """Leave the best weights in the model, on disk too."""
+        """Set the best weights in the model, and write them to disk."""
         self.model.set_weights(self.best_weights)
         if not self.finished:
             self.finished = True
             self.write()
 
     def write(self) -> None:
-        """Write the checkpoint in one move, so that a kill leaves the old one or the new one."""
+        """Replace the checkpoint atomically, so that a kill leaves either the old or the new one."""
         facts = {key: getattr(self, key) for key in ("epoch", "best_epoch", "best", "finished", "history")}
         arrays = {f"model_{i}": value for i, value in enumerate(self.model.get_weights())}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best_weights)}
@@ -316,10 +317,10 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         inputs, truth = self.validation
-        found = self.model.evaluate(inputs, truth, batch_size=self.batch, verbose=0, return_dict=True)
+        validation = self.model.evaluate(inputs, truth, batch_size=self.batch, verbose=0, return_dict=True)
         facts = {
             "loss": float((logs or {})["loss"]),
-            "val_loss": float(found["loss"]),
+            "val_loss": float(validation["loss"]),
             "rate": float(self.state.optimizer.learning_rate),
         }
         # A ReLU may turn NaN into 0 and hide that the weights are lost.

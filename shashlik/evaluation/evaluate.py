@@ -1,4 +1,4 @@
-"""One run of a task: events in, every estimator fitted and asked about the same events, answers judged."""
+"""Evaluate a task: gather events, fit every estimator, predict the same test events."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ __all__ = ["FEWEST_EVENTS", "Events", "Judged", "gather", "judge", "only", "rehe
 
 #: Fewer events than this in a file cannot be halved and fitted.
 FEWEST_EVENTS = 400
-#: Events that estimators answer before they are timed. Keras makes a graph for the first number of events and
-#: one for any number at the second; few are answered without a graph by some networks.
+#: Numbers of events predicted before the timing. Keras traces a graph for the first number of events, and a
+#: graph for any number at the second; some networks predict few events without a graph.
 _WARM = (300, 299)
 
 
 @dataclass(frozen=True)
 class Events:
-    """Events of a run; what is judged was never trained or tuned on.
+    """Events of a run; test events are never used for training or tuning.
 
     Parameters
     ----------
     train : Sample
-        For what is tuned: profiles, calibrations, early stopping.
+        Events for training and tuning: profiles, calibrations, early stopping.
     test : Sample
-        On which all estimators are judged. Of a task whose estimators are crossed they are training events,
-        each of them unknown to what answers it.
+        Events on which all estimators are evaluated. With cross-fitting they are training events, each
+        predicted by a model that did not train on it.
     seed : int
-        For everything random in the fits.
+        Random seed of the fits.
     """
 
     train: Sample
@@ -49,7 +49,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Judged:
-    """Estimators of a run and what they said about the test events; keys are names of estimators."""
+    """Fitted estimators with their predictions for the test events; keys are names of estimators."""
 
     estimators: Mapping[str, Estimator]
     predictions: Mapping[str, Predictions]
@@ -58,10 +58,10 @@ class Judged:
 
 
 def gather(task: Task, settings: RunSettings) -> Events:
-    """Training and test events: from the user's files, or simulated.
+    """Gather training and test events: from the user's files, or simulated.
 
-    A file is shuffled and halved. Simulated events come from seeds derived from the run's, so that no
-    event is simulated twice. A crossed task halves by itself and gets all events for both.
+    A file is shuffled and halved. Simulated events come from seeds derived from the run's, so that no event
+    is simulated twice. A task with cross-fitting makes its own halves and gets all events for both.
 
     Raises
     ------
@@ -97,9 +97,9 @@ def gather(task: Task, settings: RunSettings) -> Events:
 
 
 def rehearsal(task: Task, settings: RunSettings, validation_events: int) -> Events:
-    """Training events of a run and others to validate on: no event on which the run itself is judged.
+    """Gather training events of a run and validation events, none of which the run is evaluated on.
 
-    Of a file it is the last third of the training events, at most `validation_events`.
+    Of a file, the validation events are the last third of the training events, at most `validation_events`.
 
     Raises
     ------
@@ -123,10 +123,10 @@ def rehearsal(task: Task, settings: RunSettings, validation_events: int) -> Even
 
 
 def only(task: Task, wanted: Callable[[str], bool]) -> Task:
-    """The same task with those estimators alone whose names are wanted."""
+    """Restrict a task to the estimators whose names are wanted."""
 
     def estimators(settings: RunSettings) -> list[Estimator]:
-        return [one for one in task.estimators(settings) if wanted(one.name)]
+        return [estimator for estimator in task.estimators(settings) if wanted(estimator.name)]
 
     return replace(task, estimators=estimators)
 
@@ -138,16 +138,16 @@ def judge(
     bench: Bench,
     say: Callable[[str], Any] = lambda line: None,
 ) -> Judged:
-    """Fit every estimator on the training events and ask it about the test events.
+    """Fit every estimator on the training events and predict the test events.
 
-    Judged beside them are results that came with the file and, of simulated events, the information limit.
+    Results contained in the file and, for simulated events, the information limit are evaluated beside them.
 
     Parameters
     ----------
     bench : Bench
-        Handed to every fit.
+        Passed to every fit.
     say : callable
-        Told in one line what happens.
+        Receives one line of progress at a time.
     """
     estimators: dict[str, Estimator] = {}
     predictions: dict[str, Predictions] = dict(task.carried(events.test))

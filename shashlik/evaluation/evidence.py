@@ -1,4 +1,4 @@
-"""Evidence and predictions of a run, read from its files."""
+"""Read evidence and predictions of a run from its files."""
 
 from __future__ import annotations
 

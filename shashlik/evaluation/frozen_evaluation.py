@@ -1,4 +1,4 @@
-"""Registered versions in front of the frozen sample: predictions, outcome, speed and size of each."""
+"""Evaluate registered model versions on the frozen sample: predictions, outcome, speed and size."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from tracking.runs.provenance import versions as packages
 
 __all__ = ["Entrant", "called", "enter", "frozen_sample", "predict_all", "ranked", "residuals_of"]
 
-#: Seed of the bootstrap: the same versions on the same sample give the same evidence.
+#: Random seed of the bootstrap: the same versions on the same sample give the same evidence.
 SEED = 20_260_101
 #: Events in one call of a model.
 CHUNK = 20_000
-#: Events that are predicted before the clock starts: they compile.
+#: Events predicted before the timing, which triggers compilation.
 WARM = 64
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A version with what it said about a sample.
+    """A registered version with its predictions for a sample.
 
     Parameters
     ----------
     version : Version
     predictions : Predictions
     contestant : Contestant
-        What the gate sees of it.
+        Outcome, metrics, speed and size for the gate.
     """
 
     version: Version
@@ -54,17 +54,17 @@ class Entrant:
 
     @property
     def outcome(self) -> Outcome:
-        """What it is worth on the sample, event by event."""
+        """Residuals or scores of the version on the sample, event by event."""
         return self.contestant.outcome
 
 
 def frozen_sample(task: Task, kept: Frozen) -> Sample:
-    """The events of a frozen sample.
+    """Read the events of a frozen sample.
 
     Raises
     ------
     CannotRecord
-        If they are gone, or are not those that were frozen.
+        If the events are missing, or differ from those that were frozen.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = frozen.fetch(kept, Path(folder))
@@ -78,7 +78,7 @@ def frozen_sample(task: Task, kept: Frozen) -> Sample:
 
 
 def predict_all(predict: Predict, inputs: Sequence[str], sample: Sample) -> dict[str, np.ndarray]:
-    """Answers for all events, some at a time."""
+    """Predict all events in chunks."""
     parts = []
     for start in range(0, len(sample), CHUNK):
         few = sample.select(slice(start, start + CHUNK))
@@ -87,17 +87,17 @@ def predict_all(predict: Predict, inputs: Sequence[str], sample: Sample) -> dict
 
 
 def enter(task: Task, version: Version, name: str, sample: Sample) -> Entrant:
-    """Ask the registered model, not the estimator it once was.
+    """Evaluate the registered model rather than the estimator that it was made from.
 
     Parameters
     ----------
     name : str
-        How the verdict calls it.
+        Name of the version in the verdict.
 
     Raises
     ------
     CannotRecord
-        If its files are gone or are not those that were registered.
+        If its files are missing, or differ from those that were registered.
     """
     folder = versions.fetch(task.name, str(version.number))
     predict, inputs = load(folder)
@@ -119,13 +119,13 @@ def enter(task: Task, version: Version, name: str, sample: Sample) -> Entrant:
 
 
 def called(version: Version) -> str:
-    """Name of a version in evidence on a frozen sample; `tracking.runs.indexing` reads its number from it."""
+    """Name a version in evidence on a frozen sample; `tracking.runs.indexing` parses its number."""
     return f"v{version.number}-{version.estimator}"
 
 
 def ranked(task: Task, kept: Frozen, sample: Sample, entrants: Sequence[Entrant]) -> AnyEvidence:
-    """Evidence of several versions on a frozen sample; the first is compared with all others."""
-    found = {called(entrant.version): entrant for entrant in entrants}
+    """Build the evidence of several versions on a frozen sample; the first is compared with all others."""
+    by_name = {called(entrant.version): entrant for entrant in entrants}
     facts = Facts(
         task.name,
         kept.sha256,
@@ -136,15 +136,15 @@ def ranked(task: Task, kept: Frozen, sample: Sample, entrants: Sequence[Entrant]
         packages(),
     )
     return task.judgement.evidence(
-        {name: one.outcome for name, one in found.items()},
+        {name: entrant.outcome for name, entrant in by_name.items()},
         facts=facts,
         seed=SEED,
-        subject=next(iter(found)),
-        ns_per_event={name: one.contestant.ns_per_event for name, one in found.items()},
-        extra=task.extra_metrics(sample, {name: one.predictions for name, one in found.items()}),
+        subject=next(iter(by_name)),
+        ns_per_event={name: entrant.contestant.ns_per_event for name, entrant in by_name.items()},
+        extra=task.extra_metrics(sample, {name: entrant.predictions for name, entrant in by_name.items()}),
     )
 
 
 def residuals_of(kept: Frozen, entrants: Sequence[Entrant]) -> ResidualTable | None:
-    """Residuals of versions on a frozen sample, under the names that their evidence has for them."""
-    return residual_table.of({called(one.version): one.outcome for one in entrants}, kept.sha256)
+    """Collect residuals of versions on a frozen sample, under their names in the evidence."""
+    return residual_table.of({called(entrant.version): entrant.outcome for entrant in entrants}, kept.sha256)

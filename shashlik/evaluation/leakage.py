@@ -1,4 +1,4 @@
-"""Which events two samples have in common: by what names them, and by what is in them."""
+"""Detect events that two samples share, by their ids and by their content."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from shashlik.task.sample import Sample
 
 __all__ = ["identify", "refuse"]
 
-#: An odd number near the golden ratio of 2^64: spreads runs so that run and event make one number.
+#: An odd number near the golden ratio of 2^64: spreads run numbers, to combine run and event in one number.
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def identify(sample: Sample) -> dict[str, NDArray[np.uint64]]:
-    """Two numbers for every event: ``ids`` from its id columns, ``content`` from its inputs.
+    """Compute two numbers for every event: ``ids`` from its id columns, ``content`` from its inputs.
 
-    ``ids`` is empty for a sample that lacks one of them, ``content`` leaves out events without any content.
+    ``ids`` is empty for a sample that lacks an id column; ``content`` leaves out events without any content.
     """
     names = sample.schema.having("id")
-    # A run without the event's number names no event.
+    # A run number without an event number identifies no event.
     names = names if all(name in sample for name in names) else ()
     ids = np.zeros(len(sample) if names else 0, dtype=np.uint64)
     with np.errstate(over="ignore"):
@@ -45,16 +45,16 @@ def _content(sample: Sample) -> NDArray[np.uint64]:
         flat = ak.to_numpy(ak.flatten(array) if column.jagged else array)
         ends = np.concatenate([[0], np.cumsum(counts)]) * np.dtype(kind).itemsize
         parts.append((np.ascontiguousarray(flat).astype(kind).tobytes(), ends))
-    found = []
+    hashes = []
     for event in range(len(sample)):
         text = b"".join(flat[ends[event] : ends[event + 1]] for flat, ends in parts)
         if text.strip(b"\0"):
-            found.append(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
-    return np.array(found, dtype=np.uint64)
+            hashes.append(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
+    return np.array(hashes, dtype=np.uint64)
 
 
 def refuse(sample: Sample, version: int, known: Mapping[str, NDArray[np.uint64]]) -> Sample:
-    """The sample itself, if it has no event of the frozen one.
+    """Return the sample itself if it shares no event with the frozen sample.
 
     Parameters
     ----------
@@ -63,19 +63,19 @@ def refuse(sample: Sample, version: int, known: Mapping[str, NDArray[np.uint64]]
     version : int
         Number of the frozen sample, for the message.
     known : mapping of str to ndarray
-        What `identify` said of the frozen sample.
+        Result of `identify` for the frozen sample.
 
     Raises
     ------
     BadInput
-        Says how many events are in both.
+        With the number of shared events.
     """
     for kind, numbers in identify(sample).items():
         shared = int(np.isin(numbers, known[kind]).sum())
         if shared:
-            how = "run and event number" if kind == "ids" else "content"
+            criterion = "run and event number" if kind == "ids" else "content"
             raise BadInput(
                 f"{sample.source}: {shared} of {len(sample)} training events are in frozen sample {version} "
-                f"by their {how}; leave them out, or give the events other numbers if they are others"
+                f"by their {criterion}; leave them out, or give the events other numbers if they are others"
             )
     return sample

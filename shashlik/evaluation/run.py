@@ -1,4 +1,4 @@
-"""One run of a task from the strings of a command line to a registered version."""
+"""Run a task, from the strings of a command line to a registered version."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ __all__ = [
     "unseen",
 ]
 
-#: The estimator that a run is about; all others are what it is compared with.
+#: The estimator that a run registers; all others serve for comparison.
 SUBJECT = "network"
-#: Events on which a packed model must repeat its estimator.
+#: Events on which a packed model must reproduce its estimator.
 EXAMPLE = slice(0, 200)
 
 
@@ -67,13 +67,13 @@ def run(name: str, tokens: Sequence[str]) -> int:
     BadInput
         For an unknown task, parameters or files that cannot be used.
     CannotRecord
-        When the tracking server does not take what is recorded, or a run cannot be resumed.
+        When the tracking server rejects a record, or a run cannot be resumed.
     """
     task = catalog.load(name)
     try:
         settings = _settings(task, tokens)
     except (BadInput, CannotRecord):
-        # Also a run that cannot begin is recorded, as FAILED and with this reason.
+        # A run that cannot start is recorded too, as FAILED with this reason.
         with active(name):
             raise
     resume = settings.resume or None
@@ -89,52 +89,52 @@ def run(name: str, tokens: Sequence[str]) -> int:
 
 
 def _settings(task: Task, tokens: Sequence[str]) -> RunSettings:
-    """Settings of the run; a resumed run has those that it had, and need not be told them again."""
+    """Resolve the settings of the run; a resumed run inherits its own."""
     given = parse(tokens)
-    known = settings_of(given["resume"], task.name) if "resume" in given else {}
+    inherited = settings_of(given["resume"], task.name) if "resume" in given else {}
     return resolve(
-        task.settings, task.presets, {**{name: text for name, text in known.items() if text}, **given}
+        task.settings, task.presets, {**{name: text for name, text in inherited.items() if text}, **given}
     )
 
 
 def recorded(settings: RunSettings) -> dict[str, object]:
-    """Settings that describe the run; what it resumes is not one of them."""
+    """Return the settings that describe the run; ``resume`` is not one of them."""
     values = dataclasses.asdict(settings)
     del values["resume"]
     return values
 
 
 def unseen(task: Task, recorder: Recorder) -> Callable[[Sample], Sample]:
-    """A check that lets events through to a training if none is one that candidates are judged on."""
+    """Return a check that passes a sample if it has no event of the frozen sample."""
     frozen = identities(task.name)
     if frozen is None:
         return lambda sample: sample
-    version, known = frozen
+    version, fingerprints = frozen
     recorder.tag("frozen.unseen", version)
-    return lambda sample: refuse(sample, version, known)
+    return lambda sample: refuse(sample, version, fingerprints)
 
 
 def perform(
     task: Task, settings: RunSettings, recorder: Recorder, folder: Path, register: bool = True
 ) -> tuple[int | None, Judged]:
-    """All that a run does once its record is open.
+    """Gather events, fit, evaluate, record and register, once the record of the run is open.
 
     Parameters
     ----------
     task : Task
     settings : RunSettings
-        Those of the task.
+        Settings of the task.
     recorder : Recorder
-        Of the run.
+        Recorder of the run.
     folder : pathlib.Path
-        For what is written on the way.
+        Folder for temporary files.
     register : bool
         Whether the network becomes a version of the registered model.
 
     Returns
     -------
     tuple of int or None, and Judged
-        The version, and what was found.
+        The version, and the evaluated estimators.
     """
     events = gather(task, settings)
     allowed = unseen(task, recorder)
@@ -159,11 +159,11 @@ def perform(
     evidence = evidence_of(task, settings, events.test, judged, SUBJECT, numbers)
     print(rendering.terminal(evidence))
     pictures = _figures(task, events.test, judged, evidence, findings) if settings.figures else {}
-    found = {name: finding.table for name, finding in findings.items()}
-    for table in found.values():
+    tables = {name: finding.table for name, finding in findings.items()}
+    for table in tables.values():
         print(f"\n{table}")
-    kept = residual_table.of(judged.outcomes, events.test.sha256)
-    recorder.record(evidence, pictures, answers_of(task, events.test, judged), found, kept)
+    residuals = residual_table.of(judged.outcomes, events.test.sha256)
+    recorder.record(evidence, pictures, answers_of(task, events.test, judged), tables, residuals)
     for member in getattr(judged.estimators[SUBJECT], "nested", ()):
         recorder.nest(member.name, member.settings, member.metrics, member.curves)
     if not register:
@@ -190,7 +190,7 @@ def evidence_of(
     subject: str,
     numbers: Mapping[str, float] | None = None,
 ) -> AnyEvidence:
-    """Evidence of what was judged, and how `subject` compares with all others; `numbers` stand beside it."""
+    """Build the evidence of a run, which compares `subject` with all others; `numbers` are added to it."""
     facts = Facts(
         task=task.name,
         sha256=test.sha256,
@@ -211,12 +211,12 @@ def evidence_of(
 
 
 def metrics_of(evidence: AnyEvidence, estimator: str) -> dict[str, float]:
-    """Overall numbers of one estimator under their metric names."""
+    """Select the overall metrics of one estimator."""
     return {name: value for name, value in evidence.metrics().items() if name.startswith(f"{estimator}/")}
 
 
 def answers_of(task: Task, test: Sample, judged: Judged) -> PredictionTable:
-    """Predictions event by event, with ids and truth."""
+    """Tabulate predictions event by event, with ids and truth."""
     ids, truth = (
         {name: test[name] for name in task.schema.having(role) if name in test} for role in ("id", "truth")
     )

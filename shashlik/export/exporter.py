@@ -1,4 +1,4 @@
-"""``shashlik export``: a version as a folder that needs neither mlflow, TensorFlow nor this repository."""
+"""Export a version as a folder that needs neither mlflow, TensorFlow nor this repository."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from tracking.runs.provenance import versions as packages
 
 __all__ = ["export"]
 
-#: Golden events, and of how many events of the frozen sample they are chosen.
+#: Number of golden events, and of events of the frozen sample among which they are selected.
 KEPT, LOOKED_AT = 256, 2000
-#: Golden events agree within this part of the tolerance, so that they do on another machine too.
+#: Golden events agree within this fraction of the tolerance, to leave room for other machines.
 SETTLED = 0.25
-#: What makes the graph and runs it, beside what makes the model.
+#: Packages that make and run the graph and the model.
 PACKAGES = ("numpy", "tensorflow", "keras", "mlflow", "onnx", "onnxruntime", "tf2onnx", "shashlik")
-#: What every bundle holds as it is in the repository: by name in the bundle.
+#: Files copied unchanged into every bundle: name in the bundle and name in the repository.
 BUNDLED = {"verify.py": "verify.py", "cpp/verify.cpp": "verify.cpp", "cpp/CMakeLists.txt": "CMakeLists.txt"}
 SOURCES = Path(__file__).parent / "bundled"
 
 
 @dataclass(frozen=True)
 class _Network:
-    """The graph of a version in a file, and how its inputs are made."""
+    """ONNX graph of a version in a file, with the preparation of its inputs."""
 
     path: Path
     prepare: Callable[[Mapping[str, Any]], tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]]
@@ -57,28 +57,30 @@ class _Network:
         return {name: kind for name, kind, _ in self.outputs}
 
     def answers(self, columns: Mapping[str, Any]) -> Predictions:
-        """What the graph says of events, as the registered model says it."""
+        """Predict events with the graph, in the form of the registered model."""
         inputs, usable = self.prepare(columns)
-        found = onnx_graph.answers(self.path, inputs)
-        return {name: np.where(usable & np.isfinite(v), v, np.nan) for name, v in found.items()}
+        outputs = onnx_graph.answers(self.path, inputs)
+        return {
+            name: np.where(usable & np.isfinite(values), values, np.nan) for name, values in outputs.items()
+        }
 
 
 def export(
     registry: Registry, task: Task, reference: str, folder: Path, say: Callable[[str], object] = print
 ) -> str:
-    """Write a version as a bundle, if its ONNX graph says what it says.
+    """Write a version as a bundle, if its ONNX graph agrees with the registered model.
 
     Parameters
     ----------
     registry : Registry
-        Knows the frozen sample on which the two are compared; one is made where there is none.
+        Registry with the frozen sample for the comparison; a missing sample is created.
     task : Task
     reference : str
-        The version, see `registry.models.versions.find`.
+        Reference of the version, see `registry.models.versions.find`.
     folder : pathlib.Path
-        Must not be there yet; it appears when it is complete, and not before.
+        New folder; it appears only when it is complete.
     say : callable
-        Told how well the outputs agree.
+        Receives the agreement of each output, one line at a time.
 
     Returns
     -------
@@ -88,9 +90,9 @@ def export(
     Raises
     ------
     BadInput
-        If the version is no network, cannot be written as ONNX, or the folder cannot be written.
+        If the version is not a network, cannot be written as ONNX, or the folder cannot be written.
     shashlik.export.parity.Disagrees
-        If graph and registered model differ in more events than rounding explains.
+        If the graph and the registered model differ in more events than rounding explains.
     """
     if folder.exists():
         raise BadInput(f"{folder} is there already; name another folder or remove it")
@@ -98,25 +100,25 @@ def export(
         raise BadInput(f"{folder}: the folder {folder.parent} does not exist; make it first")
     version = versions.find(task.name, reference)
     files = versions.fetch(task.name, str(version.number))
-    kept = freeze.ensure(registry, task.name)
-    sample = frozen_sample(task, kept)
+    frozen = freeze.ensure(registry, task.name)
+    sample = frozen_sample(task, frozen)
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         network = _network(version, files, scratch / bundle.NETWORK)
         predict, inputs = load(files)
-        wanted, found = predict_all(predict, inputs, sample), _found(network, inputs, sample)
-        compared = parity.compare(found, wanted, network.kinds)
-        for one in compared:
+        expected, actual = predict_all(predict, inputs, sample), _graph_outputs(network, inputs, sample)
+        agreement = parity.compare(actual, expected, network.kinds)
+        for match in agreement:
             say(
-                f"{one.output}: {one.agreeing:.3%} of {len(sample)} frozen events agree, the farthest by "
-                f"{one.worst:.3g}"
+                f"{match.output}: {match.agreeing:.3%} of {len(sample)} frozen events agree, the farthest by "
+                f"{match.worst:.3g}"
             )
-        parity.demand(compared, "network.onnx")
-        events = _golden(network, sample, inputs, found, wanted)
+        parity.demand(agreement, "network.onnx")
+        events = _golden(network, sample, inputs, actual, expected)
         golden_vectors.write(events, scratch / bundle.GOLDEN)
         model_files.copy(files, scratch / bundle.MODEL)
         verdict = _papers(version, scratch)
-        facts = _facts(task, version, kept, network, compared, len(events)) | {"verdict": verdict}
+        facts = _facts(task, version, frozen, network, agreement, len(events)) | {"verdict": verdict}
         _texts(task, scratch, facts)
         sha256 = bundle.seal(scratch, facts)
         scratch.chmod(0o755)
@@ -131,18 +133,18 @@ def export(
 
 
 def _network(version: Version, files: Path, path: Path) -> _Network:
-    offered = graph(files)
-    if offered is None:
+    exportable = graph(files)
+    if exportable is None:
         raise BadInput(
             f"{version.name} ({version.estimator}) is no network, or was registered before networks could be "
             "exported: train it again"
         )
-    model, prepare, meaning = offered
+    model, prepare, meaning = exportable
     return _Network(path, prepare, *onnx_graph.convert(model, path), meaning)
 
 
-def _found(network: _Network, inputs: Sequence[str], sample: Sample) -> Predictions:
-    """Answers of the graph for all events, some at a time."""
+def _graph_outputs(network: _Network, inputs: Sequence[str], sample: Sample) -> Predictions:
+    """Predict all events with the graph, in chunks."""
     parts = []
     for start in range(0, len(sample), CHUNK):
         few = sample.select(slice(start, start + CHUNK))
@@ -151,23 +153,26 @@ def _found(network: _Network, inputs: Sequence[str], sample: Sample) -> Predicti
 
 
 def _golden(
-    network: _Network, sample: Sample, inputs: Sequence[str], found: Predictions, wanted: Predictions
+    network: _Network, sample: Sample, inputs: Sequence[str], actual: Predictions, expected: Predictions
 ) -> Golden:
-    """The first events of which both say the same with room to spare."""
+    """Select the first events on which both agree with room to spare."""
     first = slice(0, LOOKED_AT)
     settled = np.ones(len(sample.select(first)), dtype=bool)
     for name, kind in network.kinds.items():
-        settled &= parity.within(found[name][first], wanted[name][first], kind, SETTLED)
-    chosen = np.flatnonzero(settled)[:KEPT]
-    few = sample.select(chosen)
+        settled &= parity.within(actual[name][first], expected[name][first], kind, SETTLED)
+    rows = np.flatnonzero(settled)[:KEPT]
+    few = sample.select(rows)
     columns = {name: few[name] for name in inputs}
     tensors, usable = network.prepare(columns)
-    outputs = {name: wanted[name][chosen].astype(kind) for name, kind in network.kinds.items()}
+    outputs = {name: expected[name][rows].astype(kind) for name, kind in network.kinds.items()}
     return Golden(columns, tensors, usable, outputs)
 
 
 def _papers(version: Version, folder: Path) -> dict[str, str] | None:
-    """Evidence, card and verdict of a version as files; returns what was decided, None before a verdict."""
+    """Write evidence, card and verdict of a version as files.
+
+    Returns decision and hash of the verdict, or None before a verdict.
+    """
     lineage.fetch_files(version.run_id, "evidence", folder)
     (folder / bundle.DESCRIPTION).write_text(version.description)
     sha256 = version.tags.get("verdict.sha256", "")
@@ -175,8 +180,8 @@ def _papers(version: Version, folder: Path) -> dict[str, str] | None:
         (folder / bundle.CARD).write_text(version.description)
         return None
     with tempfile.TemporaryDirectory() as scratch:
-        found = lineage.fetch_files(version.run_id, f"verdicts/{sha256[:12]}", Path(scratch))
-        shutil.copytree(found, folder / bundle.VERDICT)
+        papers = lineage.fetch_files(version.run_id, f"verdicts/{sha256[:12]}", Path(scratch))
+        shutil.copytree(papers, folder / bundle.VERDICT)
     (folder / bundle.VERDICT / "card.md").rename(folder / bundle.CARD)
     return {"decision": version.tags["verdict"], "sha256": sha256}
 
@@ -184,12 +189,12 @@ def _papers(version: Version, folder: Path) -> dict[str, str] | None:
 def _facts(
     task: Task,
     version: Version,
-    kept: Frozen,
+    frozen: Frozen,
     network: _Network,
-    compared: Sequence[parity.Parity],
+    agreement: Sequence[parity.Parity],
     events: int,
 ) -> dict[str, Any]:
-    """What the manifest says beside the hashes."""
+    """Collect the contents of the manifest beside the hashes."""
     tags = lineage.run_tags(version.run_id)
     return {
         "task": task.name,
@@ -199,55 +204,60 @@ def _facts(
         "run": {
             "id": version.run_id,
             "settings": lineage.run_settings(version.run_id),
-            "tags": {n: tags[n] for n in ("seed", "git.commit", "git.dirty", "data.sha256") if n in tags},
+            "tags": {
+                name: tags[name]
+                for name in ("seed", "git.commit", "git.dirty", "data.sha256")
+                if name in tags
+            },
         },
         "tags": dict(version.tags),
-        "unseen": tags.get("frozen.unseen") == str(kept.version) or kept.simulated,
+        "unseen": tags.get("frozen.unseen") == str(frozen.version) or frozen.simulated,
         "packages": packages(PACKAGES),
-        "frozen": {name: getattr(kept, name) for name in ("version", "sha256", "events", "source")},
+        "frozen": {name: getattr(frozen, name) for name in ("version", "sha256", "events", "source")},
         "network": {
             "file": bundle.NETWORK,
             "opset": onnx_graph.OPSET,
-            "inputs": [_told(one, network, task.schema) for one in network.inputs],
-            "outputs": [_told(one, network, task.schema) for one in network.outputs],
+            "inputs": [_describe(tensor, network, task.schema) for tensor in network.inputs],
+            "outputs": [_describe(tensor, network, task.schema) for tensor in network.outputs],
         },
         "parity": {
-            "events": kept.events,
-            "tolerance": {k: parity.tolerances(k) for k in sorted(set(network.kinds.values()))},
+            "events": frozen.events,
+            "tolerance": {kind: parity.tolerances(kind) for kind in sorted(set(network.kinds.values()))},
             "least_agreeing": parity.AGREEING,
-            "outputs": [asdict(one) for one in compared],
+            "outputs": [asdict(match) for match in agreement],
         },
         "golden": {"events": events},
     }
 
 
 def _nameless(address: str) -> str:
-    """An address without the name and password that may stand in it."""
+    """Remove the user name and password from an address."""
     scheme, slashes, rest = address.partition("://")
     place, slash, path = rest.partition("/")
     return f"{scheme}{slashes}{place.rpartition('@')[2]}{slash}{path}"
 
 
-def _told(tensor: Tensor, network: _Network, schema: Schema) -> dict[str, Any]:
-    """An input or output for the manifest; the first axis, the events, has no length."""
+def _describe(tensor: Tensor, network: _Network, schema: Schema) -> dict[str, Any]:
+    """Describe an input or output for the manifest; the first axis, the events, has no length."""
     name, kind, shape = tensor
-    told = dict(network.meaning[name])
-    if columns := told.pop("of", None):
-        known = [schema[column] for column in columns]
-        told = {
-            "unit": ", ".join(column.unit for column in known),
-            "meaning": ", ".join(f"{column.name} ({column.meaning})" for column in known),
+    description = dict(network.meaning[name])
+    if names := description.pop("of", None):
+        sources = [schema[column] for column in names]
+        description = {
+            "unit": ", ".join(column.unit for column in sources),
+            "meaning": ", ".join(f"{column.name} ({column.meaning})" for column in sources),
         }
-    return {"name": name, "type": kind, "shape": ["events", *shape], **told}
+    return {"name": name, "type": kind, "shape": ["events", *shape], **description}
 
 
 def _texts(task: Task, folder: Path, facts: Mapping[str, Any]) -> None:
-    """The parts of a bundle that are for people and compilers."""
+    """Write the parts of a bundle for readers and compilers."""
     for name, source in BUNDLED.items():
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(SOURCES / source, folder / name)
     inputs, outputs = (
-        ", ".join(f"`{one['name']}`" for one in facts["network"][part]) for part in ("inputs", "outputs")
+        ", ".join(f"`{tensor['name']}`" for tensor in facts["network"][part])
+        for part in ("inputs", "outputs")
     )
     verdict = facts["verdict"]
     text = (SOURCES / "README.md").read_text()

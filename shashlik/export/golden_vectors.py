@@ -1,7 +1,8 @@
-"""Golden vectors: events of a bundle with what enters and leaves its network, as ``.npy`` files.
+"""Golden vectors: events of a bundle with inputs and outputs of its network, as ``.npy`` files.
 
-Such a file is a short text, which says type and shape, and then the numbers as they lie in memory; a program
-reads it without a library. A jagged column is one file of all its values and one of the counts.
+Such a file is a short text, which states type and shape, followed by the numbers as they lie in memory. A
+program can read it without a library. A jagged column is one file with all its values and one with the
+counts.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ COLUMNS, INPUTS, OUTPUTS, USABLE, COUNTS = "columns", "inputs", "outputs", "usab
 
 @dataclass(frozen=True)
 class Golden:
-    """Some events on their way through a network.
+    """Events as columns, as inputs of the network and as outputs of the model.
 
     Parameters
     ----------
     columns : mapping of str to ndarray or awkward.Array
-        The events as a sample holds them.
+        The events as columns of a sample.
     inputs : mapping of str to ndarray, shape (events, ...)
-        The same as the network takes them.
+        The events as inputs of the network.
     usable : ndarray of bool, shape (events,)
-        Events with an answer at all; of the others the network's answer means nothing.
+        Events with a prediction; for the others the output of the network is meaningless.
     outputs : mapping of str to ndarray, shape (events,)
-        What the registered model says of them.
+        Predictions of the registered model.
     """
 
     columns: Mapping[str, Any]
@@ -62,12 +63,12 @@ def write(golden: Golden, folder: Path) -> None:
 
 
 def read(folder: Path) -> Golden:
-    """The events that `write` wrote.
+    """Read the events that `write` wrote.
 
     Raises
     ------
     OSError, ValueError
-        If a file is missing or is not an array.
+        If a file is missing or holds no array.
     """
     columns: dict[str, Any] = {}
     for path in sorted((folder / COLUMNS).glob("*.npy")):

@@ -1,4 +1,4 @@
-"""``shashlik import``: a bundle becomes a candidate, the same version in another registry."""
+"""Import a bundle as a candidate: the same version in another registry."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tracking.runs.models import load
 
 __all__ = ["bring", "opened"]
 
-#: Tag of the version by which a bundle is known again.
+#: Tag of the version that identifies its bundle.
 KNOWN = "imported.manifest"
-#: What a version says of itself wherever it is; its verdict counts only in the registry that gave it.
+#: Tags that stay valid in every registry; a verdict counts only in the registry that issued it.
 KEPT = ("model.sha256", "evidence.sha256", "data.sha256", "estimator", "task")
 
 
 def opened(folder: Path, sha256: str = "") -> tuple[dict[str, Any], str]:
-    """The manifest of a bundle and its SHA-256, after every file was checked against it.
+    """Check every file of a bundle against its manifest; return the manifest and its SHA-256.
 
     Raises
     ------
     BadInput
-        Names the file that is missing or was changed.
+        With the name of the missing or changed file.
     """
     try:
         return bundle.sealed(folder, sha256)
@@ -44,14 +44,14 @@ def opened(folder: Path, sha256: str = "") -> tuple[dict[str, Any], str]:
 
 
 def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, Any], sha256: str) -> int:
-    """Make a candidate of a bundle; one that is there already is not made again.
+    """Make a candidate of a bundle, unless it is already in the registry.
 
     Parameters
     ----------
     registry : Registry
-        Takes note of it. No champion changes.
+        Registry that records the import. No champion changes.
     task : Task
-        The one that the manifest names.
+        Task named in the manifest.
     folder : pathlib.Path
         The bundle.
     manifest, sha256
@@ -65,9 +65,9 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
     Raises
     ------
     BadInput
-        If model, evidence or verdict are not those that the manifest names, or do not belong together.
+        If model, evidence or verdict differ from the manifest, or do not belong together.
     shashlik.export.parity.Disagrees
-        If the model says something else here than its golden vectors.
+        If the model does not reproduce its golden vectors here.
     """
     for version in versions.listed(task.name):
         if version.tags.get(KNOWN) == sha256:
@@ -76,10 +76,10 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
     proof = _evidence(folder, task.name)
     _same(folder, "model", model_files.sha256(model), tags["model.sha256"])
     _same(folder, "evidence", proof.sha256, tags["evidence.sha256"])
-    given = manifest["verdict"]
-    if given:
-        found = verdict.from_json((folder / bundle.VERDICT / "verdict.json").read_text())
-        _same(folder, "verdict", found.sha256, given["sha256"])
+    ruling = manifest["verdict"]
+    if ruling:
+        original = verdict.from_json((folder / bundle.VERDICT / "verdict.json").read_text())
+        _same(folder, "verdict", original.sha256, ruling["sha256"])
     _repeats(model, golden_vectors.read(folder / bundle.GOLDEN))
     origin = {
         "imported.from": manifest["store"],
@@ -87,9 +87,10 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
         "imported.run": manifest["run"]["id"],
         KNOWN: sha256,
     }
-    if given:
+    if ruling:
         origin |= {
-            f"imported.verdict{end}": given[key] for end, key in (("", "decision"), (".sha256", "sha256"))
+            f"imported.verdict{suffix}": ruling[key]
+            for suffix, key in (("", "decision"), (".sha256", "sha256"))
         }
     note = (
         f"Version {manifest['version']} of {task.name} in {manifest['store']}, run {manifest['run']['id']} "
@@ -97,10 +98,10 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
     )
     with tempfile.TemporaryDirectory() as scratch:
         folders = {"evidence": folder / bundle.EVIDENCE, "model": model}
-        if given:
+        if ruling:
             papers = Path(shutil.copytree(folder / bundle.VERDICT, Path(scratch) / "verdict"))
             shutil.copy(folder / bundle.CARD, papers)
-            folders[f"verdicts/{given['sha256'][:12]}"] = papers
+            folders[f"verdicts/{ruling['sha256'][:12]}"] = papers
         arrival = Arrival(
             manifest["run"]["settings"],
             {**manifest["run"]["tags"], **origin, **_unseen(registry, task.name, manifest)},
@@ -119,34 +120,34 @@ def bring(registry: Registry, task: Task, folder: Path, manifest: Mapping[str, A
 def _evidence(folder: Path, task: str) -> resolution.AnyEvidence:
     path = folder / bundle.EVIDENCE / "evidence.json"
     try:
-        found = resolution.from_json(path.read_text())
+        evidence = resolution.from_json(path.read_text())
     except ValueError as error:
         raise BadInput(f"{path} is no evidence that this program reads ({error}): export it again") from error
-    if found.facts.task != task:
+    if evidence.facts.task != task:
         raise BadInput(
-            f"{path} is of the task {found.facts.task!r}, the manifest of {task!r}: export it again"
+            f"{path} is of the task {evidence.facts.task!r}, the manifest of {task!r}: export it again"
         )
-    return found
+    return evidence
 
 
-def _same(folder: Path, what: str, found: str, wanted: str) -> None:
-    if found != wanted:
+def _same(folder: Path, what: str, actual: str, expected: str) -> None:
+    if actual != expected:
         raise BadInput(
-            f"the {what} of {folder} has the SHA-256 {found[:12]}, its version says {wanted[:12]}: it is not "
-            "the one that was registered; export the version again"
+            f"the {what} of {folder} has the SHA-256 {actual[:12]}, its version says {expected[:12]}: it is "
+            "not the one that was registered; export the version again"
         )
 
 
 def _repeats(model: Path, events: golden_vectors.Golden) -> None:
     predict, _ = load(model_files.keep(model))
-    found = predict(events.columns)
+    actual = predict(events.columns)
     kinds = {name: str(values.dtype) for name, values in events.outputs.items()}
-    wanted = {name: values.astype(np.float64) for name, values in events.outputs.items()}
-    parity.demand(parity.compare(found, wanted, kinds), "the model of the bundle, loaded here,")
+    expected = {name: values.astype(np.float64) for name, values in events.outputs.items()}
+    parity.demand(parity.compare(actual, expected, kinds), "the model of the bundle, loaded here,")
 
 
 def _unseen(registry: Registry, task: str, manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Where it was trained without the events that are frozen here too, it can be judged on them."""
+    """Return the tag that allows an evaluation, if the model never trained on this frozen sample."""
     frozen = registry.state(task).frozen
     if frozen and manifest["unseen"] and frozen["sha256"] == manifest["frozen"]["sha256"]:
         return {"frozen.unseen": str(frozen["version"])}
@@ -154,6 +155,6 @@ def _unseen(registry: Registry, task: str, manifest: Mapping[str, Any]) -> dict[
 
 
 def _description(folder: Path, manifest: Mapping[str, Any], note: str) -> str:
-    """The description that it had, its figures looked for in the new run."""
+    """Return the original description, with its figures in the new run."""
     text = (folder / bundle.DESCRIPTION).read_text().replace(manifest["run"]["id"], "{run}")
     return f"{note}\n\n{text}"

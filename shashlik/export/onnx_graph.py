@@ -1,8 +1,8 @@
-"""Keras models as ONNX graphs; needs the packages of the extra ``export``.
+"""Convert Keras models to ONNX graphs; needs the packages of the extra ``export``.
 
-tf2onnx converts what TensorFlow traces. Three operations are not as needed there and are converted here: it
-computes logarithms of doubles in single precision, and knows neither ``Log1p`` nor the ``Bitcast`` with which
-Keras's argmin tells -0 from 0.
+tf2onnx converts the trace of TensorFlow. Three operations need conversions of their own: tf2onnx computes
+logarithms of doubles in single precision, and knows neither ``Log1p`` nor the ``Bitcast`` with which Keras's
+argmin distinguishes -0 from 0.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["OPSET", "Tensor", "answers", "convert"]
 
-#: The first operator set with BitwiseAnd, which that argmin needs.
+#: The first operator set with BitwiseAnd, which Keras's argmin needs.
 OPSET = 18
 #: Events in one call of a graph.
 BATCH = 2048
 
-#: Name, type as numpy calls it, and shape of one event of an input or output.
+#: Name, numpy type, and shape per event of an input or output.
 Tensor = tuple[str, str, tuple[int, ...]]
 
 
@@ -34,8 +34,8 @@ def convert(model: Any, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, .
     Parameters
     ----------
     model : keras.Model
-        With named inputs and a dictionary of outputs; the graph has the same names, and a first axis of any
-        length: the events.
+        Model with named inputs and a dictionary of outputs. The graph has the same names, and a first axis
+        of any length: the events.
     path : pathlib.Path
         Where the graph is written.
 
@@ -56,13 +56,15 @@ def convert(model: Any, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, .
         ) from error
     import tensorflow as tf
 
-    inputs = [tf.TensorSpec([None, *one.shape[1:]], one.dtype, name=one.name) for one in model.inputs]
+    inputs = [
+        tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=tensor.name) for tensor in model.inputs
+    ]
 
     def call(*tensors: Any) -> Any:
         return model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
 
     traced = tf.function(call, input_signature=inputs)
-    # It counts nodes and names operations it does not know; of the latter we tell in one line.
+    # tf2onnx logs node counts and unknown operations; the error below reports the latter in one line.
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     rules = {"Log": _log, "Log1p": _log1p, "Bitcast": _sign_bit}
     handlers = {name: (rule, list[Any]()) for name, rule in rules.items()}
@@ -82,7 +84,7 @@ def convert(model: Any, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, .
 def answers(
     path: Path, inputs: Mapping[str, NDArray[Any]], batch: int = BATCH
 ) -> dict[str, NDArray[np.floating]]:
-    """Outputs of a graph, shape (events,) each, by ONNX Runtime.
+    """Compute the outputs of a graph with ONNX Runtime, shape (events,) each.
 
     Parameters
     ----------
@@ -93,13 +95,13 @@ def answers(
         Events in one call.
     """
     session = _session(path)
-    names = [one.name for one in session.get_outputs()]
+    names = [output.name for output in session.get_outputs()]
     events = len(next(iter(inputs.values())))
     parts = [
         session.run(names, {name: values[start : start + batch] for name, values in inputs.items()})
         for start in range(0, max(events, 1), batch)
     ]
-    return {name: np.concatenate([part[place] for part in parts]) for place, name in enumerate(names)}
+    return {name: np.concatenate([part[index] for part in parts]) for index, name in enumerate(names)}
 
 
 def _session(path: Path) -> Any:
@@ -114,20 +116,23 @@ def _tensor(value: Any) -> Tensor:
 
 
 def _log(context: Any, node: Any, name: str, arguments: Sequence[Any]) -> None:
-    """As it is: ONNX Runtime has logarithms of doubles."""
+    """Keep the node as it is: ONNX Runtime has logarithms of doubles."""
 
 
 def _log1p(context: Any, node: Any, name: str, arguments: Sequence[Any]) -> None:
-    """log(1 + x). It loses what Log1p is made for, digits of x far below 1; the comparison decides."""
+    """Replace the node by log(1 + x).
+
+    This loses the purpose of Log1p, the digits of x far below 1; the comparison with the model decides.
+    """
     kind = {1: np.float32, 11: np.float64}[context.get_dtype(node.input[0])]
-    one = context.make_const(f"{name}_one", np.ones((), kind)).output[0]
+    unit = context.make_const(f"{name}_one", np.ones((), kind)).output[0]
     node.type = "Log"
-    context.insert_new_node_on_input(node, "Add", [node.input[0], one])
+    context.insert_new_node_on_input(node, "Add", [node.input[0], unit])
 
 
 def _sign_bit(context: Any, node: Any, name: str, arguments: Sequence[Any]) -> None:
-    """The sign bit of a float as the integer that holds it alone; -0 is known by its reciprocal."""
-    asked = [
+    """Replace a bit cast by the sign bit as an integer; -0 is recognised by its reciprocal."""
+    masks = [
         value.get_tensor_value()
         for consumer in context.find_output_consumers(node.output[0])
         for value in consumer.inputs
@@ -135,14 +140,14 @@ def _sign_bit(context: Any, node: Any, name: str, arguments: Sequence[Any]) -> N
     ]
     consumers = len(context.find_output_consumers(node.output[0]))
     lowest, value = -(2**31), node.input[0]
-    if asked != [lowest] * consumers:
+    if masks != [lowest] * consumers:
         raise ValueError(f"{name} asks for more of a float's bits than its sign")
     zero = context.make_const(f"{name}_zero", np.zeros((), np.float32)).output[0]
     bit, nothing = (
         context.make_const(f"{name}_{number}", np.array(number, np.int32)).output[0] for number in (lowest, 0)
     )
     inverse = context.make_node("Reciprocal", [value]).output[0]
-    below = [context.make_node("Less", [one, zero]).output[0] for one in (value, inverse)]
+    below = [context.make_node("Less", [operand, zero]).output[0] for operand in (value, inverse)]
     negative = context.make_node("Or", below).output[0]
     kind, outputs = context.get_dtype(node.output[0]), node.output
     context.remove_node(node.name)

@@ -1,4 +1,4 @@
-"""Do two ways to compute the same answers agree: the registered model and its ONNX graph."""
+"""Compare two computations of the same predictions: the registered model and its ONNX graph."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 __all__ = ["AGREEING", "Disagrees", "Parity", "compare", "demand", "tolerances", "within"]
 
-#: Share of events in which every output must agree. Not all: a fit that does not settle in single precision
-#: amplifies rounding, as much between two batch sizes of the same network as between two runtimes.
+#: Share of events in which every output must agree. Below 1, as a fit that does not converge in single precision
+#: amplifies rounding, as much between two batch sizes of one network as between two runtimes.
 AGREEING = 0.995
-#: Relative to the value, and to the largest value of the output, by the type of the output.
+#: Tolerances relative to the value, and to the largest value of the output, by type of the output.
 TOLERANCES = {"float32": (1e-4, 1e-5), "float64": (1e-6, 1e-9)}
 
 
 class Disagrees(RuntimeError):
-    """Two ways to compute one answer differ. Its text is the one line that a user reads."""
+    """Two computations of one prediction differ. Its text is the single line shown to the user."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How one output agrees.
+    """Agreement of one output.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Parity:
     agreeing : float
         Share of events within the tolerance.
     median, worst : float
-        Of the absolute differences where both are finite; in the unit of the output.
+        Median and maximum of the absolute differences where both are finite, in the unit of the output.
     """
 
     output: str
@@ -41,22 +41,28 @@ class Parity:
 
 
 def tolerances(kind: str) -> tuple[float, float]:
-    """Allowed difference relative to a value, and relative to the largest of all, for a type of numbers."""
+    """Return the tolerances relative to a value, and to the largest value, for a numeric type."""
     return TOLERANCES[kind]
 
 
 def within(
     found: NDArray[np.floating], wanted: NDArray[np.floating], kind: str, share: float = 1.0
 ) -> NDArray[np.bool_]:
-    """Where two answers agree, shape (events,); two that are no numbers agree too.
+    """Test where two predictions agree, shape (events,); two non-finite values agree too.
 
     Parameters
     ----------
     found, wanted : ndarray, shape (events,)
     kind : {"float32", "float64"}
-        Type in which the answers were computed.
+        Type in which the predictions were computed.
     share : float
-        Of the tolerance.
+        Share of the tolerance that is allowed.
+
+    Examples
+    --------
+    >>> actual = np.array([1.0, 2.00001, np.nan])
+    >>> within(actual, np.array([1.1, 2.0, np.nan]), "float32").tolist()
+    [False, True, True]
     """
     relative, absolute = tolerances(kind)
     numbers = np.isfinite(wanted)
@@ -71,7 +77,7 @@ def compare(
     wanted: Mapping[str, NDArray[np.floating]],
     kinds: Mapping[str, str],
 ) -> tuple[Parity, ...]:
-    """Every wanted output against the one that was found."""
+    """Compare every expected output with the actual one."""
     compared = []
     for name, values in wanted.items():
         difference = np.abs(found[name] - values)
@@ -89,14 +95,14 @@ def compare(
 
 
 def demand(compared: tuple[Parity, ...], what: str) -> None:
-    """Nothing if all agree in enough events.
+    """Raise an error unless all outputs agree in enough events.
 
     Raises
     ------
     Disagrees
-        Names the worst output.
+        With the name of the worst output.
     """
-    worst = min(compared, key=lambda one: one.agreeing)
+    worst = min(compared, key=lambda parity: parity.agreeing)
     if not worst.agreeing >= AGREEING:
         raise Disagrees(
             f"{what} gives other values of {worst.output!r} than the registered model in "

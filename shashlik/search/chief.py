@@ -1,8 +1,8 @@
-"""The chief of a search: keras-tuner's gRPC service around an oracle, which notices lost workers.
+"""Chief of a search: keras-tuner's gRPC service around an oracle, with detection of lost workers.
 
-keras-tuner's own chief waits for ever when a worker dies, and forgets what it knew when it is killed itself.
-This one speaks the same protocol. It writes down every trial before a worker gets it, and hears from a
-worker as long as a trial lasts, by the question for that trial (``GetTrial``) that workers repeat.
+keras-tuner's own chief waits forever when a worker dies, and loses its state when it is killed itself. This
+one speaks the same protocol. It saves every trial before a worker gets it. During a trial, the worker repeats
+the request for that trial (``GetTrial``), which serves as its heartbeat.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["ADDRESS", "PORT", "Chief", "environment", "split_address"]
 
-#: keras-tuner's own variables, by which a worker finds its chief.
+#: keras-tuner's own variables, through which a worker finds its chief.
 ADDRESS, PORT = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
-#: Seconds of silence after which a worker is lost.
+#: Seconds without a request after which a worker counts as lost.
 SILENCE = 60.0
-#: Seconds that requests under way have when the service ends.
+#: Seconds granted to pending requests when the service ends.
 GRACE = 5.0
 
 Saved = Callable[[], None]
@@ -34,12 +34,12 @@ Ended = Callable[[Any], None]
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """Host and port of ``host`` or ``host:port``; port 0 for any free one.
+    """Split ``host`` or ``host:port`` into host and port; port 0 stands for any free one.
 
     Raises
     ------
     BadInput
-        If the port is none.
+        If the port is invalid.
     """
     host, colon, port = text.rpartition(":")
     if not colon:
@@ -74,7 +74,7 @@ class _Service(OracleServicer):
         return self.GetTrial(request, context)
 
     def EndTrial(self, request: Any, context: Any) -> Any:
-        # A worker that was given up may come back with what another has done in the meantime.
+        # A worker given up as lost may return with a trial that another one has finished in the meantime.
         trial_id = request.trial.trial_id
         if trial_id in self._ongoing():
             super().EndTrial(request, context)
@@ -87,18 +87,18 @@ class _Service(OracleServicer):
 
 
 class Chief:
-    """Serves an oracle to workers.
+    """Server of an oracle to workers.
 
     Parameters
     ----------
     oracle : Staged
         See `shashlik.search.oracle`.
     bind : str
-        Address to listen on: loopback, unless workers run elsewhere.
+        Address to listen on: loopback, unless workers run on other machines.
     port : int
-        0 for any free one.
+        Port to listen on; 0 for any free one.
     saved : callable
-        Called when what the oracle knows has changed and must be kept, before a worker acts on it.
+        Called when the state of the oracle has changed, to save it before a worker acts on it.
     ended : callable
         Called with every trial that ended.
 
@@ -122,22 +122,22 @@ class Chief:
         self._server.start()
 
     def environment(self, host: str) -> dict[str, str]:
-        """Variables that lead a worker to this chief."""
+        """Return the variables through which a worker finds this chief."""
         return {ADDRESS: host, PORT: str(self.port)}
 
     def lost(self, tuner_id: str) -> None:
-        """A worker is gone: its trial waits for another one, or is given up."""
-        held = self.oracle.ongoing_trials.get(tuner_id)
-        found = self.oracle.requeue(tuner_id)
-        if held is None or found is None:
+        """Requeue or give up the trial of a lost worker."""
+        trial = self.oracle.ongoing_trials.get(tuner_id)
+        requeued = self.oracle.requeue(tuner_id)
+        if trial is None or requeued is None:
             return
-        self._service.heard.pop(held.trial_id, None)
+        self._service.heard.pop(trial.trial_id, None)
         self._saved()
-        if found[1]:
-            self._ended(found[0])
+        if requeued[1]:
+            self._ended(requeued[0])
 
     def expire(self) -> list[str]:
-        """Give up on workers that were not heard of; their names."""
+        """Give up workers that have been silent too long, and return their names."""
         now = time.monotonic()
         silent = [
             tuner_id
@@ -150,11 +150,11 @@ class Chief:
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether no work is left."""
         return _done(self.oracle)
 
     def close(self) -> None:
-        """End the service."""
+        """Stop the service."""
         self._server.stop(GRACE).wait()
 
 
@@ -164,12 +164,12 @@ def _done(oracle: Any) -> bool:
 
 
 def environment() -> tuple[str, str]:
-    """Host and port of the chief that a worker was told.
+    """Read host and port of the chief from the variables of a worker.
 
     Raises
     ------
     BadInput
-        If it was not.
+        If the variables are not set.
     """
     if ADDRESS not in os.environ or PORT not in os.environ:
         raise BadInput(

@@ -20,7 +20,7 @@ __all__ = ["figures"]
 def figures(
     trials: Sequence[Trial], space: Space, weights: Mapping[str, tuple[float, float]], score: float
 ) -> dict[str, Figure]:
-    """Value against trial, parallel coordinates, importance and Pareto fronts, by name.
+    """Draw value against trial, parallel coordinates, importance and Pareto fronts, by name.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ def figures(
     done = sorted((trial for trial in trials if trial.done), key=lambda trial: trial.name)
     if not done:
         return {}
-    found = {"search_history": _history(done, trials), "search_coordinates": _parallel(done, space)}
+    drawn = {"search_history": _history(done, trials), "search_coordinates": _parallel(done, space)}
     if weights:
-        found["search_importance"] = _importance(weights, score, len(done))
-    return {**found, "search_pareto": _pareto(done)}
+        drawn["search_importance"] = _importance(weights, score, len(done))
+    return {**drawn, "search_pareto": _pareto(done)}
 
 
 def _history(done: Sequence[Trial], trials: Sequence[Trial]) -> Figure:
@@ -55,7 +55,7 @@ def _history(done: Sequence[Trial], trials: Sequence[Trial]) -> Figure:
 
 
 def _parallel(done: Sequence[Trial], space: Space) -> Figure:
-    """One line a trial over one axis a setting; the better the darker."""
+    """Draw one line per trial over one axis per setting, darker for better trials."""
     figure = Figure(figsize=(9.2, 5), layout="constrained")
     axes = figure.add_subplot()
     places = coordinates(done, space)
@@ -75,14 +75,14 @@ def _parallel(done: Sequence[Trial], space: Space) -> Figure:
     labels = [*space.varied, "objective"]
     axes.set_xticks(range(len(labels)), labels, rotation=20, ha="right")
     axes.set_yticks([])
-    for place, what in enumerate(space.varied.values()):
+    for place, domain in enumerate(space.varied.values()):
         axes.axvline(place, color="0.7", lw=0.8, zorder=0)
-        if isinstance(what, Choice):
-            for index, value in enumerate(what.values):
-                _mark(axes, place, index / max(len(what.values) - 1, 1), str(value))
+        if isinstance(domain, Choice):
+            for index, value in enumerate(domain.values):
+                _mark(axes, place, index / max(len(domain.values) - 1, 1), str(value))
         else:
-            _mark(axes, place, 0.0, f"{what.low:g}")
-            _mark(axes, place, 1.0, f"{what.high:g}")
+            _mark(axes, place, 0.0, f"{domain.low:g}")
+            _mark(axes, place, 1.0, f"{domain.high:g}")
     axes.axvline(len(labels) - 1, color="0.7", lw=0.8, zorder=0)
     _mark(axes, len(labels) - 1, 0.0, plain(float(np.exp(logs.min()))))
     _mark(axes, len(labels) - 1, 1.0, plain(float(np.exp(logs.max()))))
@@ -127,11 +127,11 @@ def _pareto(done: Sequence[Trial]) -> Figure:
         ("ns an event", "weights"),
         strict=True,
     ):
-        known = [trial for trial in done if math.isfinite(getattr(trial, cost))]
+        measured = [trial for trial in done if math.isfinite(getattr(trial, cost))]
         axes.errorbar(
-            [getattr(trial, cost) for trial in known],
-            [trial.objective for trial in known],
-            [trial.error for trial in known],
+            [getattr(trial, cost) for trial in measured],
+            [trial.objective for trial in measured],
+            [trial.error for trial in measured],
             fmt="o",
             color="#0072B2",
             capsize=2,
@@ -151,7 +151,7 @@ def _pareto(done: Sequence[Trial]) -> Figure:
                 textcoords="offset points",
                 fontsize=8,
             )
-        axes.set(xlabel=label, xscale="log" if known else "linear")
+        axes.set(xlabel=label, xscale="log" if measured else "linear")
         axes.grid(True, color="0.9", linewidth=0.6)
     figure.axes[0].set_ylabel("objective")
     return figure

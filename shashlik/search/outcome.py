@@ -1,4 +1,4 @@
-"""What a search leaves behind: tables and figures of all trials in its own run."""
+"""Record the outcome of a search: tables and figures of all trials in its own run."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def tell(searched: Searched, recorder: Recorder, say: Callable[[str], object]) -
     Returns
     -------
     str
-        Id of the run of the candidate whose trial was the best; empty if none was to be registered.
+        Run id of the candidate with the best trial; empty if no candidate was requested.
 
     Raises
     ------
     CannotRecord
         If no trial has an objective.
     """
-    found = nested(searched.run_id)
-    trials = [_trial(searched, run) for run in found if run.tags.get(KIND) == "search"]
+    runs = nested(searched.run_id)
+    trials = [_trial(searched, run) for run in runs if run.tags.get(KIND) == "search"]
     done = [trial for trial in trials if trial.done]
     if not done:
         raise CannotRecord(f"none of {len(trials)} trials has an objective; see their runs for the reasons")
-    what = f"{searched.task.judgement.goal(searched.task.primary)}, on validation events"
-    blocks = summary.markdown(trials, searched.space, what)
-    finals = [run for run in found if run.tags.get(KIND) == "final"]
+    goal = f"{searched.task.judgement.goal(searched.task.primary)}, on validation events"
+    blocks = summary.markdown(trials, searched.space, goal)
+    finals = [run for run in runs if run.tags.get(KIND) == "final"]
     candidates = [
         run
         for run in finals
@@ -66,7 +66,7 @@ def tell(searched: Searched, recorder: Recorder, say: Callable[[str], object]) -
     recorder.tag("search.trials", len(trials))
     for block in blocks[:1]:
         say(block.replace("**", ""))
-    # By the trial's own rank: to choose by the final trainings would use up their test events.
+    # Ranked by the trial itself: a choice by the final trainings would use up their test events.
     ranks = {trial.name: rank for rank, trial in enumerate(summary.ranked(trials))}
     return min(candidates, key=lambda run: ranks[run.tags[ORIGIN]]).run_id if candidates else ""
 
@@ -81,24 +81,24 @@ def _final_table(finals: Sequence[Found]) -> str:
 
 
 def _trial(searched: Searched, run: Found) -> summary.Trial:
-    """A trial from its run; values in the types of the task's settings."""
+    """Reconstruct a trial from its run, with values in the types of the task's settings."""
     kinds = {
-        item.name: type(getattr(searched.settings, item.name))
-        for item in dataclasses.fields(searched.settings)
+        setting.name: type(getattr(searched.settings, setting.name))
+        for setting in dataclasses.fields(searched.settings)
     }
     values = {
         name: (run.settings[name] == "True") if kinds[name] is bool else kinds[name](run.settings[name])
         for name in searched.space.varied
         if name in run.settings
     }
-    number = {name: run.metrics.get(name, math.nan) for name in (OBJECTIVE, OBJECTIVE_ERR, PARAMETERS)}
+    metrics = {name: run.metrics.get(name, math.nan) for name in (OBJECTIVE, OBJECTIVE_ERR, PARAMETERS)}
     return summary.Trial(
         run.tags[TRIAL],
         values,
-        number[OBJECTIVE],
-        number[OBJECTIVE_ERR],
+        metrics[OBJECTIVE],
+        metrics[OBJECTIVE_ERR],
         run.metrics.get(f"{SUBJECT}/ns_per_event", math.nan),
-        number[PARAMETERS],
+        metrics[PARAMETERS],
         run.seconds,
         run.status,
         run.failure,

@@ -1,4 +1,4 @@
-"""Where the workers of a search run: in processes of this machine, or where a Dask scheduler puts them."""
+"""Place the workers of a search: in processes of this machine, or through a Dask scheduler."""
 
 from __future__ import annotations
 
@@ -16,39 +16,44 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["DaskWorkers", "LocalWorkers", "Placed", "cores_of"]
 
-#: Seconds that a worker has to close its run when it is told to end.
+#: Seconds that a worker has to close its run after the request to end.
 PATIENCE = 20.0
 #: Seconds that a Dask scheduler has to answer.
 ANSWER = 10.0
 
 
 class Placed(Protocol):
-    """Workers that somebody placed."""
+    """Workers after their placement."""
 
     def lost(self) -> list[tuple[str, str]]:
-        """Names of workers that ended too early since the last call, and why; others took their places."""
+        """Replace workers that ended too early since the last call; return their names and the reasons."""
 
     def close(self, orderly: bool) -> None:
-        """Wait for the workers to go home; or, not `orderly`, end them."""
+        """Wait for the workers to finish; if not `orderly`, end them."""
 
 
 def cores_of(workers: int, threads: int) -> list[list[int]]:
-    """Cores of each worker: an equal share of those that this process may use, or `threads` of them.
+    """Assign cores to each worker: `threads` of them, or an equal share of those of this process.
 
     Raises
     ------
     BadInput
-        If one worker asks for more cores than there are.
+        If a worker needs more cores than there are.
     """
-    mine = (
+    available = (
         sorted(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else list(range(os.cpu_count() or 1))
     )
-    if threads > len(mine):
-        raise BadInput(f"threads={threads}, but this process may use {len(mine)} cores; give at most these")
-    each = threads or max(len(mine) // max(workers, 1), 1)
-    return [[mine[(worker * each + core) % len(mine)] for core in range(each)] for worker in range(workers)]
+    if threads > len(available):
+        raise BadInput(
+            f"threads={threads}, but this process may use {len(available)} cores; give at most these"
+        )
+    each = threads or max(len(available) // max(workers, 1), 1)
+    return [
+        [available[(worker * each + core) % len(available)] for core in range(each)]
+        for worker in range(workers)
+    ]
 
 
 def _command(name: str, cores: Sequence[int] = ()) -> list[str]:
@@ -58,16 +63,16 @@ def _command(name: str, cores: Sequence[int] = ()) -> list[str]:
 
 @dataclass
 class LocalWorkers:
-    """Processes of this machine, each on cores of its own; one that dies is started again.
+    """Processes of this machine, each on its own cores; one that dies is restarted.
 
     Parameters
     ----------
     cores : sequence of sequence of int
-        Those of each worker.
+        Cores of each worker.
     environment : mapping of str to str
-        Variables that lead to the chief.
+        Variables through which workers find the chief.
     folder : pathlib.Path
-        For what the workers print.
+        Folder for the output of the workers.
     """
 
     cores: Sequence[Sequence[int]]
@@ -88,25 +93,25 @@ class LocalWorkers:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C is for the chief, who ends them in order.
+                # Only the chief handles Ctrl-C, and ends the workers in order.
                 process_group=0,
             )
 
     def lost(self) -> list[tuple[str, str]]:
-        """See `Placed`."""
-        found = []
+        """Replace lost workers, see `Placed`."""
+        losses = []
         for number, (name, process) in enumerate(list(self.processes.items())):
             if process.poll():
-                found.append((name, f"{_ending(process.returncode)}{self._last_line(name)}"))
+                losses.append((name, f"{_ending(process.returncode)}{self._last_line(name)}"))
                 self._start(number)
-        return found
+        return losses
 
     def _last_line(self, name: str) -> str:
         lines = (self.folder / f"{name}.log").read_text(errors="replace").strip().splitlines()
         return f": {lines[-1]}" if lines else ""
 
     def close(self, orderly: bool) -> None:
-        """See `Placed`."""
+        """Wait for the workers or end them, see `Placed`."""
         for process in self.processes.values():
             if not orderly:
                 process.terminate()
@@ -123,23 +128,25 @@ def _ending(code: int) -> str:
 
 
 def _run_worker(name: str, environment: Mapping[str, str]) -> None:
-    """A worker in a process below a Dask worker."""
-    done = subprocess.run(_command(name), env={**os.environ, **environment, "TQDM_DISABLE": "1"}, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{name} {_ending(done.returncode)}")
+    """Run a worker in a process below a Dask worker."""
+    process = subprocess.run(
+        _command(name), env={**os.environ, **environment, "TQDM_DISABLE": "1"}, check=False
+    )
+    if process.returncode:
+        raise RuntimeError(f"{name} {_ending(process.returncode)}")
 
 
 class DaskWorkers:
-    """Workers that a Dask scheduler places; it starts one again elsewhere when its node dies.
+    """Workers placed by a Dask scheduler, which restarts one elsewhere when its node dies.
 
     Parameters
     ----------
     scheduler : str
-        Its address.
+        Address of the scheduler.
     number : int
-        Of workers.
+        Number of workers.
     environment : mapping of str to str
-        Variables that lead to chief and tracking server.
+        Variables through which workers find the chief and the tracking server.
 
     Raises
     ------
@@ -172,17 +179,17 @@ class DaskWorkers:
         )
 
     def lost(self) -> list[tuple[str, str]]:
-        """See `Placed`."""
-        found = []
+        """Report lost workers and replace them, see `Placed`."""
+        losses = []
         for name, future in list(self._futures.items()):
             if future.status in ("error", "lost", "cancelled"):
                 error = future.exception(timeout=5) if future.status == "error" else None
-                found.append((name, " ".join(str(error or future.status).split())))
+                losses.append((name, " ".join(str(error or future.status).split())))
                 self._submit(name)
-        return found
+        return losses
 
     def close(self, orderly: bool) -> None:
-        """See `Placed`."""
+        """Wait for the workers or end them, see `Placed`."""
         import distributed
 
         if orderly:

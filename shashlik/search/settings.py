@@ -1,4 +1,4 @@
-"""Parameters of a search, and how they are told from those of the task that is searched."""
+"""Parameters of a search, separated from those of the task that is searched."""
 
 from __future__ import annotations
 
@@ -45,35 +45,35 @@ class SearchSettings:
     resume: str = setting("", "id of an interrupted search that this one continues")
 
 
-#: Parameters that say where a search runs and not what it finds: a resumed one may have others.
+#: Parameters that decide where a search runs and not its result: a resumed search may change them.
 PLACING = ("workers", "threads", "scheduler", "address", "resume", "then")
 
 
 def lasting(search: SearchSettings) -> dict[str, Any]:
-    """Parameters that a resumed search must share, as they are recorded."""
+    """Return the parameters that a resumed search must share, as they are recorded."""
     values = dataclasses.asdict(search)
     return {f"search.{name}": value for name, value in values.items() if name not in PLACING}
 
 
 def separate(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Given parameters of the search, and those of the task.
+    """Split parameters into those of the search and those of the task.
 
-    A task must not have one of the search's names; ``resume`` is the search's.
+    No task may have a parameter with a name of the search's; ``resume`` is the search's.
     """
-    own = {item.name for item in dataclasses.fields(SearchSettings)}
+    ours = {parameter.name for parameter in dataclasses.fields(SearchSettings)}
     return (
-        {name: text for name, text in given.items() if name in own},
-        {name: text for name, text in given.items() if name not in own},
+        {name: text for name, text in given.items() if name in ours},
+        {name: text for name, text in given.items() if name not in ours},
     )
 
 
 def space_of(task: Task, search: SearchSettings) -> Space:
-    """The space that is searched.
+    """Return the space that is searched.
 
     Raises
     ------
     BadInput
-        If the task has none of this name, or Hyperband is asked for and it has no setting for epochs.
+        If the task has no such space, or Hyperband is selected and the space has no setting for epochs.
     """
     if not task.spaces:
         raise BadInput(
@@ -91,7 +91,7 @@ def space_of(task: Task, search: SearchSettings) -> Space:
 
 
 def fixed(task: Task, space: Space, given: Mapping[str, str]) -> Any:
-    """Settings that all trials share: the preset's, then the space's, then what was given.
+    """Resolve the settings that all trials share: the preset's, then the space's, then the user's.
 
     Raises
     ------
@@ -109,15 +109,15 @@ def fixed(task: Task, space: Space, given: Mapping[str, str]) -> Any:
 
 
 def trial_settings(settings: Any, space: Space, values: Mapping[str, Any], share: float = 1.0) -> Any:
-    """Settings of one trial.
+    """Resolve the settings of one trial.
 
     Parameters
     ----------
     settings
-        What all trials share.
+        Settings that all trials share.
     space : Space
     values : mapping of str to value
-        What keras-tuner proposes; names with a slash are its own.
+        Values proposed by keras-tuner; names with a slash are its own.
     share : float
         Share of the training events.
 
@@ -126,9 +126,9 @@ def trial_settings(settings: Any, space: Space, values: Mapping[str, Any], share
     BadInput
         For values that the task does not allow.
     """
-    chosen = {name: value for name, value in values.items() if "/" not in name}
+    overrides = {name: value for name, value in values.items() if "/" not in name}
     if EPOCHS in values:
-        chosen[space.epochs] = values[EPOCHS]
+        overrides[space.epochs] = values[EPOCHS]
     if share < 1:
-        chosen[space.events] = max(round(share * getattr(settings, space.events)), 1)
-    return changed(settings, chosen)
+        overrides[space.events] = max(round(share * getattr(settings, space.events)), 1)
+    return changed(settings, overrides)

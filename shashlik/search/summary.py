@@ -1,4 +1,4 @@
-"""What a search found: its trials, ranked, as a table, and what mattered in them. Pure functions."""
+"""Summarise a search: ranked trials as a table, and the importance of settings. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tracking.statistics import pareto
 
 __all__ = ["Trial", "coordinates", "frame", "front", "importance", "markdown", "ranked", "weighed"]
 
-#: Rows of the table in the run's description; all are in the artifact.
+#: Rows of the table in the run's description; the artifact has all trials.
 SHOWN = 12
-#: With fewer completed trials nothing is said about importance.
+#: Fewest completed trials for an estimate of importance.
 FEWEST = 8
 
 
@@ -31,21 +31,21 @@ class Trial:
     Parameters
     ----------
     name : str
-        Its number in keras-tuner.
+        Number of the trial in keras-tuner.
     values : mapping of str to value
-        What was varied.
+        Values of the varied settings.
     objective, error : float
-        See `shashlik.task.objective`; NaN where it failed.
+        See `shashlik.task.objective`; NaN where the trial failed.
     ns_per_event, parameters : float
-        Time of a prediction, and size of the network; NaN where unknown.
+        Time of a prediction, and number of weights; NaN where unknown.
     seconds : float
-        How long it took.
+        Duration.
     status : str
-        As mlflow has it.
+        Status of the mlflow run.
     failure : str
-        Why it failed.
+        Reason of the failure.
     run_id : str
-        Its run.
+        Run of the trial.
     """
 
     name: str
@@ -61,19 +61,19 @@ class Trial:
 
     @property
     def done(self) -> bool:
-        """Whether it has an objective."""
+        """Whether the trial has an objective."""
         return self.status == "FINISHED" and math.isfinite(self.objective)
 
 
 def ranked(trials: Sequence[Trial]) -> list[Trial]:
-    """Finished ones, the best first, then the others."""
+    """Rank the finished trials, the best first, followed by the others."""
     return sorted(
         trials, key=lambda trial: (not trial.done, trial.objective if trial.done else 0, trial.name)
     )
 
 
 def frame(trials: Sequence[Trial]) -> pd.DataFrame:
-    """All trials, a row each, in the order of their numbers."""
+    """Tabulate all trials, one row each, in the order of their numbers."""
     rows = [
         {
             "trial": trial.name,
@@ -99,14 +99,14 @@ def _word(value: Any) -> str:
 
 
 def markdown(trials: Sequence[Trial], space: Space, what: str) -> list[str]:
-    """Blocks of markdown: the best, the trials, and what failed.
+    """Format blocks of markdown: the best trial, all trials, and the failures.
 
     Parameters
     ----------
     trials : sequence of Trial
     space : Space
     what : str
-        What the objective is, in words.
+        Description of the objective.
     """
     order = ranked(trials)
     done = [trial for trial in order if trial.done]
@@ -142,36 +142,38 @@ def _whole(value: float) -> str:
 
 
 def coordinates(trials: Sequence[Trial], space: Space) -> dict[str, NDArray[np.float64]]:
-    """Values of each trial as places between 0 and 1."""
-    found = {}
-    for name, what in space.varied.items():
+    """Map the values of each trial to positions between 0 and 1."""
+    positions = {}
+    for name, domain in space.varied.items():
         values = [trial.values.get(name) for trial in trials]
-        if isinstance(what, Choice):
-            last = max(len(what.values) - 1, 1)
-            places = [what.values.index(value) / last if value in what.values else np.nan for value in values]
+        if isinstance(domain, Choice):
+            last = max(len(domain.values) - 1, 1)
+            places = [
+                domain.values.index(value) / last if value in domain.values else np.nan for value in values
+            ]
         else:
             numbers = np.array([np.nan if value is None else float(value) for value in values])
-            low, high = float(what.low), float(what.high)
-            if what.log:
+            low, high = float(domain.low), float(domain.high)
+            if domain.log:
                 numbers, low, high = np.log(numbers), math.log(low), math.log(high)
             places = list((numbers - low) / (high - low))
-        found[name] = np.array(places, dtype=float)
-    return found
+        positions[name] = np.array(places, dtype=float)
+    return positions
 
 
 def importance(
     trials: Sequence[Trial], space: Space, seed: int
 ) -> tuple[dict[str, tuple[float, float]], float]:
-    """How much worse a forest predicts log(objective) when one setting is shuffled.
+    """Measure how much worse a random forest predicts log(objective) when one setting is shuffled.
 
-    A random forest is fitted to the finished trials; the importance is its loss of R² under permutation, with
-    the scatter over 30 permutations (L. Breiman, Machine Learning 45 (2001) 5).
+    The forest is fitted to the finished trials. The importance is its loss of R² under permutation, with the
+    scatter over 30 permutations (L. Breiman, Machine Learning 45 (2001) 5).
 
     Returns
     -------
     tuple of dict and float
-        Importance and scatter by setting, and the forest's out-of-bag R²: where that is not well above 0 the
-        importances mean nothing. Empty and NaN with too few trials.
+        Importance and scatter by setting, and the out-of-bag R² of the forest. The importances are
+        meaningless unless R² is well above 0. Empty and NaN with too few trials.
     """
     done = [trial for trial in trials if trial.done]
     if len(done) < FEWEST:
@@ -182,30 +184,30 @@ def importance(
 
     inputs = np.nan_to_num(np.stack(list(coordinates(done, space).values()), axis=1), nan=0.5)
     target = np.log([trial.objective for trial in done])
-    # With this many trees every trial is out of the bag of some.
+    # With this many trees, every trial is out of bag for some of them.
     forest = RandomForestRegressor(300, oob_score=True, random_state=seed).fit(inputs, target)
     trees = [tree.tree_ for tree in forest.estimators_]
 
     def score(_: Any, values: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
-        """The forest's own R²; its own way makes a task for threads of every tree, each time anew."""
+        """R² of the forest; its own method starts threads for every tree at every call."""
         single = values.astype(np.float32)
         return float(r2_score(truth, np.mean([tree.predict(single)[:, 0] for tree in trees], axis=0)))
 
-    found = permutation_importance(forest, inputs, target, scoring=score, n_repeats=30, random_state=seed)
-    pairs = zip(found.importances_mean, found.importances_std, strict=True)
+    permuted = permutation_importance(forest, inputs, target, scoring=score, n_repeats=30, random_state=seed)
+    pairs = zip(permuted.importances_mean, permuted.importances_std, strict=True)
     return {
         name: (float(mean), float(scatter)) for name, (mean, scatter) in zip(space.varied, pairs, strict=True)
     }, float(forest.oob_score_)
 
 
 def weighed(weights: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
-    """What `importance` found as a table, a row a setting."""
+    """Tabulate the result of `importance`, one row per setting."""
     rows = [(name, mean, scatter) for name, (mean, scatter) in weights.items()]
     return pd.DataFrame(rows, columns=["setting", "importance", "scatter"])
 
 
 def front(trials: Sequence[Trial], cost: str) -> list[Trial]:
-    """Trials that no other one beats in both objective and `cost`, the cheapest first.
+    """Select the trials that no other one beats in both objective and `cost`, the cheapest first.
 
     Parameters
     ----------

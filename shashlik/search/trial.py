@@ -1,4 +1,4 @@
-"""What a worker does with a trial: train, judge on validation data, record as a run below the search's."""
+"""Run one trial in a worker: train, evaluate on validation data, record as a child of the search's run."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ __all__ = ["KIND", "OBJECTIVE", "OBJECTIVE_ERR", "ORIGIN", "PARAMETERS", "TRIAL"
 
 #: Tags of a trial's run.
 TRIAL, KIND, ORIGIN = "trial", "trial.kind", "trial.of"
-#: Metrics of it.
+#: Metrics of a trial's run.
 OBJECTIVE, OBJECTIVE_ERR, PARAMETERS = "objective", "objective_err", "parameters"
 PREFIX = "search."
 
 
 def searched(run_id: str) -> Searched:
-    """The search that a run belongs to, from what is recorded there.
+    """Reconstruct the search from the record of its run.
 
     Raises
     ------
@@ -44,28 +44,30 @@ def searched(run_id: str) -> Searched:
     """
     run = look(run_id)
     task = catalog.load(run.tags.get("task", ""))
-    own = {name.removeprefix(PREFIX): text for name, text in run.settings.items() if name.startswith(PREFIX)}
+    parameters = {
+        name.removeprefix(PREFIX): text for name, text in run.settings.items() if name.startswith(PREFIX)
+    }
     shared = {name: text for name, text in run.settings.items() if text and not name.startswith(PREFIX)}
     return Searched(
         run_id,
         task,
-        resolve(SearchSettings, {}, own),
+        resolve(SearchSettings, {}, parameters),
         resolve(task.settings, task.presets, shared),
     )
 
 
 @dataclass(frozen=True)
 class Searched:
-    """A search, as a worker sees it.
+    """A search, as seen by a worker.
 
     Parameters
     ----------
     run_id : str
-        Its run.
+        Run of the search.
     task : Task
     search : SearchSettings
     settings : RunSettings
-        What all trials share.
+        Settings that all trials share.
     """
 
     run_id: str
@@ -75,7 +77,7 @@ class Searched:
 
     @property
     def space(self) -> Space:
-        """What varies."""
+        """Search space."""
         return space_of(self.task, self.search)
 
     @cached_property
@@ -85,7 +87,7 @@ class Searched:
         return rehearsal(self.task, share, self.search.validation_events)
 
     def perform(self, trial_id: str, values: Mapping[str, Any]) -> float:
-        """Run a trial, unless a worker that was lost had finished it.
+        """Run a trial, unless a lost worker had already finished it.
 
         Returns
         -------
@@ -127,18 +129,18 @@ class Searched:
         return value
 
     def _before(self, trial_id: str, settings: RunSettings) -> Found | None:
-        """The run that another worker began for this trial, if it began the same one."""
-        wanted = {name: str(value) for name, value in recorded(settings).items()}
+        """Return the run that another worker started for this trial with the same settings."""
+        expected = {name: str(value) for name, value in recorded(settings).items()}
         for run in nested(self.run_id, **{TRIAL: trial_id}):
-            if all(run.settings.get(name, text) == text for name, text in wanted.items()):
+            if all(run.settings.get(name, text) == text for name, text in expected.items()):
                 if run.status == "RUNNING":
-                    # The chief gave the trial to us, so it knows that the other worker is lost.
+                    # The chief assigned the trial to this worker, so the other one is lost.
                     abandon(run.run_id, "its worker was lost; another one takes over")
                 return run
         return None
 
     def _trial(self, settings: RunSettings, recorder: Recorder, folder: Path, seed: int) -> float:
-        # The network alone: what it is compared with is the same in every trial.
+        # Only the network: the other estimators are the same in every trial.
         alone = only(self.task, lambda name: name == SUBJECT)
         task = replace(alone, limit=None, carried=lambda sample: {})
         events = self.events
@@ -152,20 +154,20 @@ class Searched:
             simulate=lambda number, seed: allowed(task.simulate(settings, number, seed)),
             measured=bool(settings.data),
         )
-        found = judge(task, settings, events, bench)
-        evidence = evidence_of(task, settings, events.test, found, SUBJECT)
-        value = self._metrics(recorder, found)
+        judged = judge(task, settings, events, bench)
+        evidence = evidence_of(task, settings, events.test, judged, SUBJECT)
+        value = self._metrics(recorder, judged)
         recorder.record(evidence, {})
         return value
 
     def _final(self, settings: RunSettings, recorder: Recorder, folder: Path, seed: int) -> float:
-        # Of several seeds the first one is registered, not the best one: that would be another selection.
-        _, found = perform(self.task, settings, recorder, folder, register=seed == 0)
-        return self._metrics(recorder, found)
+        # The first seed is registered, not the best one, which would be another selection.
+        _, judged = perform(self.task, settings, recorder, folder, register=seed == 0)
+        return self._metrics(recorder, judged)
 
-    def _metrics(self, recorder: Recorder, found: Any) -> float:
-        value, error = self.task.judgement.objective(found.outcomes[SUBJECT], self.task.primary)
-        model = getattr(found.estimators[SUBJECT], "model", None)
+    def _metrics(self, recorder: Recorder, judged: Any) -> float:
+        value, error = self.task.judgement.objective(judged.outcomes[SUBJECT], self.task.primary)
+        model = getattr(judged.estimators[SUBJECT], "model", None)
         recorder.metrics({OBJECTIVE: value, OBJECTIVE_ERR: error})
         if model is not None:
             recorder.metrics({PARAMETERS: model.count_params()})
@@ -173,7 +175,7 @@ class Searched:
 
 
 def _forget_networks() -> None:
-    """Free what Keras keeps of a finished trial."""
+    """Free the memory that Keras holds for a finished trial."""
     import keras
 
     keras.utils.clear_session()  # It collects garbage, too.

@@ -1,4 +1,4 @@
-"""A search from the strings of a command line to registered candidates."""
+"""Search hyper-parameters, from the strings of a command line to registered candidates."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ __all__ = ["tune"]
 
 #: Seconds between looks at the workers.
 TICK = 0.5
-#: So many lost workers in a row mean that no worker can live here.
+#: Number of workers lost in a row after which the search gives up.
 HOPELESS = 4
-#: So many failed trials, and no other, mean that the search itself is wrong.
+#: Number of failed trials, without any success, after which the search gives up.
 ALL_FAILED = 5
 
 
@@ -47,28 +47,28 @@ def tune(name: str, tokens: Sequence[str], say: Callable[[str], object] = print)
     name : str
         The task.
     tokens : sequence of str
-        Parameters of search and task as ``--name value``.
+        Parameters of the search and the task as ``--name value``.
     say : callable
-        Told in one line what happens.
+        Receives one line of progress at a time.
 
     Returns
     -------
     str
-        Id of the run of the first registered candidate; empty if none was to be registered.
+        Run id of the first registered candidate; empty if no candidate was requested.
 
     Raises
     ------
     BadInput
-        For an unknown task and parameters that cannot be used.
+        For an unknown task, or parameters that cannot be used.
     CannotRecord
-        If the tracking server fails, no worker lives, or all trials fail.
+        If the tracking server fails, no worker survives, or all trials fail.
     """
     task = catalog.load(name)
     try:
         search, settings = _settings(task, parse(tokens))
         address = _address(search)
     except (BadInput, CannotRecord):
-        # Also a search that cannot begin is recorded, as FAILED and with this reason.
+        # A search that cannot start is recorded too, as FAILED with this reason.
         with active(name):
             raise
     resume = search.resume or None
@@ -87,24 +87,24 @@ def tune(name: str, tokens: Sequence[str], say: Callable[[str], object] = print)
 
 
 def _settings(task: Task, given: dict[str, str]) -> tuple[SearchSettings, Any]:
-    """Parameters of search and task; a resumed search has those that it had."""
-    own, others = separate(given)
-    if "resume" in own:
-        known = {name: text for name, text in settings_of(own["resume"], task.name).items() if text}
-        if not any(name.startswith(PREFIX) for name in known):
-            raise BadInput(f"run {own['resume']} is no search: give resume= the id of one")
-        own = {
-            name.removeprefix(PREFIX): text for name, text in known.items() if name.startswith(PREFIX)
-        } | own
-        search = resolve(SearchSettings, {}, own)
-        before = {name: text for name, text in known.items() if not name.startswith(PREFIX)}
+    """Resolve the parameters of search and task; a resumed search inherits its own."""
+    ours, others = separate(given)
+    if "resume" in ours:
+        inherited = {name: text for name, text in settings_of(ours["resume"], task.name).items() if text}
+        if not any(name.startswith(PREFIX) for name in inherited):
+            raise BadInput(f"run {ours['resume']} is no search: give resume= the id of one")
+        ours = {
+            name.removeprefix(PREFIX): text for name, text in inherited.items() if name.startswith(PREFIX)
+        } | ours
+        search = resolve(SearchSettings, {}, ours)
+        before = {name: text for name, text in inherited.items() if not name.startswith(PREFIX)}
         return search, resolve(task.settings, task.presets, {**before, **others})
-    search = resolve(SearchSettings, {}, own)
+    search = resolve(SearchSettings, {}, ours)
     return search, fixed(task, space_of(task, search), others)
 
 
 def _address(search: SearchSettings) -> tuple[str, int, str]:
-    """Where the chief listens, on which port, and under which name workers reach it."""
+    """Choose the address and port of the chief, and the name under which workers reach it."""
     if search.address:
         host, port = split_address(search.address)
         return ("127.0.0.1" if host in ("127.0.0.1", "localhost") else "0.0.0.0"), port, host
@@ -176,7 +176,7 @@ def _place(
 
 
 def _watch(chief: Chief, placed: Placed | None, progress: _Progress) -> None:
-    """Wait for the end, and replace workers that are lost."""
+    """Wait for the end, and replace lost workers."""
     while not chief.done:
         time.sleep(TICK)
         for name in chief.expire():
@@ -196,18 +196,18 @@ def _watch(chief: Chief, placed: Placed | None, progress: _Progress) -> None:
 
 
 class _Progress:
-    """What the user sees while it lasts, and whether it makes sense to go on."""
+    """Progress shown to the user, and the check for hopeless searches."""
 
     def __init__(self, searched: Searched, bar: Any, proposing: Any) -> None:
         self.searched, self.bar, self.oracle = searched, bar, proposing
         self.losses, self.hopeless = 0, ""
 
     def say(self, line: str) -> None:
-        """One line above the bar."""
+        """Print one line above the bar."""
         self.bar.write(line, file=sys.stderr)
 
     def ended(self, trial: Any) -> None:
-        """A trial is over, well or not; one that is tried again is not."""
+        """Count a trial that ended, with or without success; ignore one that is retried."""
         if trial.status == "INVALID":
             return
         self.bar.update()
@@ -219,12 +219,14 @@ class _Progress:
             return
         why = self._reason(trial)
         self.say(f"trial {trial.trial_id} failed: {why}")
-        ended = [one for one in self.oracle.searched if one.status in ("COMPLETED", "FAILED")]
+        ended = [
+            candidate for candidate in self.oracle.searched if candidate.status in ("COMPLETED", "FAILED")
+        ]
         if len(ended) >= ALL_FAILED and not best:
             self.hopeless = why
 
     def _reason(self, trial: Any) -> str:
-        """Why it failed, as its run says; that of a worker which died for the last time has to be closed."""
+        """Look up the reason in the trial's run, and close the run if its last worker died."""
         for run in nested(self.searched.run_id, **{TRIAL: trial.trial_id}):
             if run.status == "RUNNING":
                 abandon(run.run_id, "its worker was lost, and so were those that tried again")

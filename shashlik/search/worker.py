@@ -1,4 +1,4 @@
-"""A worker of a search: asks the chief for trials, performs them, tells what came out."""
+"""Worker of a search: request trials from the chief, perform them, report the results."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = ["Perform", "Worker", "attending", "follow", "search_of", "work"]
 Perform = Callable[[str, Mapping[str, Any]], float]
 
 NAME = "KERASTUNER_TUNER_ID"
-#: Seconds between signs of life, between questions for work when there is none, and without an answer until
-#: the chief counts as gone.
+#: Seconds between heartbeats, between requests for work when there is none, and without a reply until the
+#: chief counts as gone.
 BEAT, PAUSE, PATIENCE = 5.0, 1.0, 600.0
-#: Failures that say nothing about a trial: another worker may do better.
+#: Failures that do not depend on the trial: another worker may succeed.
 PASSING = ("CannotRecord", "MemoryError", "OSError")
 
 
@@ -40,7 +40,7 @@ def _stub() -> Any:
 
 
 def search_of(patience: float = 60.0) -> str:
-    """Run of the search that the chief conducts.
+    """Ask the chief for the run of its search.
 
     Raises
     ------
@@ -66,34 +66,34 @@ class Worker(keras_tuner.engine.base_tuner.BaseTuner):
     perform : callable
         See `Perform`.
     folder : str
-        For keras-tuner's notes, which nobody reads.
+        Folder for keras-tuner's files, which are not used.
     """
 
     def __init__(self, perform: Perform, folder: str) -> None:
-        #: The trial under way, for `attending`.
+        #: The running trial, for `attending`.
         self.trial_id = ""
         self._perform, self._idle = perform, False
-        # keras-tuner replaces this oracle by the chief's.
+        # keras-tuner replaces this oracle with the chief's.
         local = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective(OBJECTIVE, "min"))
         super().__init__(local, directory=folder, project_name="worker")
 
     def pre_create_trial(self) -> None:
-        """Do not ask again at once when there was no work."""
+        """Pause before the next request if there was no work."""
         if self._idle:
             time.sleep(PAUSE)
         self._idle = True
 
     def on_trial_begin(self, trial: Any) -> None:
-        """Remember what is under way."""
+        """Remember the running trial."""
         self.trial_id, self._idle = trial.trial_id, False
 
     def on_trial_end(self, trial: Any) -> None:
-        """Tell the chief."""
+        """Report the end of the trial to the chief."""
         self.trial_id = ""
         self.oracle.end_trial(trial)
 
     def run_trial(self, trial: Any, *nothing: Any, **none: Any) -> dict[str, float]:
-        """One trial; a failure is the trial's, unless it may be gone at another try."""
+        """Run one trial; a failure counts against the trial, unless it may vanish at another attempt."""
         try:
             value = self._perform(trial.trial_id, trial.hyperparameters.values)
         except Exception as error:
@@ -113,7 +113,7 @@ def follow(parent: int) -> None:
     Parameters
     ----------
     parent : int
-        The process that started it, as that one said: it may be gone already.
+        Process id that the parent passed on; the parent may be gone already.
     """
 
     def watch() -> None:
@@ -127,17 +127,17 @@ def follow(parent: int) -> None:
 def _end() -> None:
     print("the search is gone", flush=True)
     while True:
-        # More than once: a signal that comes while compiled code calls back into Python may be lost.
+        # Repeated: a signal that arrives while compiled code calls back into Python may be lost.
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(BEAT)
 
 
 @contextmanager
 def attending(worker: Worker) -> Iterator[None]:
-    """Give signs of life inside the context, and end this process when its chief was silent for long.
+    """Send heartbeats inside the context, and end this process after a long silence of the chief.
 
-    Outside nothing watches: a process that goes on after its search must not be ended for a chief that has
-    gone home.
+    The watch ends with the context: a process that outlives its search must not be ended because the chief
+    has finished.
     """
     stub, done = _stub(), threading.Event()
 
@@ -173,11 +173,11 @@ def work(perform: Perform, name: str) -> None:
     perform : callable
         See `Perform`.
     name : str
-        Of this worker among all; empty: made of host and process.
+        Unique name of this worker; empty: composed of host and process id.
     """
-    # A name with "chief" in it would make keras-tuner take this for one.
-    own = name or f"{socket.gethostname()}-{os.getpid()}"
-    os.environ[NAME] = own.replace("chief", "ch")
+    # keras-tuner takes a process with "chief" in its name for the chief.
+    unique = name or f"{socket.gethostname()}-{os.getpid()}"
+    os.environ[NAME] = unique.replace("chief", "ch")
     with tempfile.TemporaryDirectory(prefix="shashlik-") as folder:
         worker = Worker(perform, folder)
         with attending(worker):
