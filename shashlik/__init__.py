@@ -1,6 +1,6 @@
-"""The platform: what a task of one's own imports.
+"""Public interface for tasks: import from here when you write your own.
 
-Names are loaded when they are used, so that ``import shashlik`` waits for nothing.
+Names are loaded on first use, so that ``import shashlik`` is fast.
 """
 
 from __future__ import annotations

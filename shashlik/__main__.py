@@ -1,6 +1,6 @@
-"""The one door: ``shashlik <command>``, the same as ``python -m shashlik <command>``.
+"""Command line: ``shashlik <command>``, the same as ``python -m shashlik <command>``.
 
-It composes tasks, tracking and registry, and is imported by nothing.
+This module combines tasks, tracking and registry. No other module imports it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["main"]
 
-#: Exit codes beside 0 and 128 + signal: failed on the way, the input cannot be used, Ctrl-C.
+#: Exit codes besides 0 and 128 + signal: failure, unusable input, Ctrl-C.
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-#: What fails beside input, by the modules that raise it; they are loaded by then, for the light commands must
+#: Expected failures by the module that defines them. Only loaded modules are checked, as light commands must
 #: not wait for mlflow or TensorFlow.
 EXPECTED = {
     "shashlik.export.parity": "Disagrees",
@@ -32,10 +32,10 @@ EXPECTED = {
     "tracking.runs.lifecycle": "CannotRecord",
     "tracking.exceptions": "Refused",
 }
-#: No room: on the device, in the user's quota, for a file of this size.
+#: Out of space: on the device, in the user's quota, for a file of this size.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-#: Unless the user sets them: TensorFlow's remarks on its own graphs and progress bars of tiny downloads hide
-#: what the run says, and nothing is sent about who runs what.
+#: Defaults that the user can override: no TensorFlow messages about its graphs and no progress bars of tiny
+#: downloads, which would hide the output of the run, and no telemetry.
 QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -44,7 +44,7 @@ QUIET = {
 
 
 class Door(click.Group):
-    """Commands whose expected failures end in one line on stderr and a non-zero exit code."""
+    """Command group that reports expected failures in one line on stderr, with a non-zero exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -61,14 +61,14 @@ class Door(click.Group):
             click.echo(f"shashlik: {line}", err=True)
             ctx.exit(FAILED)
         except SystemExit as error:
-            # A signal has a name, and whoever raised it has closed its run; others answer by an exit code.
+            # Only an exit by a signal has a name; its handler has closed the run.
             if (signal := getattr(error, "name", None)) is not None:
                 click.echo(f"shashlik: terminated by {signal}", err=True)
             raise
 
 
 def _expected(error: Exception) -> str | None:
-    """The one line of a failure that is nobody's mistake in the program."""
+    """Return the one-line message of an expected failure, None for any other."""
     for module, name in EXPECTED.items():
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return str(error)
@@ -100,8 +100,8 @@ def tasks(name: str | None) -> None:
     from shashlik.task.settings import describe
 
     if name is None:
-        for known in catalog.names():
-            click.echo(f"{known:24} {catalog.load(known).title}")
+        for entry in catalog.names():
+            click.echo(f"{entry:24} {catalog.load(entry).title}")
         return
     task = catalog.load(name)
     click.echo(f"{task.name}: {task.title}\n\n{task.description}\n\n{describe(task.settings, task.presets)}")
@@ -140,17 +140,19 @@ def simulate(task: str, raw: str, events: int, parameters: tuple[str, ...]) -> N
     file = Path(raw)
     if events < 1:
         raise BadInput(f"--events {events} is out of range; it must be at least 1")
-    chosen = catalog.load(task)
-    settings = resolve(chosen.settings, chosen.presets, parse(parameters))
+    definition = catalog.load(task)
+    settings = resolve(definition.settings, definition.presets, parse(parameters))
     several = file.is_dir() or raw.endswith(("/", os.sep))
-    if several and chosen.files is None:
+    if several and definition.files is None:
         raise BadInput(
             f"{file} is a folder, and {task} writes one file: name it, for example {file / 'events.root'}"
         )
-    sample = chosen.simulate(settings, events, settings.seed)
+    sample = definition.simulate(settings, events, settings.seed)
     parts = {file: sample}
-    if several and chosen.files is not None:
-        parts = {file / f"{name}.root": sample.select(rows) for name, rows in chosen.files(sample).items()}
+    if several and definition.files is not None:
+        parts = {
+            file / f"{name}.root": sample.select(rows) for name, rows in definition.files(sample).items()
+        }
     for path, part in parts.items():
         try:
             rootio.write(part, path)
@@ -188,13 +190,13 @@ def mlproject(check: bool, image: str) -> None:
     file = Path("docker/kubernetes/MLproject") if image else Path("MLproject")
     if not file.parent.is_dir():
         raise BadInput(f"no folder {file.parent.resolve()}: run this in a clone of Shashlik")
-    wanted = render(image)
+    text = render(image)
     if check:
-        if not file.exists() or file.read_text() != wanted:
+        if not file.exists() or file.read_text() != text:
             raise BadInput("MLproject is stale: run 'shashlik mlproject'")
         click.echo("MLproject is up to date")
         return
-    file.write_text(wanted)
+    file.write_text(text)
     click.echo(f"wrote {file.resolve()}")
 
 

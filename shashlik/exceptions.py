@@ -1,4 +1,4 @@
-"""Input that a user can correct."""
+"""Exception for input that the user can correct."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ __all__ = ["BadInput"]
 
 
 class BadInput(ValueError):
-    """Input that cannot be used. Its text is the one line a user reads: value, what is allowed, next step."""
+    """Unusable input. Its text is the single line shown to the user: value, allowed values, next step."""

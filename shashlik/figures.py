@@ -1,4 +1,4 @@
-"""Parts of figures for tasks, in the style of the figures that every run has."""
+"""Building blocks of figures for tasks, in the style of the figures of every run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Statistics for tasks: residuals and scores, resolutions, intervals, and numbers with their errors.
 
-All of it is pure: arrays in, numbers out.
+All functions are pure: arrays in, numbers out.
 """
 
 from __future__ import annotations

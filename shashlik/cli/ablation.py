@@ -1,4 +1,4 @@
-"""The command of a study as console and ``mlflow run`` call it; what it does is in `shashlik.ablation`."""
+"""Command line of an ablation, for console and ``mlflow run``; `shashlik.ablation` implements it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file ``MLproject``, written from the tasks of a folder and the commands of the registry."""
+"""Generate the file ``MLproject`` from the tasks of a folder and the commands of the registry."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ name: shashlik
 {environment}
 entry_points:
 """
-#: What entry points call, and what they call in a container, see the command `unquoted`.
+#: Commands of entry points, and their form in a container, see the command `unquoted`.
 _CALL, _QUOTED = "command: python -m shashlik ", "command: python -m shashlik unquoted "
 
 
-def _comment(item: dataclasses.Field[Any]) -> str:
-    """Meaning, default and limits of one parameter."""
-    meta = item.metadata
-    text = f"{meta['help']}; default {item.default!r}" if item.default != "" else meta["help"]
+def _comment(parameter: dataclasses.Field[Any]) -> str:
+    """Describe one parameter by meaning, default and limits."""
+    meta = parameter.metadata
+    text = f"{meta['help']}; default {parameter.default!r}" if parameter.default != "" else meta["help"]
     if meta.get("allowed") is not None:
         text += f", one of {', '.join(map(str, meta['allowed']))}"
     if meta.get("least") is not None:
@@ -43,16 +43,19 @@ def _comment(item: dataclasses.Field[Any]) -> str:
 
 
 def _entry(command: click.Command) -> str:
-    """A command of the registry as an entry point; switches and free parameters are left to the console."""
+    """Write a command of the registry as an entry point, without switches and free parameters."""
     words, lines = [], []
-    for item in command.params:
-        if isinstance(item, click.Option) and not item.is_flag:
-            words.append(f"{item.opts[0]} {{{item.name}}}")
-            # Of what a command line may leave out, an empty text means that it is left out.
-            lines += [f"      # {item.help}\n", f'      {item.name}: {{type: string, default: ""}}\n']
-        elif isinstance(item, click.Argument) and item.type is not click.UNPROCESSED:
-            words.append(f"{{{item.name}}}")
-            lines.append(f"      {item.name}: {{type: string}}\n")
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.is_flag:
+            words.append(f"{parameter.opts[0]} {{{parameter.name}}}")
+            # An empty text means that the option is left out.
+            lines += [
+                f"      # {parameter.help}\n",
+                f'      {parameter.name}: {{type: string, default: ""}}\n',
+            ]
+        elif isinstance(parameter, click.Argument) and parameter.type is not click.UNPROCESSED:
+            words.append(f"{{{parameter.name}}}")
+            lines.append(f"      {parameter.name}: {{type: string}}\n")
     head = f"  {command.name}:  # {command.get_short_help_str(200)}\n"
     if lines:
         head += "    parameters:\n"
@@ -60,31 +63,31 @@ def _entry(command: click.Command) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    """Tasks that are below a folder; others that are installed run from theirs."""
+    """List the tasks below a folder; other installed tasks run from their own folders."""
     home = folder.resolve()
-    found = sorted(place.name for place in catalog.places() if place.file.resolve().is_relative_to(home))
-    if not found:
+    tasks = sorted(place.name for place in catalog.places() if place.file.resolve().is_relative_to(home))
+    if not tasks:
         raise BadInput(
             f"no installed task is below {home}: run this in the folder of a package with an entry point "
             f"{catalog.GROUP}, after 'pip install -e .'"
         )
-    return found
+    return tasks
 
 
 def render(image: str = "", folder: Path | None = None) -> str:
-    """Text of ``MLproject``: one entry point a task with a parameter a setting, and one a command.
+    """Generate ``MLproject``: one entry point per task with its settings as parameters, one per command.
 
     Parameters
     ----------
     image : str
-        Container image in which all installed tasks run in Kubernetes; by default they run here.
+        Container image for all installed tasks in Kubernetes; by default tasks run locally.
     folder : pathlib.Path, optional
-        Whose tasks run here; by default those below the working directory.
+        Folder of the tasks that run locally; by default the working directory.
 
     Raises
     ------
     BadInput
-        If no task is there.
+        If the folder has no task.
     """
     environment = f"docker_env:\n  image: {json.dumps(image)}" if image else "python_env: python_env.yaml"
     names = catalog.names() if image else _names(folder or Path.cwd())
@@ -101,13 +104,13 @@ def render(image: str = "", folder: Path | None = None) -> str:
 
 
 def _fields(name: str, title: str, settings: type, command: str, more: str = "") -> str:
-    """An entry point with a parameter for each field of a settings class."""
+    """Write an entry point with a parameter for each field of a settings class."""
     fields = dataclasses.fields(settings)
-    flags = " ".join(f"--{item.name} {{{item.name}}}" for item in fields)
+    flags = " ".join(f"--{parameter.name} {{{parameter.name}}}" for parameter in fields)
     lines = [f"  {name}:  # {title}\n    parameters:\n{more}"]
-    for item in fields:
-        lines.append(f"      # {_comment(item)}\n")
+    for parameter in fields:
+        lines.append(f"      # {_comment(parameter)}\n")
         # A default other than the empty string would overrule the presets.
-        lines.append(f'      {item.name}: {{type: string, default: ""}}\n')
+        lines.append(f'      {parameter.name}: {{type: string, default: ""}}\n')
     lines.append(f"    command: python -m shashlik {command} {flags}\n")
     return "".join(lines)

@@ -1,6 +1,6 @@
-"""Commands of the registry as console and ``mlflow run`` call them, each implemented in a module beside this.
+"""Command line of the registry, for console and ``mlflow run``; `shashlik.commands` implements it.
 
-This file declares them and loads nothing heavy; a command loads what it needs when it is given.
+This module declares the commands and imports nothing heavy; each command imports its own dependencies.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class _Maybe(click.ParamType):
-    """A value of a type, or None for an empty text: ``mlflow run`` hands over every parameter."""
+    """Parameter type that maps an empty text to None, as ``mlflow run`` passes every parameter."""
 
     def __init__(self, kind: type) -> None:
         self.kind, self.name = kind, kind.__name__
@@ -49,7 +49,7 @@ TEXT, WHOLE, PLACE = _Maybe(str), _Maybe(int), _Maybe(Path)
 
 
 def _words(texts: tuple[str, ...]) -> list[str]:
-    """Arguments that may also come as one, separated by commas or blanks, as from ``mlflow run``."""
+    """Split arguments that may also arrive as one, separated by commas or blanks, from ``mlflow run``."""
     return [word for text in texts for word in text.replace(",", " ").split()]
 
 
@@ -91,11 +91,11 @@ def freeze(
     from shashlik.commands.session import session
 
     with session(task) as (_, registry):
-        made = work.freeze(
+        sample = work.freeze(
             registry, task, data or "", events, work.SEED if seed is None else seed, parameters
         )
     click.echo(
-        f"frozen sample {made.version} of {task}: {made.events} events of {made.source}, sha256 {made.sha256}"
+        f"frozen sample {sample.version} of {task}: {sample.events} events of {sample.source}, sha256 {sample.sha256}"
     )
 
 
@@ -135,7 +135,7 @@ def promote(task: str, model: str | None, look: bool, seeds: int | None) -> None
         click.echo(f"\n{terminal(verdict)}")
         if outer:
             lineage.tag_run(outer, {"verdict": verdict.decision, "verdict.sha256": verdict.sha256})
-    # Without claims nothing was judged: that is no answer, and whoever asked must see it.
+    # Without claims there was no evaluation, which the exit code must show.
     answered = bool(verdict.claims) and bool(look or outer)
     sys.exit(not (verdict.promoted or answered))
 
@@ -244,10 +244,10 @@ def imports(bundle: Path, sha256: str | None) -> None:
     from shashlik.commands.session import session
     from shashlik.export import importer as work
 
-    manifest, found = work.opened(bundle, sha256 or "")
+    manifest, manifest_sha256 = work.opened(bundle, sha256 or "")
     with session(manifest["task"]) as (chosen, registry):
-        number = work.bring(registry, chosen, bundle, manifest, found)
-    click.echo(f"{bundle} is version {number} of {manifest['task']}, a candidate; manifest {found}")
+        number = work.bring(registry, chosen, bundle, manifest, manifest_sha256)
+    click.echo(f"{bundle} is version {number} of {manifest['task']}, a candidate; manifest {manifest_sha256}")
 
 
 @click.command()
@@ -263,9 +263,9 @@ def rerun(model: str, task: str | None, here: bool) -> None:
     from shashlik.commands.session import session, sole_task
 
     with session(sole_task(task)) as (chosen, _):
-        found = work.rerun(chosen, model, here, click.echo)
-    click.echo(found.text)
-    sys.exit(not found.agrees)
+        agreement = work.rerun(chosen, model, here, click.echo)
+    click.echo(agreement.text)
+    sys.exit(not agreement.agrees)
 
 
 COMMANDS = (

@@ -1,4 +1,4 @@
-"""Commands of a search as console and ``mlflow run`` call them; what they do is in `shashlik.search`."""
+"""Command line of a search, for console and ``mlflow run``; `shashlik.search` implements it."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def worker(name: str, cores: str, parent: int | None) -> None:
     """
     if cores:
         try:
-            wanted = [int(core) for core in cores.split(",")]
+            affinity = [int(core) for core in cores.split(",")]
         except ValueError:
             raise BadInput(f"--cores {cores!r} is not a list of numbers such as 0,1") from None
         if hasattr(os, "sched_setaffinity"):
-            # Before anything counts the cores.
+            # Before any library counts the cores.
             try:
-                os.sched_setaffinity(0, wanted)
+                os.sched_setaffinity(0, affinity)
             except OSError:
                 raise BadInput(f"--cores {cores!r}: none of these is a core of this machine") from None
     from shashlik.search.worker import follow, search_of, work

@@ -1,6 +1,6 @@
-"""Commands of tracking server and index as console and ``mlflow run`` call them.
+"""Command line of tracking server and index, for console and ``mlflow run``.
 
-This file declares them and loads nothing heavy; a command loads what it needs when it is given.
+This module declares the commands and imports nothing heavy; each command imports its own dependencies.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def server(auth: bool, **given: str | int | None) -> None:
     from shashlik.commands.logins import Options
     from shashlik.commands.serve import serve
 
-    # An option that is empty, as from `mlflow run`, is not given; so the variable is not left to click.
+    # `mlflow run` passes empty options, which click would not replace by the variable.
     given["backend_store_uri"] = given["backend_store_uri"] or os.environ.get("MLFLOW_BACKEND_STORE_URI")
     options = Options(auth=auth, **{name: value for name, value in given.items() if value not in (None, "")})  # type: ignore[arg-type]
     sys.exit(serve(options, lambda line: click.echo(f"shashlik: {line}")))
@@ -101,8 +101,8 @@ def index(rebuild: bool) -> None:
 
     if rebuild:
         click.echo(f"{work(click.echo)} evidences indexed")
-    with opened_index() as found:
-        counts = Counter((head.task, head.sample) for head in found.heads(Selection()))
+    with opened_index() as records:
+        counts = Counter((head.task, head.sample) for head in records.heads(Selection()))
     for (task, sample), number in sorted(counts.items()):
         click.echo(f"{task:24} {sample:12} {number}")
     if not counts:

@@ -1,4 +1,4 @@
-"""Commands on the whole store as console and ``mlflow run`` call them: copies, moves, upgrades, retention."""
+"""Command line of the whole store, for console and ``mlflow run``: backup, migration, upgrade, retention."""
 
 from __future__ import annotations
 
@@ -60,8 +60,10 @@ def restore(
     if serve not in (None, "yes", "no"):
         raise BadInput(f"--serve {serve!r} is neither yes nor no")
     if check:
-        made = work.check(source, sha256 or "")
-        click.echo(f"{source} is complete and unchanged: {len(made['files'])} files of {made['made']}")
+        manifest = work.check(source, sha256 or "")
+        click.echo(
+            f"{source} is complete and unchanged: {len(manifest['files'])} files of {manifest['made']}"
+        )
         return
     address = storage.database(store)
     served = None if serve is None else serve == "yes"
@@ -140,12 +142,16 @@ def webhook(task: str, entry: int | None) -> None:
         raise BadInput(f"there is no webhook: set {work.ADDRESS} and {work.SECRET}")
     with session(task) as (_, registry):
         entries = registry.journal.entries(task)
-    told = [one for one in entries if (one.number == entry if entry else one.event in work.EVENTS)]
-    if not told:
+    matches = [
+        candidate
+        for candidate in entries
+        if (candidate.number == entry if entry else candidate.event in work.EVENTS)
+    ]
+    if not matches:
         raise BadInput(f"the journal of {task} has no such entry: see 'shashlik history {task}'")
-    last = told[-1]
-    hook.deliver(work.message(last, state(entries[: last.number - 1]).champion))
-    click.echo(f"{hook.place} was told of entry {last.number} of {task} ({last.event})")
+    latest = matches[-1]
+    hook.deliver(work.message(latest, state(entries[: latest.number - 1]).champion))
+    click.echo(f"{hook.place} was told of entry {latest.number} of {task} ({latest.event})")
 
 
 COMMANDS = (backup, restore, migrate, upgrade, retain, webhook)

@@ -1,4 +1,4 @@
-"""``shashlik baselines``: fit a task's classical methods and register them, as any other model is."""
+"""Fit a task's classical methods and register them like any other model."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ __all__ = ["ensure", "register"]
 def register(
     registry: Registry, name: str, parameters: Sequence[str] = (), say: Callable[[str], object] = print
 ) -> dict[str, int]:
-    """Fit all estimators of a task but the network, record how they do, register each.
+    """Fit all estimators of a task except the network, record their results, and register each.
 
     Parameters
     ----------
     registry : Registry
-        Takes note of them.
+        Registry that records the baselines.
     name : str
         The task.
     parameters : sequence of str
         Settings of the task as ``--name value``.
     say : callable
-        Told in one line what happens.
+        Receives one line of progress at a time.
 
     Returns
     -------
     dict of str to int
-        Versions by name.
+        Versions by name of the estimator.
     """
     task = only(catalog.load(name), lambda estimator: estimator != SUBJECT)
     settings = resolve(task.settings, task.presets, parse(parameters))
-    found: dict[str, int] = {}
+    versions: dict[str, int] = {}
     with recording(
         name, seed=settings.seed, settings=recorded(settings), code=catalog.root(name)
     ) as recorder:
@@ -82,25 +82,25 @@ def register(
                 )
                 registry.baseline(name, estimator.name, version)
                 say(f"baseline-{estimator.name} is version {version} of {name}")
-                found[estimator.name] = version
-    return found
+                versions[estimator.name] = version
+    return versions
 
 
 def ensure(registry: Registry, task: Task) -> dict[str, int]:
-    """Versions of the baselines that the task's rule asks for; made where one is missing.
+    """Return the versions of the baselines in the task's rule, and create missing ones.
 
     Raises
     ------
     BadInput
-        If the rule asks for one that the task does not have.
+        If the rule needs a baseline that the task does not have.
     """
     assert task.rule is not None
-    known = dict(registry.state(task.name).baselines)
-    if set(task.rule.rivals) - set(known):
-        known = register(registry, task.name)
+    versions = dict(registry.state(task.name).baselines)
+    if set(task.rule.rivals) - set(versions):
+        versions = register(registry, task.name)
     for name in task.rule.rivals:
-        if name not in known:
+        if name not in versions:
             raise BadInput(
                 f"the rule of {task.name} asks for the baseline {name!r}, which the task does not have"
             )
-    return {name: known[name] for name in task.rule.rivals}
+    return {name: versions[name] for name in task.rule.rivals}

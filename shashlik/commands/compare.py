@@ -1,4 +1,4 @@
-"""``shashlik compare``: versions, runs, aliases side by side on the frozen sample."""
+"""Compare versions, runs and aliases side by side on the frozen sample."""
 
 from __future__ import annotations
 
@@ -25,44 +25,48 @@ def compare(
     folder: Path | None = None,
     say: Callable[[str], object] = print,
 ) -> AnyEvidence:
-    """Evidence of several versions on the frozen sample; the first is compared with all others.
+    """Evaluate several versions on the frozen sample; the first is compared with all others.
 
     Parameters
     ----------
     registry : Registry
-        Takes note of the look at the sample.
+        Registry that counts this use of the sample.
     references : sequence of str
         See `registry.models.versions.find`.
     folder : pathlib.Path, optional
-        Where figures are written.
+        Folder for figures.
 
     Returns
     -------
     AnyEvidence
-        It is kept with the run of the first version, too, so that leaderboards have all of them.
+        The evidence is also stored with the run of the first version, so that leaderboards show all versions.
 
     Raises
     ------
     BadInput
         If fewer than two different versions are named.
     """
-    chosen = {versions.find(task.name, text).number: text for text in references}
-    if len(chosen) < 2:
-        raise BadInput(f"{' '.join(references)!r} names {len(chosen)} version: name at least two to compare")
-    kept = freeze.ensure(registry, task.name)
-    sample = frozen_sample(task, kept)
-    found = {}
-    for number, text in chosen.items():
+    selected = {versions.find(task.name, text).number: text for text in references}
+    if len(selected) < 2:
+        raise BadInput(
+            f"{' '.join(references)!r} names {len(selected)} version: name at least two to compare"
+        )
+    frozen = freeze.ensure(registry, task.name)
+    sample = frozen_sample(task, frozen)
+    by_name = {}
+    for number, text in selected.items():
         entrant = enter(task, versions.find(task.name, str(number)), text, sample)
-        found[called(entrant.version)] = entrant
+        by_name[called(entrant.version)] = entrant
         say(f"{called(entrant.version)} ({text}): asked about {len(sample)} frozen events")
-    evidence = ranked(task, kept, sample, list(found.values()))
-    entrants = list(found.values())
-    keep(entrants[0].version.run_id, evidence, judged(kept.version, COMPARED), residuals_of(kept, entrants))
-    registry.note(task.name, "look", None, {"decision": "compare", "versions": list(chosen)})
+    evidence = ranked(task, frozen, sample, list(by_name.values()))
+    entrants = list(by_name.values())
+    keep(
+        entrants[0].version.run_id, evidence, judged(frozen.version, COMPARED), residuals_of(frozen, entrants)
+    )
+    registry.note(task.name, "look", None, {"decision": "compare", "versions": list(selected)})
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        outcomes = {name: one.outcome for name, one in found.items()}
+        outcomes = {name: member.outcome for name, member in by_name.items()}
         for name, figure in task.judgement.figures(evidence, outcomes).items():
             figure.savefig(folder / f"{name}.png", dpi=RESOLUTION)
         (folder / "evidence.json").write_text(evidence.to_json())

@@ -1,4 +1,4 @@
-"""``shashlik doctor``: does everything that the registry stands on exist and agree?"""
+"""Check that everything the registry relies on exists and is consistent."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ __all__ = ["doctor"]
 
 
 def doctor(registry: Registry, task: Task, repair: bool = False) -> tuple[list[str], list[str]]:
-    """What is wrong, and what was repaired; both in words.
+    """Check the registry of a task; return lists of problems and of repairs.
 
-    Checked are the chain of the journal, aliases against it, and that versions that are or were champion or
-    baseline, their runs, models, evidence and verdicts, and the frozen sample are there and are by their
-    hashes what they were. Aliases are set and deleted runs restored on request; what is gone for good, or a
-    broken chain, is only reported.
+    The checks cover the hash chain of the journal, the aliases against the journal, and the frozen sample.
+    Versions that are or were champion or baseline must exist with their runs, models, evidence and verdicts,
+    and match their hashes. With `repair`, aliases are set and deleted runs restored. Permanent losses and a
+    broken chain are only reported.
     """
     name = task.name
-    wrong = verify(registry.journal.entries(name), versions.anchor(name))
+    problems = verify(registry.journal.entries(name), versions.anchor(name))
     repaired: list[str] = []
     now = registry.state(name)
     for number in sorted(now.protected):
         if not versions.exists(name, number):
-            wrong.append(f"version {number} of {name} was champion or baseline and was deleted")
+            problems.append(f"version {number} of {name} was champion or baseline and was deleted")
             continue
         version = versions.find(name, str(number))
-        _run(version.run_id, f"of version {number} of {name}", repair, wrong, repaired)
+        _run(version.run_id, f"of version {number} of {name}", repair, problems, repaired)
         try:
             versions.fetch(name, str(number))
         except CannotRecord as error:
-            wrong.append(str(error))
-        wrong += _papers(version)
+            problems.append(str(error))
+        problems += _papers(version)
     if now.frozen:
-        kept = Frozen.of(now.frozen)
-        _run(kept.run_id, f"of frozen sample {kept.version} of {name}", repair, wrong, repaired)
+        sample = Frozen.of(now.frozen)
+        _run(sample.run_id, f"of frozen sample {sample.version} of {name}", repair, problems, repaired)
         try:
-            frozen_sample(task, kept)
+            frozen_sample(task, sample)
             if frozen.identities(name) is None:
-                wrong.append(f"trainings of {name} do not find frozen sample {kept.version}")
+                problems.append(f"trainings of {name} do not find frozen sample {sample.version}")
         except (CannotRecord, ValueError) as error:
-            wrong.append(str(error))
+            problems.append(str(error))
     if repair:
         try:
             repaired += registry.settle(name)
         except RuntimeError as error:
-            wrong.append(str(error))
-    wrong += [line for line in registry.problems(name) if line not in wrong]
-    return wrong, repaired
+            problems.append(str(error))
+    problems += [line for line in registry.problems(name) if line not in problems]
+    return problems, repaired
 
 
 def _papers(version: Version) -> Iterator[str]:
-    """What is wrong with evidence and verdict of a version."""
+    """List the problems with evidence and verdict of a version."""
     where = f"{version.name} of {version.task}"
     try:
         if recall(version.run_id).sha256 != version.tags.get("evidence.sha256"):
@@ -74,15 +74,15 @@ def _papers(version: Version) -> Iterator[str]:
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 folder = lineage.fetch_files(version.run_id, f"verdicts/{sha256[:12]}", Path(scratch))
-                found = verdict.from_json((folder / "verdict.json").read_text()).sha256
+                actual = verdict.from_json((folder / "verdict.json").read_text()).sha256
             except (CannotRecord, OSError, ValueError) as error:
                 yield f"the verdict on {where} cannot be read: {one_line(error)}"
                 return
-        if found != sha256:
+        if actual != sha256:
             yield f"the verdict on {where} is not the one that was given: its SHA-256 differs"
 
 
-def _run(run_id: str, what: str, repair: bool, wrong: list[str], repaired: list[str]) -> None:
+def _run(run_id: str, what: str, repair: bool, problems: list[str], repaired: list[str]) -> None:
     state = lineage.stage(run_id)
     if state == "active":
         return
@@ -95,4 +95,4 @@ def _run(run_id: str, what: str, repair: bool, wrong: list[str], repaired: list[
             if state == "deleted"
             else "is gone for good: a bundle of it can be imported"
         )
-        wrong.append(f"run {run_id} {what} {gone}")
+        problems.append(f"run {run_id} {what} {gone}")

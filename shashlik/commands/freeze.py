@@ -1,4 +1,4 @@
-"""``shashlik freeze``: make the sample that a task's candidates are judged on."""
+"""Freeze the evaluation sample of a task's candidates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shashlik.task.settings import parse, resolve
 __all__ = ["SEED", "ensure", "freeze"]
 
 SEED = 1
-#: Keeps the seeds of frozen samples apart from those derived for runs.
+#: Separates the random seeds of frozen samples from those derived for runs.
 STREAM = 0xF60
 
 
@@ -34,20 +34,20 @@ def freeze(
     seed: int = SEED,
     parameters: Sequence[str] = (),
 ) -> Frozen:
-    """Keep a sample, simulated or from the user's files, as the next version of the task's frozen sample.
+    """Store a sample, simulated or from the user's files, as the next version of the frozen sample.
 
     Parameters
     ----------
     registry : Registry
-        Where it is noted.
+        Registry that records the sample.
     name : str
         The task.
     data : str
         ROOT files, see `shashlik.task.rootio.expand`; empty for the simulation.
     events : int, optional
-        How many events; of files the first so many. Left out, as many as the task's rule needs.
+        Number of events, of files the first ones. By default as many as the task's rule needs.
     seed : int
-        Of the simulation.
+        Random seed of the simulation.
     parameters : sequence of str
         Settings of the task as ``--name value``.
 
@@ -65,22 +65,22 @@ def freeze(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / frozen_sample.FILE
         rootio.write(sample, file)
-        # What counts is what the file holds: floats of 32 bits.
-        kept = replace(rootio.read(str(file), task.schema), source=sample.source)
-        if now.frozen.get("sha256") == kept.sha256:
+        # The sample is what the file holds: floats of 32 bits.
+        stored = replace(rootio.read(str(file), task.schema), source=sample.source)
+        if now.frozen.get("sha256") == stored.sha256:
             return Frozen.of(now.frozen)
-        made = frozen_sample.store(
+        frozen = frozen_sample.store(
             name,
             int(now.frozen.get("version", 0)) + 1,
             file,
-            sha256=kept.sha256,
-            events=len(kept),
-            source=kept.source,
+            sha256=stored.sha256,
+            events=len(stored),
+            source=stored.source,
             simulated=not data,
-            known=leakage.identify(kept),
+            known=leakage.identify(stored),
         )
-    registry.note(name, "freeze", None, asdict(made))
-    return made
+    registry.note(name, "freeze", None, asdict(frozen))
+    return frozen
 
 
 def _sample(task: Task, data: str, events: int, seed: int, parameters: Sequence[str]) -> Sample:
@@ -92,6 +92,6 @@ def _sample(task: Task, data: str, events: int, seed: int, parameters: Sequence[
 
 
 def ensure(registry: Registry, name: str) -> Frozen:
-    """The present frozen sample; the default one is made where there is none."""
+    """Return the current frozen sample; create the default one if there is none."""
     now = registry.state(name)
     return Frozen.of(now.frozen) if now.frozen else freeze(registry, name)

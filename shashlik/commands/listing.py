@@ -1,4 +1,4 @@
-"""``shashlik candidates``, ``champion`` and ``history``: what there is, and how it came about."""
+"""List candidates, champion and history of a task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["candidates", "champion", "history", "table", "verified"]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned text."""
+    """Align rows of text in columns."""
     sizes = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
     lines = (head, ["-" * size for size in sizes], *rows)
     return "\n".join(
@@ -28,33 +28,33 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def candidates(registry: Registry, task: Task, everything: bool = False) -> str:
-    """Versions of a task with their results on their own test events, and what they are.
+    """List the versions of a task with results on their own test events, verdicts and roles.
 
     Parameters
     ----------
     everything : bool
-        Baselines too.
+        Whether to include baselines.
     """
-    found = versions.listed(task.name) if everything else all_candidates(task.name)
-    if not found:
+    listed = versions.listed(task.name) if everything else all_candidates(task.name)
+    if not listed:
         return f"{task.name} has no candidate yet: make one with 'mlflow run . -e {task.name}'"
     names: dict[int | None, list[str]] = {}
     for name, number in aliases(registry.state(task.name)).items():
         names.setdefault(number, []).append(name)
     rows, columns = [], task.judgement.columns
-    for version in found:
+    for version in listed:
         metrics = lineage.run_metrics(version.run_id)
         results = []
         for column in columns:
-            keys = (f"{version.estimator}/{column.metric}{end}" for end in ("", "_err"))
+            keys = (f"{version.estimator}/{column.metric}{suffix}" for suffix in ("", "_err"))
             results.append(with_error(*(metrics.get(key, float("nan")) for key in keys)))
-        made = f"{datetime.fromtimestamp(version.created, UTC):%Y-%m-%d %H:%M}"
+        created = f"{datetime.fromtimestamp(version.created, UTC):%Y-%m-%d %H:%M}"
         role = ", ".join(names.get(version.number, []))
         rows.append(
             (
                 str(version.number),
                 version.estimator,
-                made,
+                created,
                 version.run_id,
                 *results,
                 version.tags.get("verdict", ""),
@@ -67,18 +67,18 @@ def candidates(registry: Registry, task: Task, everything: bool = False) -> str:
 
 
 def champion(registry: Registry, task: Task, at: str | None = None) -> str:
-    """The champion, now or at a moment, and since when."""
+    """Describe the champion, now or at a moment, and the start of its reign."""
     entries = registry.journal.entries(task.name)
     when = _moment(at)
     number = state(entries, when).champion
     if number is None:
         return f"{task.name} has no champion" + (f" at {when.isoformat()}" if when else "")
     changes = [
-        e
-        for e in entries
-        if e.version == number
-        and e.event in ("promote", "rollback", "withdraw")
-        and (when is None or datetime.fromisoformat(e.time) <= when)
+        entry
+        for entry in entries
+        if entry.version == number
+        and entry.event in ("promote", "rollback", "withdraw")
+        and (when is None or datetime.fromisoformat(entry.time) <= when)
     ]
     since = changes[-1]
     version = versions.find(task.name, str(number))
@@ -90,23 +90,23 @@ def champion(registry: Registry, task: Task, at: str | None = None) -> str:
 
 
 def history(registry: Registry, task: Task, at: str | None = None) -> str:
-    """Entries of the journal, or what was true at a moment."""
+    """List the entries of the journal, up to a moment if one is given."""
     entries = registry.journal.entries(task.name)
     when = _moment(at)
     if when is not None:
         entries = tuple(entry for entry in entries if datetime.fromisoformat(entry.time) <= when)
     rows = [
         (
-            str(e.number),
-            e.time[:19],
-            e.actor,
-            e.event,
-            "" if e.version is None else str(e.version),
-            "" if e.previous is None else str(e.previous),
-            e.verdict[:12],
-            "; ".join(_words(e)),
+            str(entry.number),
+            entry.time[:19],
+            entry.actor,
+            entry.event,
+            "" if entry.version is None else str(entry.version),
+            "" if entry.previous is None else str(entry.previous),
+            entry.verdict[:12],
+            "; ".join(_words(entry)),
         )
-        for e in entries
+        for entry in entries
     ]
     if not rows:
         return f"nothing has happened to {task.name}" + (f" before {when.isoformat()}" if when else "")
@@ -115,7 +115,7 @@ def history(registry: Registry, task: Task, at: str | None = None) -> str:
 
 
 def verified(registry: Registry, task: Task) -> list[str]:
-    """What is wrong with the journal of a task."""
+    """List the problems with the journal of a task."""
     return verify(registry.journal.entries(task.name), versions.anchor(task.name))
 
 

@@ -1,4 +1,4 @@
-"""Options of ``shashlik server``, and what of them is about who may log in."""
+"""Options of ``shashlik server``, and the configuration of its logins."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["PERMISSIONS", "Options", "logins"]
 
-#: What users may do with what nobody has given them a permission on.
+#: Default permissions of users where they have no explicit one.
 PERMISSIONS = ("NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE")
-#: The shortest password of an administrator that is taken; mlflow asks for as much.
+#: Minimum length of an administrator's password, the same as mlflow's.
 SHORTEST = 12
 
 
 @dataclass(frozen=True)
 class Options:
-    """How the server is to run.
+    """Options of the server.
 
     Parameters
     ----------
     backend_store_uri : str
-        ``sqlite:///...`` or ``postgresql://...``; holds everything but artifacts.
+        ``sqlite:///...`` or ``postgresql://...``; holds everything except artifacts.
     artifacts_destination : str
         A folder or ``s3://bucket/...``; clients reach it through the server.
     host : str
     port : int
     workers : int
     auth : bool
-        Whether users have to log in.
+        Whether users must log in.
     default_permission : str
         One of `PERMISSIONS`.
     admin : str
@@ -61,27 +61,27 @@ class Options:
 
 
 def logins(options: Options, address: str, scratch: Path, say: Callable[[str], object]) -> Mapping[str, str]:
-    """What mlflow's basic auth is told, with the first password of an administrator where there is none."""
+    """Configure mlflow's basic auth, with a first password if there is no administrator yet."""
     if options.default_permission not in PERMISSIONS:
         raise BadInput(
             f"--default-permission {options.default_permission!r} is not one of {', '.join(PERMISSIONS)}"
         )
     settings = scratch / "auth.ini"
     settings.touch(0o600)
-    # `%` begins a variable in such a file.
+    # `%` starts a variable in an .ini file.
     lines = {
         "default_permission": options.default_permission,
         "database_uri": address.replace("%", "%%"),
         "admin_username": options.admin,
         "grant_default_workspace_access": "false",
-        # `registry.server.passwords` remembers what was right, in a way that holds for all workers.
+        # `registry.server.passwords` caches valid passwords consistently for all workers.
         "auth_cache_ttl_seconds": "0",
     }
     settings.write_text("[mlflow]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items()))
     environment = {
         "SHASHLIK_AUTH": "basic",
         "MLFLOW_AUTH_CONFIG_PATH": str(settings),
-        # Signs forms of the sign-up page only.
+        # Signs only the forms of the sign-up page.
         "MLFLOW_FLASK_SERVER_SECRET_KEY": os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY")
         or secrets.token_hex(32),
         "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",
@@ -92,7 +92,7 @@ def logins(options: Options, address: str, scratch: Path, say: Callable[[str], o
 
 
 def _first_password(options: Options, say: Callable[[str], object]) -> str:
-    """From the file, the environment, a prompt; else made, and told once."""
+    """Read the password from the file, the environment or a prompt; else generate and show it once."""
     if options.admin_password_file:
         try:
             password = Path(options.admin_password_file).read_text().partition("\n")[0].strip()
@@ -115,7 +115,7 @@ def _first_password(options: Options, say: Callable[[str], object]) -> str:
 def _has_user(address: str, name: str) -> bool:
     file = sa.make_url(address).database or ""
     if address.startswith("sqlite") and not Path(file).exists():
-        # Looking would make it.
+        # A connection would create the file.
         return False
     engine = sa.create_engine(address)
     try:

@@ -1,4 +1,4 @@
-"""``shashlik predict``: predictions of a registered model for files of any size, as a friend tree."""
+"""Predict files of any size with a registered model, and write a friend tree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tracking.runs.models import load
 __all__ = ["TREE", "predict"]
 
 TREE = "predictions"
-#: Events in memory at a time.
+#: Maximum number of events in memory.
 CHUNK = 20_000
 
 
@@ -29,9 +29,9 @@ def predict(
 ) -> int:
     """Predict every event of ROOT files, in their order, into a tree with one entry for each.
 
-    The tree holds the outputs as 32 bit floats and the ids of the events. As it is aligned with the chain of
-    the input files, it can be its friend: ``chain.AddFriend("predictions", "out.root")``. The output file
-    appears when it is complete, and not before.
+    The tree holds the outputs as 32 bit floats, and the ids of the events. It is aligned with the chain of
+    the input files and can be its friend: ``chain.AddFriend("predictions", "out.root")``. The output file
+    appears only when it is complete.
 
     Parameters
     ----------
@@ -41,21 +41,21 @@ def predict(
     files : sequence of str
         Paths, globs and URLs.
     output : pathlib.Path
-        Must not be there yet.
+        New file.
     columns : str
-        What fills columns that the files have under other names, see `shashlik.task.rootio.mapping`.
+        Sources of columns that the files have under other names, see `shashlik.task.rootio.mapping`.
     chunk : int
-        Events in memory at a time.
+        Maximum number of events in memory.
 
     Returns
     -------
     int
-        Events predicted.
+        Number of predicted events.
 
     Raises
     ------
     BadInput
-        For files that cannot be read, or an output that is there or cannot be written.
+        For files that cannot be read, or an output that exists or cannot be written.
     """
     if output.exists():
         raise BadInput(f"{output} is there already; name another output or remove it")
@@ -74,9 +74,9 @@ def predict(
         with uproot.recreate(partial) as file, tqdm(total=_entries(paths, schema), unit="event") as bar:
             for path in paths:
                 for sample in rootio.chunks(path, schema, events=chunk, given=given):
-                    found = model({name: sample[name] for name in inputs})
+                    outputs = model({name: sample[name] for name in inputs})
                     branches = {name: np.asarray(sample[name], np.int64) for name in ids if name in sample}
-                    branches |= {name: values.astype(np.float32) for name, values in found.items()}
+                    branches |= {name: values.astype(np.float32) for name, values in outputs.items()}
                     wrong = [name for name, values in branches.items() if len(values) != len(sample)]
                     if wrong:
                         raise BadInput(
@@ -103,14 +103,17 @@ def predict(
 
 
 def _needed(schema: Schema, inputs: Sequence[str]) -> Schema:
-    """Columns of a file that is only predicted: no truth."""
-    return Schema(schema.tree, tuple(c for c in schema.columns if c.name in inputs or c.role == "id"))
+    """Restrict a schema to the inputs and ids, as a prediction needs no truth."""
+    return Schema(
+        schema.tree,
+        tuple(column for column in schema.columns if column.name in inputs or column.role == "id"),
+    )
 
 
 def _entries(paths: Sequence[str], schema: Schema) -> int | None:
-    """Events in all files, for the progress bar; None where that cannot be said."""
+    """Count the events in all files, for the progress bar; None where that fails."""
     try:
         return sum(number for *_, number in uproot.num_entries([{path: schema.tree} for path in paths]))
     except Exception:
-        # Reading itself tells in detail what is wrong.
+        # Reading the files reports the problem in detail.
         return None

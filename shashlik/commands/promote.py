@@ -1,4 +1,4 @@
-"""``shashlik promote``: hold a candidate against champion and baselines, and promote it if it is better."""
+"""Evaluate a candidate against champion and baselines, and promote it if it is better."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from tracking.runs.models import load
 
 __all__ = ["candidates", "promote"]
 
-#: Trainings with other seeds that are looked for, to show beside the interval what the seed alone does.
+#: Maximum number of trainings with other random seeds, whose scatter is shown beside the interval.
 SEEDS = 3
 
 
 def candidates(task: str) -> list[Version]:
-    """Versions that are no baselines, the oldest first."""
+    """List the versions that are not baselines, the oldest first."""
     return [version for version in versions.listed(task) if "baseline" not in version.tags]
 
 
@@ -54,42 +54,43 @@ def promote(
     seeds: int = SEEDS,
     say: Callable[[str], object] = print,
 ) -> Verdict:
-    """Judge a candidate and make it champion if the verdict is PROMOTE.
+    """Evaluate a candidate and make it champion if the verdict is PROMOTE.
 
     Parameters
     ----------
     registry : Registry
     task : Task
-        With a rule.
+        Task with a rule.
     reference : str
-        The candidate, see `registry.models.versions.find`; empty for the newest.
+        Reference of the candidate, see `registry.models.versions.find`; empty for the newest.
     look : bool
-        Only judge.
+        Whether to evaluate without promotion.
     seeds : int
-        Versions with the same settings and other seeds that are asked about the frozen sample too, at most;
-        how their results scatter is part of the verdict and decides nothing.
+        Maximum number of versions with the same settings and other random seeds that are evaluated on the
+        frozen sample as well. The scatter of their results is part of the verdict, but does not affect the
+        decision.
     say : callable
-        Told what happens.
+        Receives one line of progress at a time.
 
     Raises
     ------
     BadInput
         If there is no candidate, or the task has no rule.
     Conflict
-        If somebody else promoted in the meantime; nothing was.
+        If another promotion happened in the meantime; nothing is promoted then.
     """
     if task.rule is None:
         raise BadInput(f"{task.name} declares no rule, so nothing can be promoted: give its Task one")
-    if broken := registry.problems(task.name):
-        raise BadInput(f"{broken[0]}: nothing is promoted before 'shashlik doctor {task.name} --repair'")
+    if problems := registry.problems(task.name):
+        raise BadInput(f"{problems[0]}: nothing is promoted before 'shashlik doctor {task.name} --repair'")
     candidate = _candidate(task.name, reference)
     expected = registry.state(task.name).champion
     if candidate.number == expected:
         raise BadInput(f"{candidate.name} is the champion of {task.name} already")
-    kept = freeze.ensure(registry, task.name)
+    frozen = freeze.ensure(registry, task.name)
     rivals = baselines.ensure(registry, task)
     verdict, entrants, sample = _verdict(
-        registry, task, task.rule, candidate, expected, rivals, kept, seeds, say
+        registry, task, task.rule, candidate, expected, rivals, frozen, seeds, say
     )
     details = {
         "decision": verdict.decision,
@@ -100,8 +101,8 @@ def promote(
     where = _keep(candidate, verdict)
     if sample is not None:
         say(f"the places of {len(entrants)} versions on the frozen sample are counted")
-        evidence = ranked(task, kept, sample, entrants)
-        keep(candidate.run_id, evidence, judged(kept.version, GATE), residuals_of(kept, entrants))
+        evidence = ranked(task, frozen, sample, entrants)
+        keep(candidate.run_id, evidence, judged(frozen.version, GATE), residuals_of(frozen, entrants))
     if verdict.promoted and not look:
         registry.promote(verdict, candidate.number, expected, _same(entrants[0], sample))
     picture = f"/get-artifact?path={where}/ratios.png&run_uuid={candidate.run_id}" if verdict.claims else ""
@@ -114,10 +115,10 @@ def promote(
 def _candidate(task: str, reference: str) -> Version:
     if reference:
         return versions.find(task, reference)
-    found = candidates(task)
-    if not found:
+    listed = candidates(task)
+    if not listed:
         raise BadInput(f"{task} has no candidate yet: make one with 'mlflow run . -e {task}'")
-    return found[-1]
+    return listed[-1]
 
 
 def _verdict(
@@ -127,59 +128,65 @@ def _verdict(
     candidate: Version,
     expected: int | None,
     rivals: dict[str, int],
-    kept: Frozen,
+    frozen: Frozen,
     seeds: int,
     say: Callable[[str], object],
 ) -> tuple[Verdict, list[Entrant], Sample | None]:
-    """The verdict, never an exception: what goes wrong must not promote, and must be on record.
+    """Decide the verdict without ever raising an exception: a failure must be recorded and must not promote.
 
-    With it come those that were judged, the candidate first, and on what; both empty where nothing was.
+    Also returns the evaluated versions, the candidate first, and the sample; both are empty without an
+    evaluation.
     """
     facts = {
         "task": task.name,
         "candidate": candidate.name,
-        "sample_sha256": kept.sha256,
-        "events": kept.events,
+        "sample_sha256": frozen.sha256,
+        "events": frozen.events,
         "champion": "" if expected is None else f"version {expected}",
         "rule_sha256": rule.sha256,
         "looks": registry.state(task.name).looks + 1,
         "seed": SEED,
     }
     try:
-        if trouble := _unclear(candidate, kept):
-            return decision.undecided(trouble, **facts), [], None
-        sample = frozen_sample(task, kept)
-        found: dict[str, Entrant] = {}
-        wanted = {candidate.name: candidate.number}
+        if objection := _unclear(candidate, frozen):
+            return decision.undecided(objection, **facts), [], None
+        sample = frozen_sample(task, frozen)
+        entrants: dict[str, Entrant] = {}
+        opponents = {candidate.name: candidate.number}
         if expected is not None:
-            wanted["champion"] = expected
-        wanted |= {f"baseline-{name}": number for name, number in rivals.items()}
-        for name, number in wanted.items():
-            found[name] = enter(task, versions.find(task.name, str(number)), name, sample)
+            opponents["champion"] = expected
+        opponents |= {f"baseline-{name}": number for name, number in rivals.items()}
+        for name, number in opponents.items():
+            entrants[name] = enter(task, versions.find(task.name, str(number)), name, sample)
             say(f"{name}: asked about {len(sample)} frozen events")
-        champion = found.get("champion")
+        champion = entrants.get("champion")
         verdict = decision.judge(
             rule,
-            found[candidate.name].contestant,
+            entrants[candidate.name].contestant,
             champion.contestant if champion else None,
-            {name: found[f"baseline-{name}"].contestant for name in rivals},
+            {name: entrants[f"baseline-{name}"].contestant for name in rivals},
             task=task.name,
-            sample_sha256=kept.sha256,
+            sample_sha256=frozen.sha256,
             seed=SEED,
             looks=int(str(facts["looks"])),
             trials=int(lineage.run_tags(candidate.run_id).get("search.trials", 0)),
-            spreads=_spreads(task, candidate, found[candidate.name], sample, seeds, say),
+            spreads=_spreads(task, candidate, entrants[candidate.name], sample, seeds, say),
         )
-        return verdict, list(found.values()), sample
+        return verdict, list(entrants.values()), sample
     except Exception as error:
         return decision.undecided(f"it could not be judged: {one_line(error)}", **facts), [], None
 
 
 def _spreads(
-    task: Task, candidate: Version, own: Entrant, sample: Sample, seeds: int, say: Callable[[str], object]
+    task: Task,
+    candidate: Version,
+    reference: Entrant,
+    sample: Sample,
+    seeds: int,
+    say: Callable[[str], object],
 ) -> list[Spread]:
-    """How results scatter over trainings that differ in the seed alone, all on the frozen events."""
-    entrants = [own]
+    """Measure the scatter of results on the frozen sample over trainings that differ only in the seed."""
+    entrants = [reference]
     for version in lineage.siblings(candidate, candidates(task.name), seeds):
         try:
             entrants.append(enter(task, version, version.name, sample))
@@ -195,18 +202,18 @@ def _spreads(
     ]
 
 
-def _unclear(candidate: Version, kept: Frozen) -> str:
-    """Whether the candidate may have been trained on events of the frozen sample."""
-    if kept.simulated or lineage.run_tags(candidate.run_id).get("frozen.unseen") == str(kept.version):
+def _unclear(candidate: Version, frozen: Frozen) -> str:
+    """Explain why the candidate may have been trained on events of the frozen sample; empty if not."""
+    if frozen.simulated or lineage.run_tags(candidate.run_id).get("frozen.unseen") == str(frozen.version):
         return ""
     return (
-        f"{candidate.name} was trained before frozen sample {kept.version} was made, perhaps on its events: "
-        "train it again"
+        f"{candidate.name} was trained before frozen sample {frozen.version} was made, perhaps on its "
+        "events: train it again"
     )
 
 
 def _keep(candidate: Version, verdict: Verdict) -> str:
-    """Verdict, card and figure as artifacts of the candidate's run."""
+    """Store verdict, card and figure as artifacts of the candidate's run."""
     where = f"verdicts/{verdict.sha256[:12]}"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -219,15 +226,15 @@ def _keep(candidate: Version, verdict: Verdict) -> str:
 
 
 def _same(entrant: Entrant, sample: Sample | None) -> Callable[[Path], None]:
-    """A check that files predict the first events as the candidate did."""
+    """Return a check that files reproduce the candidate's predictions of the first events."""
 
     def check(folder: Path) -> None:
         assert sample is not None
         predict, inputs = load(folder)
-        few = predict_all(predict, inputs, sample.select(slice(0, WARM)))
-        for name, values in few.items():
-            wanted = entrant.predictions[name][:WARM]
-            if not np.allclose(values, wanted, rtol=1e-4, atol=1e-6, equal_nan=True):
+        predictions = predict_all(predict, inputs, sample.select(slice(0, WARM)))
+        for name, values in predictions.items():
+            expected = entrant.predictions[name][:WARM]
+            if not np.allclose(values, expected, rtol=1e-4, atol=1e-6, equal_nan=True):
                 raise CannotRecord(f"loaded through the alias {CHAMPION!r} it gives other values of {name!r}")
 
     return check

@@ -1,4 +1,4 @@
-"""``shashlik rerun``: the run of a version once more, by the code of its commit; do the numbers come back?"""
+"""Run the configuration of a version again, with the code of its commit, and compare the numbers."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from tracking.runs.reader import recall
 
 __all__ = ["Agreement", "rerun"]
 
-#: What a process would take for its own run, or its own store.
+#: Variables through which a child process would use this process's run or store.
 OWN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "SHASHLIK_DATABASE")
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a second run says of the first.
+    """Comparison of a second run with the first.
 
     Parameters
     ----------
     code : str
-        Which code ran, in words.
+        Description of the code that ran.
     same_events : bool
-        Whether both were judged on the same events, by their hash.
+        Whether both were evaluated on the same events, by their hash.
     compared : tuple of Difference
-        Number by number.
+        Differences, number by number.
     """
 
     code: str
@@ -50,25 +50,25 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether all is as before."""
-        return self.same_events and all(one.agrees for one in self.compared)
+        """Whether events and all numbers agree."""
+        return self.same_events and all(difference.agrees for difference in self.compared)
 
     @property
     def text(self) -> str:
-        """For people: a line a number, and what it comes to."""
+        """Table of the numbers, one line each, with a summary."""
         rows = [
             (
-                one.name,
-                with_error(one.old, one.old_err),
-                with_error(one.new, one.new_err),
-                f"{one.new - one.old:.3g}",
-                f"{one.pull:+.2f}",
-                "" if one.agrees else "differs",
+                difference.name,
+                with_error(difference.old, difference.old_err),
+                with_error(difference.new, difference.new_err),
+                f"{difference.new - difference.old:.3g}",
+                f"{difference.pull:+.2f}",
+                "" if difference.agrees else "differs",
             )
-            for one in self.compared
+            for difference in self.compared
         ]
-        equal = sum(one.old == one.new for one in self.compared)
-        wrong = sum(not one.agrees for one in self.compared)
+        equal = sum(difference.old == difference.new for difference in self.compared)
+        wrong = sum(not difference.agrees for difference in self.compared)
         events = "the same events" if self.same_events else "OTHER EVENTS, by their hash"
         return "\n".join(
             (
@@ -83,25 +83,25 @@ class Agreement:
 def rerun(task: Task, reference: str, here: bool = False, say: Callable[[str], object] = print) -> Agreement:
     """Run a version's configuration again and compare.
 
-    The second run is recorded in a store of its own that is thrown away: it is evidence about the first and
-    no candidate. The comparison is kept with the version's run, in ``reruns/``.
+    The second run is recorded in a temporary store: it is evidence about the first run and no candidate. The
+    comparison is stored with the version's run, in ``reruns/``.
 
     Parameters
     ----------
     task : Task
     reference : str
-        See `registry.models.versions.find`.
+        Reference of the version, see `registry.models.versions.find`.
     here : bool
-        Run the present code instead of that of the recorded commit.
+        Whether to run the present code instead of that of the recorded commit.
     say : callable
-        Told what runs.
+        Receives the description of the code.
 
     Raises
     ------
     BadInput
-        If the recorded commit cannot be had.
+        If the recorded commit is not available.
     CannotRecord
-        If the run or its evidence is gone, or the second run fails.
+        If the run or its evidence is missing, or the second run fails.
     """
     version = versions.find(task.name, reference)
     settings, tags = lineage.run_settings(version.run_id), lineage.run_tags(version.run_id)
@@ -115,43 +115,45 @@ def rerun(task: Task, reference: str, here: bool = False, say: Callable[[str], o
         with _code(task.name, tags, here, Path(folder) / "code") as (source, words):
             say(f"{version.name} of {task.name} again: {words}")
             new = _run(task.name, settings, source, Path(folder))
-        found = Agreement(words, old.facts.sha256 == new.facts.sha256, differences(old, new))
+        agreement = Agreement(words, old.facts.sha256 == new.facts.sha256, differences(old, new))
         now = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
         path = Path(folder) / "kept" / f"{now}.txt"
         path.parent.mkdir()
-        path.write_text(f"{found.text}\n")
+        path.write_text(f"{agreement.text}\n")
         lineage.log_files(version.run_id, path.parent, "reruns")
-    versions.write(task.name, version.number, {"rerun": f"{'agrees' if found.agrees else 'differs'} {now}"})
-    return found
+    versions.write(
+        task.name, version.number, {"rerun": f"{'agrees' if agreement.agrees else 'differs'} {now}"}
+    )
+    return agreement
 
 
 @contextmanager
 def _code(name: str, tags: Mapping[str, str], here: bool, place: Path) -> Iterator[tuple[Path, str]]:
-    """The folder from which the task's code is to be imported, and which code it is in words."""
+    """Provide the folder from which to import the task's code, and a description of that code."""
     root = catalog.root(name) or HERE
-    wanted, now, top = tags.get("git.commit", ""), commit(root), checkout(root)
+    recorded, now, top = tags.get("git.commit", ""), commit(root), checkout(root)
     present = f"the present code, commit {now[0][:12] if now else 'unknown'}"
     present += " with uncommitted changes" if now and now[1] else ""
     if here:
-        yield root, f"{present}, recorded is {wanted[:12] or 'none'}"
+        yield root, f"{present}, recorded is {recorded[:12] or 'none'}"
         return
-    if not wanted:
+    if not recorded:
         raise BadInput("the run has no commit on record: --here runs the present code")
     if now is None or top is None:
-        raise BadInput(f"{root} is no checkout that has commit {wanted[:12]}: --here runs the present code")
-    # What was not committed then is lost, and who reads the comparison must know.
+        raise BadInput(f"{root} is no checkout that has commit {recorded[:12]}: --here runs the present code")
+    # Changes that were not committed are lost, and the reader of the comparison must know.
     lost = ", whose uncommitted changes of then are lost" if tags.get("git.dirty") == "true" else ""
-    if now == (wanted, False):
+    if now == (recorded, False):
         yield root, present + lost
         return
-    done = _git(top, "worktree", "add", "--detach", str(place), wanted)
-    if done.returncode:
-        reason = " ".join(done.stderr.split())[-200:]
-        raise BadInput(f"commit {wanted[:12]} cannot be checked out ({reason}): fetch it, or use --here")
+    process = _git(top, "worktree", "add", "--detach", str(place), recorded)
+    if process.returncode:
+        reason = " ".join(process.stderr.split())[-200:]
+        raise BadInput(f"commit {recorded[:12]} cannot be checked out ({reason}): fetch it, or use --here")
     try:
         yield (
             place / root.resolve().relative_to(top.resolve()),
-            f"commit {wanted[:12]} in a temporary worktree{lost}",
+            f"commit {recorded[:12]} in a temporary worktree{lost}",
         )
     finally:
         _git(top, "worktree", "remove", "--force", str(place))
@@ -162,18 +164,18 @@ def _git(top: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _run(task: str, settings: Mapping[str, str], source: Path, folder: Path) -> AnyEvidence:
-    """Evidence of the run with these settings by the code in `source`."""
+    """Run the task with these settings and the code in `source`, and return its evidence."""
     store = folder / "store"
     store.mkdir()
     environment = {name: value for name, value in os.environ.items() if name not in OWN}
     environment |= {"PYTHONPATH": str(source), "MLFLOW_TRACKING_URI": f"sqlite:///{store / 'mlflow.db'}"}
-    given = [
+    arguments = [
         f"--{name}={value}" for name, value in {**settings, "data": _absolute(settings)}.items() if value
     ]
-    # -P: what lies in the working directory must not come before the code that is meant.
-    # Code from before the platform was a package of its own has its program there.
+    # -P: files in the working directory must not take precedence over the code in `source`.
+    # Before the platform became a package of its own, its program was in `projects`.
     program = "projects" if (source / "projects" / "catalog.py").is_file() else "shashlik"
-    words = [sys.executable, "-P", "-m", program, "run", task, *given]
+    words = [sys.executable, "-P", "-m", program, "run", task, *arguments]
     code = subprocess.run(words, cwd=store, env=environment).returncode
     if code:
         raise CannotRecord(f"the second run failed with exit code {code}; it has said why")
@@ -185,6 +187,6 @@ def _run(task: str, settings: Mapping[str, str], source: Path, folder: Path) -> 
 
 
 def _absolute(settings: Mapping[str, str]) -> str:
-    """The files that were given, as seen from anywhere."""
+    """Make the paths of the data files absolute."""
     parts = [part.strip() for part in settings.get("data", "").split(",") if part.strip()]
     return ",".join(part if "://" in part else str(Path(part).expanduser().absolute()) for part in parts)

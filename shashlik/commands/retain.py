@@ -1,4 +1,4 @@
-"""``shashlik retain``: delete runs that are old and that nothing stands on."""
+"""Delete old runs that nothing in the registry depends on."""
 
 from __future__ import annotations
 
@@ -32,65 +32,69 @@ def retain(
     artifacts: str,
     say: Callable[[str], object] = print,
 ) -> Plan:
-    """Say which runs may go, and on request let them go.
+    """List the runs that may be deleted, and delete them on request.
 
     Parameters
     ----------
     registry : Registry
     task : Task
     days : float
-        Runs that ended so many days ago or earlier may go.
+        Runs that ended this many days ago or earlier may be deleted.
     best : int
-        How many of the best stay, by each quantity that the task's rule calls primary.
+        Number of best runs to keep, for each primary quantity of the task's rule.
     delete : bool
-        Delete them; they can be restored.
+        Whether to delete the runs; they can be restored.
     collect : bool
-        Remove for good what was deleted, now or before, files and rows.
+        Whether to remove deleted runs permanently, files and rows, from this and earlier calls.
     artifacts : str
-        Where the server keeps artifacts that it hands out.
+        Location of the artifacts that the server serves.
     say : callable
-        Told what happens.
+        Receives one line of progress at a time.
 
     Raises
     ------
     BadInput
-        For numbers that make no sense, or a journal that is broken.
+        For negative numbers, or a broken journal.
     Refused
-        If something is to be removed for good and the database's address is not known.
+        If permanent removal is requested and the database's address is unknown.
     """
     if days < 0 or best < 0:
         raise BadInput(f"--older {days:g} --keep-best {best}: both must be at least 0")
     database = storage.database(None)
     if collect:
-        # No server removes anything for good.
+        # No server removes anything permanently, so the address must be that of a database.
         parsed(database)
-    if broken := registry.problems(task.name):
-        raise BadInput(f"{broken[0]}: nothing is deleted before 'shashlik doctor {task.name} --repair'")
+    if problems := registry.problems(task.name):
+        raise BadInput(f"{problems[0]}: nothing is deleted before 'shashlik doctor {task.name} --repair'")
     versions = purge.registered()
     needed = stands_on(task.name, registry.journal.entries(task.name), versions)
     primary = task.rule.primary if task.rule else tuple(quantity.name for quantity in task.quantities)
     metrics = [f"{SUBJECT}/{name}/sigma" for name in primary]
     now = time.time()
-    found = plan(purge.runs_of(task.name), needed, now, days, best, metrics)
-    if found.goes:
-        rows = [(run.run_id, run.name, run.status, f"{(now - run.ended) / 86400:.1f}") for run in found.goes]
+    proposal = plan(purge.runs_of(task.name), needed, now, days, best, metrics)
+    if proposal.goes:
+        rows = [
+            (run.run_id, run.name, run.status, f"{(now - run.ended) / 86400:.1f}") for run in proposal.goes
+        ]
         say(table(("run", "name", "status", "days ago"), rows))
-    for reason, number in Counter(reason.partition(":")[0] for reason in found.stays.values()).most_common():
+    for reason, number in Counter(
+        reason.partition(":")[0] for reason in proposal.stays.values()
+    ).most_common():
         say(f"{number} stay: {reason}")
     if delete:
-        purge.delete([run.run_id for run in found.goes])
-        say(f"{len(found.goes)} runs are deleted; 'mlflow runs restore --run-id' brings one back")
+        purge.delete([run.run_id for run in proposal.goes])
+        say(f"{len(proposal.goes)} runs are deleted; 'mlflow runs restore --run-id' brings one back")
     else:
-        say(f"{len(found.goes)} runs would be deleted by --delete")
+        say(f"{len(proposal.goes)} runs would be deleted by --delete")
     gone = plan(purge.deleted_runs(task.name), needed, now, days).goes
     if not collect:
         if gone:
             say(f"{len(gone)} deleted runs would be removed for good by --collect")
-        return found
+        return proposal
     ids = {run.run_id for run in gone}
     lost = [version for version in versions if version.run_id in ids]
     purge.collect(database, sorted(ids), lost, lambda location: located(location, artifacts))
     with opened(storage.journal(database) or database) as engine:
         DirectIndex(engine).drop(ids)
     say(f"{len(ids)} deleted runs and {len(lost)} versions without a verdict are removed for good")
-    return found
+    return proposal

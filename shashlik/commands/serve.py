@@ -1,4 +1,4 @@
-"""``shashlik server``: mlflow's server with Shashlik on it, safe as it comes."""
+"""Run mlflow's server with Shashlik on it, with safe defaults."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["serve"]
 
-#: Seconds until the server must answer, that requests may take to end, and that it may take to end.
+#: Timeouts in seconds: start of the server, pending requests at its end, and its end.
 START, REQUESTS, END = 180, 20, 30
 
 
 def serve(options: Options, say: Callable[[str], object] = print) -> int:
-    """Run the server until it is told to end; returns its exit code.
+    """Run the server until a signal ends it, and return its exit code.
 
     Parameters
     ----------
     options : Options
     say : callable
-        Told where to open it, once it answers.
+        Receives the address, once the server answers.
 
     Raises
     ------
     BadInput
-        If the options cannot be used, or it does not come up.
+        If the options cannot be used, or the server does not start.
     """
     address, parent = _spelled(options.backend_store_uri), os.getppid()
     _free(options.host, options.port)
-    with tempfile.TemporaryDirectory(prefix="shashlik-server-") as scratch, _signals() as told:
+    with tempfile.TemporaryDirectory(prefix="shashlik-server-") as scratch, _signals() as processes:
         environment = os.environ | _quiet(options, Path(scratch)) | {"MLFLOW_BACKEND_STORE_URI": address}
         if options.auth:
             environment |= logins(options, address, Path(scratch), say)
@@ -59,13 +59,13 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
             if value := getattr(options, name):
                 command += [f"--{name.replace('_', '-')}", value]
         process = subprocess.Popen(command, env=environment, stdout=sys.stderr)
-        told.append(process)
+        processes.append(process)
         try:
             shown = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
             _await(process, f"http://{shown}:{options.port}")
-            how = " with a login" if options.auth else ""
+            login = " with a login" if options.auth else ""
             say(
-                f"open http://{shown}:{options.port}/shashlik{how}; runs go there with "
+                f"open http://{shown}:{options.port}/shashlik{login}; runs go there with "
                 f"MLFLOW_TRACKING_URI=http://{shown}:{options.port}"
             )
             return _ended(process, parent)
@@ -74,9 +74,9 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
 
 
 def _spelled(address: str) -> str:
-    """The address with its driver spelled out: what none means depends on the version of SQLAlchemy."""
-    scheme, found, rest = address.partition("://")
-    if not found or scheme.partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
+    """Spell out the driver of an address, as the default depends on the version of SQLAlchemy."""
+    scheme, separator, rest = address.partition("://")
+    if not separator or scheme.partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
         raise BadInput(
             f"--backend-store-uri {address!r} is neither sqlite:///<file> nor "
             "postgresql://<user>:<password>@<host>/<database>"
@@ -85,7 +85,7 @@ def _spelled(address: str) -> str:
 
 
 def _free(host: str, port: int) -> None:
-    """Refuse a port that somebody else listens on: it would be his server that answers."""
+    """Refuse a port that another process listens on, whose server would answer instead."""
     if not 0 <= port <= 65_535:
         raise BadInput(f"--port {port} is out of range; it must be between 1 and 65535")
     try:
@@ -101,24 +101,24 @@ def _free(host: str, port: int) -> None:
 
 
 def _quiet(options: Options, scratch: Path) -> dict[str, str]:
-    """What mlflow's server is told by its environment."""
-    found = {
+    """Return the environment of mlflow's server."""
+    environment = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        # The client's variables are not for the server.
+        # The server must not inherit the client's variables.
         "MLFLOW_TRACKING_URI": "",
         "SHASHLIK_AUTH": "",
     }
     if options.workers > 1:
         counts = scratch / "metrics"
         counts.mkdir()
-        found["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
-    return found
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
+    return environment
 
 
 @contextmanager
 def _signals() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """SIGTERM and Ctrl-C are passed on to the server, which ends its requests first."""
+    """Pass SIGTERM and Ctrl-C on to the server, which ends its requests first."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -136,7 +136,7 @@ def _signals() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def _await(process: subprocess.Popen[bytes], address: str) -> None:
-    """Wait until the server answers, on the one path that it answers under any name of a host."""
+    """Wait for the server on the one path that it answers under any host name."""
     for _ in range(START * 2):
         if process.poll() is not None:
             raise BadInput(
@@ -152,7 +152,7 @@ def _await(process: subprocess.Popen[bytes], address: str) -> None:
 
 
 def _ended(process: subprocess.Popen[bytes], parent: int) -> int:
-    """The exit code; the server ends with the ``mlflow run`` that began it, which passes no SIGTERM on."""
+    """Wait for the exit code; end the server with its ``mlflow run``, which passes no SIGTERM on."""
     while "MLFLOW_RUN_ID" in os.environ and os.getppid() == parent:
         with suppress(subprocess.TimeoutExpired):
             return process.wait(1)

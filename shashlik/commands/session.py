@@ -1,4 +1,4 @@
-"""What commands of the registry share: the registry, opened, and which task is meant."""
+"""Open the registry for a command, and find its task."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from shashlik.task.definition import Task
 
 __all__ = ["outer_run", "session", "sole_task"]
 
-#: What `mlflow run` tells its child about the run that it made for the command. Runs that a command makes
-#: are others, in the experiment of the task.
+#: Variables with which `mlflow run` passes the run that it made for the command. Runs made by a command are
+#: separate ones, in the experiment of the task.
 OUTER = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
 
 
 def outer_run() -> str:
-    """The run that ``mlflow run`` made for this command, asked before `session`; empty on the console."""
+    """Return the run that ``mlflow run`` made for this command; empty on the console.
+
+    Call this before `session`, which removes the variable.
+    """
     return os.environ.get("MLFLOW_RUN_ID", "")
 
 
 @contextmanager
 def session(name: str) -> Iterator[tuple[Task, Registry]]:
-    """A task and the registry, for the duration of one command."""
+    """Open a task and the registry for the duration of one command."""
     task = catalog.load(name)
     for variable in OUTER:
         os.environ.pop(variable, None)
@@ -34,12 +37,12 @@ def session(name: str) -> Iterator[tuple[Task, Registry]]:
 
 
 def sole_task(given: str | None) -> str:
-    """The task that was named, or the only one with an entry in the journal.
+    """Return the given task, or the only one with an entry in the journal.
 
     Raises
     ------
     BadInput
-        If there are none or several.
+        If there is none or more than one.
     """
     if given:
         return given

@@ -1,4 +1,4 @@
-"""What commands on the whole store share: where it is, and which migrations made its tables."""
+"""Location of the store, and the migrations of its tables, for commands on the whole store."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tracking.storage.mlflow_schemas import AUTH, TRACKING
 __all__ = ["SCHEMAS", "artifacts", "database", "facts", "hidden", "journal"]
 
 SCHEMAS = (TRACKING, AUTH, SCHEMA)
-#: What mlflow's server reads its store and the place of its artifacts from.
+#: Variables from which mlflow's server reads the addresses of its store and artifacts.
 BACKEND, DESTINATION = "MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACTS_DESTINATION"
 
 
 def database(given: str | None) -> str:
-    """Address of the store's database: the given one, the server's, the tracking store if it is one."""
+    """Return the address of the store's database: the given one, the server's, or the tracking store."""
     return given or os.environ.get(BACKEND) or tracking_store()
 
 
 def journal(store: str) -> str:
-    """Address of the journal's database, where it is another than the store's; else empty."""
-    given = os.environ.get(VARIABLE, "")
-    return "" if not given or parsed(given) == parsed(store) else given
+    """Return the address of the journal's database if it differs from the store's; else empty."""
+    address = os.environ.get(VARIABLE, "")
+    return "" if not address or parsed(address) == parsed(store) else address
 
 
 def artifacts(given: str | None) -> str:
-    """Where the server keeps artifacts: the given place, else what the server is told."""
+    """Return the location of the server's artifacts: the given one, or that of the environment."""
     return given or os.environ.get(DESTINATION, "")
 
 
 def facts() -> dict[str, Any]:
-    """What the manifest of a backup says of its making."""
+    """Collect the facts about its creation for the manifest of a backup."""
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "by": f"{getpass.getuser()}@{socket.gethostname()}",

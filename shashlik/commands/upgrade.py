@@ -1,4 +1,4 @@
-"""``shashlik upgrade``: bring the tables of a store up to what the installed versions need."""
+"""Upgrade the tables of a store to the installed versions."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["upgrade"]
 
 
 def upgrade(store: str, target: Path | None, say: Callable[[str], object] = print) -> bool:
-    """Run the migrations that are missing, ours and mlflow's, in one transaction, after a backup.
+    """Run the missing migrations, ours and mlflow's, in one transaction, after a backup.
 
     Parameters
     ----------
     store : str
         Address of the database.
     target : pathlib.Path or None
-        Where the backup of the database goes; by default a file here that is named by the time.
+        File for the backup of the database; by default one in this folder, named after the time.
 
     Returns
     -------
     bool
-        Whether anything was to be done.
+        Whether any migration was missing.
 
     Raises
     ------
     Refused
-        If the database cannot be read, or a newer version made it. Nothing was changed then.
+        If the database cannot be read, or a newer version created it. Nothing is changed then.
     """
     with snapshot(store) as connection:
         present = revisions(connection, storage.SCHEMAS)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 __all__ = ["AGREEING", "Disagrees", "Parity", "compare", "demand", "tolerances", "within"]
 
-#: Share of events in which every output must agree. Below 1, as a fit that does not converge in single precision
-#: amplifies rounding, as much between two batch sizes of one network as between two runtimes.
+#: Share of events in which every output must agree. Below 1, as a fit that does not converge in single
+#: precision amplifies rounding, as much between two batch sizes of one network as between two runtimes.
 AGREEING = 0.995
 #: Tolerances relative to the value, and to the largest value of the output, by type of the output.
 TOLERANCES = {"float32": (1e-4, 1e-5), "float64": (1e-6, 1e-9)}
