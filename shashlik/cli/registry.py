@@ -95,7 +95,8 @@ def freeze(
             registry, task, data or "", events, work.SEED if seed is None else seed, parameters
         )
     click.echo(
-        f"frozen sample {sample.version} of {task}: {sample.events} events of {sample.source}, sha256 {sample.sha256}"
+        f"frozen sample {sample.version} of {task}: {sample.events} events of {sample.source}, "
+        f"sha256 {sample.sha256}"
     )
 
 

@@ -143,9 +143,7 @@ def webhook(task: str, entry: int | None) -> None:
     with session(task) as (_, registry):
         entries = registry.journal.entries(task)
     matches = [
-        candidate
-        for candidate in entries
-        if (candidate.number == entry if entry else candidate.event in work.EVENTS)
+        record for record in entries if (record.number == entry if entry else record.event in work.EVENTS)
     ]
     if not matches:
         raise BadInput(f"the journal of {task} has no such entry: see 'shashlik history {task}'")

@@ -67,7 +67,7 @@ def candidates(registry: Registry, task: Task, everything: bool = False) -> str:
 
 
 def champion(registry: Registry, task: Task, at: str | None = None) -> str:
-    """Describe the champion, now or at a moment, and the start of its reign."""
+    """Describe the champion, now or at a moment, with date and author of its promotion."""
     entries = registry.journal.entries(task.name)
     when = _moment(at)
     number = state(entries, when).champion
