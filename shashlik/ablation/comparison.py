@@ -104,8 +104,8 @@ class Widths:
             once = np.ones((1, number), dtype=np.uint8)
             with np.errstate(divide="ignore", invalid="ignore"):
                 self._whole |= {key: np.log(width(once))[:, 0] for key, width in statistics.items()}
-                drawn = replicate(statistics, number, replicas, np.random.default_rng(seed))
-                self._drawn |= {key: np.log(values) for key, values in drawn.items()}
+                resampled = replicate(statistics, number, replicas, np.random.default_rng(seed))
+                self._drawn |= {key: np.log(values) for key, values in resampled.items()}
 
     def trainings(self, variant: str, events: str) -> list[Answer]:
         """Return the predictions of a variant on these events."""
@@ -136,14 +136,14 @@ class Widths:
         ours, theirs = self.trainings(variant, events), self.trainings(than, events)
         if not ours or not theirs:
             return None
-        whole, drawn = (
+        whole, resampled = (
             self._logs(widths, ours, quantities, statistic).mean(axis=0)
             - self._logs(widths, theirs, quantities, statistic).mean(axis=0)
             for widths in (self._whole, self._drawn)
         )
         level = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-        limits = np.quantile(drawn, level) if np.isfinite(drawn).all() else (math.nan, math.nan)
-        by_events = float(np.std(drawn))
+        limits = np.quantile(resampled, level) if np.isfinite(resampled).all() else (math.nan, math.nan)
+        by_events = float(np.std(resampled))
         scatter, freedom = self.scatter(quantities, statistic)
         by_training = scatter * math.sqrt(1 / len(ours) + 1 / len(theirs))
         reach = math.nan

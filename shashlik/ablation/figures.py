@@ -26,8 +26,8 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
     """
     done = [row for row in found if row.trainings]
     height = 1.6 + 0.27 * len(done)
-    drawn = Figure(figsize=(9.2, 2 * height), layout="constrained")
-    panels = drawn.subplots(2, len(quantities), sharey="row", squeeze=False)
+    canvas = Figure(figsize=(9.2, 2 * height), layout="constrained")
+    panels = canvas.subplots(2, len(quantities), sharey="row", squeeze=False)
     places = range(len(done))
     for column, quantity in enumerate(quantities):
         upper, lower = panels[0, column], panels[1, column]
@@ -78,7 +78,7 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     if marks:
-        drawn.legend(
+        canvas.legend(
             list(marks.values()),
             list(marks),
             loc="outside upper center",
@@ -86,7 +86,7 @@ def figure(study: Study, found: Sequence[Row], quantities: Sequence[Quantity]) -
             fontsize=9,
             frameon=False,
         )
-    return drawn
+    return canvas
 
 
 def _ticks(axes: Axes) -> None:

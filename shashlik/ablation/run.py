@@ -79,12 +79,12 @@ def study(name: str, tokens: Sequence[str], say: Callable[[str], object] = print
         return recorder.run_id
 
 
-def _settings(task: Task, given: dict[str, str]) -> tuple[StudySettings, Any]:
+def _settings(task: Task, arguments: dict[str, str]) -> tuple[StudySettings, Any]:
     """Resolve the parameters of ablation and task.
 
     A resumed ablation keeps its own and may add variants.
     """
-    parameters, others = separate(given)
+    parameters, others = separate(arguments)
     if "resume" not in parameters:
         return resolve(StudySettings, {}, parameters), common(task, others)
     settings = settings_of(parameters["resume"], task.name, reopen=True)
@@ -112,13 +112,13 @@ def _train(studied: Studied, trainings: dict[str, int], say: Callable[[str], obj
             bar.set_postfix(variant=variant)
             before = studied.before(variant, repetition)
             if before is None or before.status != "FINISHED":
-                also: dict[str, Sample] = {}
+                other_samples: dict[str, Sample] = {}
                 for other in study.asked(variant):
                     if other in trainings:
                         test = studied.events(other).test
-                        also[test.sha256] = test
+                        other_samples[test.sha256] = test
                 try:
-                    studied.train(variant, repetition, also)
+                    studied.train(variant, repetition, other_samples)
                 except CannotRecord:
                     raise
                 except Exception as error:

@@ -61,8 +61,8 @@ def candidates(task: str, everything: bool) -> None:
     from shashlik.commands import listing
     from shashlik.commands.session import session
 
-    with session(task) as (chosen, registry):
-        click.echo(listing.candidates(registry, chosen, everything))
+    with session(task) as (definition, registry):
+        click.echo(listing.candidates(registry, definition, everything))
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -110,8 +110,8 @@ def compare(models: tuple[str, ...], task: str | None, out: Path | None) -> None
     from shashlik.commands.session import session, sole_task
     from tracking.report.rendering import terminal
 
-    with session(sole_task(task)) as (chosen, registry):
-        click.echo(terminal(work.compare(registry, chosen, _words(models), out, click.echo)))
+    with session(sole_task(task)) as (definition, registry):
+        click.echo(terminal(work.compare(registry, definition, _words(models), out, click.echo)))
 
 
 @click.command()
@@ -130,9 +130,9 @@ def promote(task: str, model: str | None, look: bool, seeds: int | None) -> None
     from shashlik.commands.session import outer_run, session
 
     outer = outer_run()
-    with session(task) as (chosen, registry):
+    with session(task) as (definition, registry):
         others = work.SEEDS if seeds is None else seeds
-        verdict = work.promote(registry, chosen, model or "", look, others, click.echo)
+        verdict = work.promote(registry, definition, model or "", look, others, click.echo)
         click.echo(f"\n{terminal(verdict)}")
         if outer:
             lineage.tag_run(outer, {"verdict": verdict.decision, "verdict.sha256": verdict.sha256})
@@ -163,10 +163,10 @@ def history(task: str, at: str | None, verify: bool) -> None:
     from shashlik.commands import listing
     from shashlik.commands.session import session
 
-    with session(task) as (chosen, registry):
-        click.echo(listing.history(registry, chosen, at))
+    with session(task) as (definition, registry):
+        click.echo(listing.history(registry, definition, at))
         if verify:
-            problems = listing.verified(registry, chosen)
+            problems = listing.verified(registry, definition)
             click.echo("\n".join(problems) or f"the journal of {task} is complete and unchanged")
             sys.exit(bool(problems))
 
@@ -179,8 +179,8 @@ def champion(task: str, at: str | None) -> None:
     from shashlik.commands import listing
     from shashlik.commands.session import session
 
-    with session(task) as (chosen, registry):
-        click.echo(listing.champion(registry, chosen, at))
+    with session(task) as (definition, registry):
+        click.echo(listing.champion(registry, definition, at))
 
 
 @click.command()
@@ -196,8 +196,8 @@ def predict(
     from shashlik.commands import predict as work
     from shashlik.commands.session import session, sole_task
 
-    with session(sole_task(task)) as (chosen, _):
-        events = work.predict(chosen, model or "champion", files, output, columns or "")
+    with session(sole_task(task)) as (definition, _):
+        events = work.predict(definition, model or "champion", files, output, columns or "")
     click.echo(f"{output}: {events} events in the tree {work.TREE!r}")
 
 
@@ -209,8 +209,8 @@ def doctor(task: str, repair: bool) -> None:
     from shashlik.commands import doctor as work
     from shashlik.commands.session import session
 
-    with session(task) as (chosen, registry):
-        wrong, repaired = work.doctor(registry, chosen, repair)
+    with session(task) as (definition, registry):
+        wrong, repaired = work.doctor(registry, definition, repair)
         champion = registry.state(task).champion
     for line in repaired:
         click.echo(f"repaired: {line}")
@@ -232,8 +232,8 @@ def export(model: str, folder: Path, task: str | None) -> None:
     from shashlik.commands.session import session, sole_task
     from shashlik.export import exporter as work
 
-    with session(sole_task(task)) as (chosen, registry):
-        sha256 = work.export(registry, chosen, model, folder, click.echo)
+    with session(sole_task(task)) as (definition, registry):
+        sha256 = work.export(registry, definition, model, folder, click.echo)
     click.echo(f"{folder}: sha256 of its manifest {sha256}")
 
 
@@ -246,8 +246,8 @@ def imports(bundle: Path, sha256: str | None) -> None:
     from shashlik.export import importer as work
 
     manifest, manifest_sha256 = work.opened(bundle, sha256 or "")
-    with session(manifest["task"]) as (chosen, registry):
-        number = work.bring(registry, chosen, bundle, manifest, manifest_sha256)
+    with session(manifest["task"]) as (definition, registry):
+        number = work.bring(registry, definition, bundle, manifest, manifest_sha256)
     click.echo(f"{bundle} is version {number} of {manifest['task']}, a candidate; manifest {manifest_sha256}")
 
 
@@ -263,8 +263,8 @@ def rerun(model: str, task: str | None, here: bool) -> None:
     from shashlik.commands import rerun as work
     from shashlik.commands.session import session, sole_task
 
-    with session(sole_task(task)) as (chosen, _):
-        agreement = work.rerun(chosen, model, here, click.echo)
+    with session(sole_task(task)) as (definition, _):
+        agreement = work.rerun(definition, model, here, click.echo)
     click.echo(agreement.text)
     sys.exit(not agreement.agrees)
 

@@ -36,8 +36,8 @@ def tune(task: str, parameters: tuple[str, ...]) -> None:
     if parse(parameters).get("then") == "promote":
         if not candidate:
             raise BadInput("then=promote, but no candidate was registered: give best=1 or more")
-        with session(task) as (chosen, registry):
-            verdict = promote.promote(registry, chosen, candidate, say=click.echo)
+        with session(task) as (definition, registry):
+            verdict = promote.promote(registry, definition, candidate, say=click.echo)
         click.echo(f"\n{terminal(verdict)}")
 
 

@@ -70,9 +70,9 @@ def override(task: str, alias: str | None, version: int | None, why: str | None)
         entry = registry.overrule(
             lambda journal: journal.override(task, alias or "champion", version, why or "")
         )
-    shown = "none" if version is None else f"version {version}"
+    label = "none" if version is None else f"version {version}"
     click.echo(
-        f"{alias or 'champion'} of {task} is {shown}, by an override; entry {entry.number} of the journal"
+        f"{alias or 'champion'} of {task} is {label}, by an override; entry {entry.number} of the journal"
     )
 
 

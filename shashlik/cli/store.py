@@ -122,9 +122,16 @@ def retain(
 
     if older is None:
         raise BadInput("--older is missing: give a number of days")
-    with session(task) as (chosen, registry):
+    with session(task) as (definition, registry):
         work(
-            registry, chosen, older, keep_best or 0, delete, collect, storage.artifacts(artifacts), click.echo
+            registry,
+            definition,
+            older,
+            keep_best or 0,
+            delete,
+            collect,
+            storage.artifacts(artifacts),
+            click.echo,
         )
 
 

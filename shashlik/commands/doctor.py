@@ -90,9 +90,9 @@ def _run(run_id: str, what: str, repair: bool, problems: list[str], repaired: li
         lineage.restore(run_id)
         repaired.append(f"run {run_id} {what} was deleted and is restored")
     else:
-        gone = (
+        remedy = (
             "was deleted: --repair restores it"
             if state == "deleted"
             else "is gone for good: a bundle of it can be imported"
         )
-        problems.append(f"run {run_id} {what} {gone}")
+        problems.append(f"run {run_id} {what} {remedy}")

@@ -66,14 +66,14 @@ def predict(
     folder = versions.fetch(task.name, str(version.number))
     model, inputs = load(folder)
     schema = _needed(task.schema, inputs)
-    given = rootio.mapping(columns, task.schema)
+    sources = rootio.mapping(columns, task.schema)
     ids = schema.having("id")
     partial = output.with_name(f"{output.name}.{os.getpid()}.partial")
     done = 0
     try:
         with uproot.recreate(partial) as file, tqdm(total=_entries(paths, schema), unit="event") as bar:
             for path in paths:
-                for sample in rootio.chunks(path, schema, events=chunk, given=given):
+                for sample in rootio.chunks(path, schema, events=chunk, given=sources):
                     outputs = model({name: sample[name] for name in inputs})
                     branches = {name: np.asarray(sample[name], np.int64) for name in ids if name in sample}
                     branches |= {name: values.astype(np.float32) for name, values in outputs.items()}

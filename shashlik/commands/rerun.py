@@ -142,9 +142,9 @@ def _code(name: str, tags: Mapping[str, str], here: bool, place: Path) -> Iterat
     if now is None or top is None:
         raise BadInput(f"{root} is no checkout that has commit {recorded[:12]}: --here runs the present code")
     # Changes that were not committed are lost, and the reader of the comparison must know.
-    lost = ", whose uncommitted changes of then are lost" if tags.get("git.dirty") == "true" else ""
+    warning = ", whose uncommitted changes of then are lost" if tags.get("git.dirty") == "true" else ""
     if now == (recorded, False):
-        yield root, present + lost
+        yield root, present + warning
         return
     process = _git(top, "worktree", "add", "--detach", str(place), recorded)
     if process.returncode:
@@ -153,7 +153,7 @@ def _code(name: str, tags: Mapping[str, str], here: bool, place: Path) -> Iterat
     try:
         yield (
             place / root.resolve().relative_to(top.resolve()),
-            f"commit {recorded[:12]} in a temporary worktree{lost}",
+            f"commit {recorded[:12]} in a temporary worktree{warning}",
         )
     finally:
         _git(top, "worktree", "remove", "--force", str(place))

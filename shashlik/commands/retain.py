@@ -86,15 +86,15 @@ def retain(
         say(f"{len(proposal.goes)} runs are deleted; 'mlflow runs restore --run-id' brings one back")
     else:
         say(f"{len(proposal.goes)} runs would be deleted by --delete")
-    gone = plan(purge.deleted_runs(task.name), needed, now, days).goes
+    removable = plan(purge.deleted_runs(task.name), needed, now, days).goes
     if not collect:
-        if gone:
-            say(f"{len(gone)} deleted runs would be removed for good by --collect")
+        if removable:
+            say(f"{len(removable)} deleted runs would be removed for good by --collect")
         return proposal
-    ids = {run.run_id for run in gone}
-    lost = [version for version in versions if version.run_id in ids]
-    purge.collect(database, sorted(ids), lost, lambda location: located(location, artifacts))
+    ids = {run.run_id for run in removable}
+    orphans = [version for version in versions if version.run_id in ids]
+    purge.collect(database, sorted(ids), orphans, lambda location: located(location, artifacts))
     with opened(storage.journal(database) or database) as engine:
         DirectIndex(engine).drop(ids)
-    say(f"{len(ids)} deleted runs and {len(lost)} versions without a verdict are removed for good")
+    say(f"{len(ids)} deleted runs and {len(orphans)} versions without a verdict are removed for good")
     return proposal

@@ -61,12 +61,12 @@ def serve(options: Options, say: Callable[[str], object] = print) -> int:
         process = subprocess.Popen(command, env=environment, stdout=sys.stderr)
         processes.append(process)
         try:
-            shown = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
-            _await(process, f"http://{shown}:{options.port}")
+            hostname = "127.0.0.1" if options.host in ("0.0.0.0", "::") else options.host
+            _await(process, f"http://{hostname}:{options.port}")
             login = " with a login" if options.auth else ""
             say(
-                f"open http://{shown}:{options.port}/shashlik{login}; runs go there with "
-                f"MLFLOW_TRACKING_URI=http://{shown}:{options.port}"
+                f"open http://{hostname}:{options.port}/shashlik{login}; runs go there with "
+                f"MLFLOW_TRACKING_URI=http://{hostname}:{options.port}"
             )
             return _ended(process, parent)
         finally:

@@ -69,14 +69,14 @@ def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], di
     model, inputs, outputs, descriptions = _opened(files)
     vector = keras.Input(model.input.shape[1:], dtype=model.input.dtype, name="columns")
     predicted = model(vector)
-    named = keras.Model(vector, {name: predicted[:, index] for index, name in enumerate(outputs)})
+    network = keras.Model(vector, {name: predicted[:, index] for index, name in enumerate(outputs)})
 
     def prepare(columns: Mapping[str, Any]) -> tuple[dict[str, NDArray[np.floating]], NDArray[np.bool_]]:
         values = _stacked(model, columns, inputs)
         return {"columns": values}, np.ones(len(values), dtype=bool)
 
     meaning = {name: descriptions.get(name, {"of": [name]}) for name in outputs}
-    return named, prepare, {"columns": {"of": inputs}} | meaning
+    return network, prepare, {"columns": {"of": inputs}} | meaning
 
 
 def _opened(files: Mapping[str, str]) -> tuple[keras.Model, list[str], list[str], dict[str, Any]]:

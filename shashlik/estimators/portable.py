@@ -19,12 +19,12 @@ from __future__ import annotations'''
 PLATFORM = {"shashlik", "registry", "tracking"}
 
 
-def _stands(node: ast.stmt, own: set[str]) -> bool:
-    """Tell whether a statement is kept, unlike imports from the packages `own` or from ``__future__``."""
+def _stands(node: ast.stmt, packages: set[str]) -> bool:
+    """Tell whether a statement is kept, unlike imports from `packages` or from ``__future__``."""
     if isinstance(node, ast.ImportFrom):
-        return (node.module or "").split(".")[0] not in own | {"__future__"}
+        return (node.module or "").split(".")[0] not in packages | {"__future__"}
     if isinstance(node, ast.Import):
-        return not any(name.name.split(".")[0] in own for name in node.names)
+        return not any(name.name.split(".")[0] in packages for name in node.names)
     return not (
         isinstance(node, ast.Assign)
         and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
@@ -49,7 +49,7 @@ def join(modules: Sequence[ModuleType], folder: Path) -> Path:
     ValueError
         When two modules define the same top-level name.
     """
-    own = PLATFORM | {module.__name__.partition(".")[0] for module in modules}
+    packages = PLATFORM | {module.__name__.partition(".")[0] for module in modules}
     owners: dict[str, str] = {}
     parts = [_HEAD]
     for module in modules:
@@ -58,7 +58,7 @@ def join(modules: Sequence[ModuleType], folder: Path) -> Path:
         statements = [f"# --- {module.__name__}"]
         for index, node in enumerate(ast.parse(source).body):
             docstring = index == 0 and isinstance(node, ast.Expr)
-            if docstring or not _stands(node, own):
+            if docstring or not _stands(node, packages):
                 continue
             for name in _defined(node):
                 if owners.setdefault(name, module.__name__) != module.__name__:

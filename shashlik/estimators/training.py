@@ -231,10 +231,10 @@ def _batches(
         return tf.data.Dataset.from_tensor_slices((number * steps + tf.range(steps, dtype=tf.int64), rows))
 
     def draw(step: Any, rows: Any) -> Any:
-        drawn = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), tensors)
+        selected = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), tensors)
         if augment is not None:
-            drawn = (*augment(drawn[0], drawn[1], tf.stack([seed, step])), *drawn[2:])
-        return drawn
+            selected = (*augment(selected[0], selected[1], tf.stack([seed, step])), *selected[2:])
+        return selected
 
     numbers = tf.data.Dataset.range(first, last)
     return numbers.flat_map(epoch).map(draw, num_parallel_calls=2).prefetch(8)

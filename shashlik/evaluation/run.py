@@ -90,10 +90,12 @@ def run(name: str, tokens: Sequence[str]) -> int:
 
 def _settings(task: Task, tokens: Sequence[str]) -> RunSettings:
     """Resolve the settings of the run; a resumed run inherits its own."""
-    given = parse(tokens)
-    inherited = settings_of(given["resume"], task.name) if "resume" in given else {}
+    parameters = parse(tokens)
+    inherited = settings_of(parameters["resume"], task.name) if "resume" in parameters else {}
     return resolve(
-        task.settings, task.presets, {**{name: text for name, text in inherited.items() if text}, **given}
+        task.settings,
+        task.presets,
+        {**{name: text for name, text in inherited.items() if text}, **parameters},
     )
 
 

@@ -30,10 +30,10 @@ def figures(
     done = sorted((trial for trial in trials if trial.done), key=lambda trial: trial.name)
     if not done:
         return {}
-    drawn = {"search_history": _history(done, trials), "search_coordinates": _parallel(done, space)}
+    pictures = {"search_history": _history(done, trials), "search_coordinates": _parallel(done, space)}
     if weights:
-        drawn["search_importance"] = _importance(weights, score, len(done))
-    return {**drawn, "search_pareto": _pareto(done)}
+        pictures["search_importance"] = _importance(weights, score, len(done))
+    return {**pictures, "search_pareto": _pareto(done)}
 
 
 def _history(done: Sequence[Trial], trials: Sequence[Trial]) -> Figure:

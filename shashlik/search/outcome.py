@@ -51,9 +51,9 @@ def tell(searched: Searched, recorder: Recorder, say: Callable[[str], object]) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn on small samples
         weights, score = summary.importance(trials, searched.space, searched.settings.seed)
-        drawn = figures(trials, searched.space, weights, score)
+        pictures = figures(trials, searched.space, weights, score)
     files = {"search/trials.csv": summary.frame(trials), "search/importance.csv": summary.weighed(weights)}
-    recorder.tell(blocks, drawn, {name: table.to_csv(index=False) for name, table in files.items()})
+    recorder.tell(blocks, pictures, {name: table.to_csv(index=False) for name, table in files.items()})
     best = summary.ranked(trials)[0]
     recorder.metrics(
         {

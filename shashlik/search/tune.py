@@ -86,9 +86,9 @@ def tune(name: str, tokens: Sequence[str], say: Callable[[str], object] = print)
         return tell(searched, recorder, say)
 
 
-def _settings(task: Task, given: dict[str, str]) -> tuple[SearchSettings, Any]:
+def _settings(task: Task, parameters: dict[str, str]) -> tuple[SearchSettings, Any]:
     """Resolve the parameters of search and task; a resumed search inherits its own."""
-    ours, others = separate(given)
+    ours, others = separate(parameters)
     if "resume" in ours:
         inherited = {name: text for name, text in settings_of(ours["resume"], task.name).items() if text}
         if not any(name.startswith(PREFIX) for name in inherited):
@@ -139,15 +139,15 @@ def _conduct(
     ) as bar:
         progress = _Progress(searched, bar, proposing)
         chief = Chief(proposing, address[0], address[1], lambda: recorder.checkpoint(notes), progress.ended)
-        placed: Placed | None = None
+        workers: Placed | None = None
         orderly = False
         try:
-            placed = _place(search, chief.environment(address[2]), logs, say)
-            _watch(chief, placed, progress)
+            workers = _place(search, chief.environment(address[2]), logs, say)
+            _watch(chief, workers, progress)
             orderly = True
         finally:
-            if placed is not None:
-                placed.close(orderly)
+            if workers is not None:
+                workers.close(orderly)
             chief.close()
             recorder.keep(logs, "workers")
 
@@ -164,24 +164,24 @@ def _place(
     if not search.workers:
         return None
     if search.scheduler:
-        passed = (
+        variables = (
             "MLFLOW_TRACKING_URI",
             "MLFLOW_TRACKING_USERNAME",
             "MLFLOW_TRACKING_PASSWORD",
             "MLFLOW_TRACKING_TOKEN",
         )
-        environment = environment | {name: os.environ[name] for name in passed if name in os.environ}
+        environment = environment | {name: os.environ[name] for name in variables if name in os.environ}
         return DaskWorkers(search.scheduler, search.workers, environment)
     return LocalWorkers(cores_of(search.workers, search.threads), environment, logs)
 
 
-def _watch(chief: Chief, placed: Placed | None, progress: _Progress) -> None:
+def _watch(chief: Chief, workers: Placed | None, progress: _Progress) -> None:
     """Wait for the end, and replace lost workers."""
     while not chief.done:
         time.sleep(TICK)
         for name in chief.expire():
             progress.say(f"{name} was not heard of: its trial goes to another worker")
-        for name, why in placed.lost() if placed else ():
+        for name, why in workers.lost() if workers else ():
             progress.losses += 1
             progress.say(f"{name} {why}; it is started again")
             chief.lost(name)

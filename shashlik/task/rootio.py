@@ -91,14 +91,14 @@ def _number(expression: str) -> float | None:
 
 
 def _filled(
-    tree: Any, schema: Schema, given: Mapping[str, str], events: int, file: str
+    tree: Any, schema: Schema, overrides: Mapping[str, str], events: int, file: str
 ) -> Iterator[dict[str, Any]]:
     """Yield columns of at most `events` entries of a tree whose branches have other names.
 
     Where branches hold lists and the schema has single values, every object becomes a row of its own.
     """
-    numbers = {name: value for name in given if (value := _number(given[name])) is not None}
-    sources = {name: given.get(name, name) for name in schema.names if name in given or name in tree}
+    numbers = {name: value for name in overrides if (value := _number(overrides[name])) is not None}
+    sources = {name: overrides.get(name, name) for name in schema.names if name in overrides or name in tree}
     missing = [name for name in schema.required if name not in sources]
     if missing:
         raise BadInput(f"{file}: nothing fills the column {missing[0]!r}; add {missing[0]}:BRANCH to columns")
@@ -136,7 +136,7 @@ def sample(schema: Schema, columns: Mapping[str, Any], source: str) -> Sample:
     BadInput
         Names the column and the first offending event.
     """
-    checked: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     counts: dict[str, tuple[str, Any]] = {}
     for column in schema.columns:
         if column.name not in columns:
@@ -181,10 +181,10 @@ def sample(schema: Schema, columns: Mapping[str, Any], source: str) -> Sample:
                     f"{source}: columns {first!r} and {column.name!r} differ in length in event {event}; "
                     "they must describe the same objects"
                 )
-            checked[column.name] = ak.values_astype(array, kind)
+            arrays[column.name] = ak.values_astype(array, kind)
         else:
-            checked[column.name] = flat.astype(kind)
-    return Sample(schema, checked, source)
+            arrays[column.name] = flat.astype(kind)
+    return Sample(schema, arrays, source)
 
 
 def chunks(
@@ -226,12 +226,12 @@ def chunks(
                         f"{file} has no tree {schema.tree!r}; it has: {', '.join(opened.keys()) or 'nothing'}"
                     )
                 tree = opened[schema.tree]
-                filled = {
+                sources = {
                     name: f"{value!r}" for name, value in schema.named(file).items() if name not in tree
                 }
-                filled |= given or {}
-                if filled:
-                    for columns in _filled(tree, schema, filled, events, file):
+                sources |= given or {}
+                if sources:
+                    for columns in _filled(tree, schema, sources, events, file):
                         yield sample(schema, columns, file)
                     continue
                 names = _check_branches(tree, schema, file)
