@@ -1,8 +1,8 @@
-"""Speed of backup, restore and migrate by rows, relative to copying the pages of a database.
+"""Benchmark backup, restore and migrate by rows, relative to copying the pages of a database.
 
-``python benchmarks/backup.py --rows 300000``: a SQLite store with so many values of metrics and no artifacts.
-``--postgres ADDRESS`` names an empty database: then the move into it, and a backup of it beside
-``pg_dump``, are timed too.
+``python benchmarks/backup.py --rows 300000`` uses a SQLite store with this number of metric values and no
+artifacts. ``--postgres ADDRESS`` names an empty database: the migration into it, and a backup of it beside
+``pg_dump``, are then timed too.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ RUN = 1000
 
 
 def silent(_: str) -> None:
-    """What commands tell does not matter here."""
+    """Discard a progress line."""
 
 
 def filled(file: Path, rows: int) -> str:
-    """A store with runs of a thousand values each."""
+    """Create a store with runs of a thousand values each."""
     address = f"sqlite:///{file}"
     with new(address) as connection:
         TRACKING.upgrade(connection)
@@ -59,7 +59,7 @@ def filled(file: Path, rows: int) -> str:
 
 
 def timed(name: str, rows: int, work: Callable[[], object], relative: float | None = None) -> float:
-    """Seconds of a piece of work, and a line about it."""
+    """Time a piece of work in seconds, and print a line about it."""
     begin = time.perf_counter()
     work()
     seconds = time.perf_counter() - begin
@@ -69,13 +69,13 @@ def timed(name: str, rows: int, work: Callable[[], object], relative: float | No
 
 
 def pages(source: Path, target: Path) -> None:
-    """SQLite's own backup."""
-    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
-        one.backup(other)
+    """Copy the pages with SQLite's own backup."""
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
 
 
 def moved(source: str, target: str) -> None:
-    """What ``shashlik migrate`` does."""
+    """Migrate a store as ``shashlik migrate`` does."""
     with state(source, SCHEMAS) as now, new(target) as connection:
         load(connection, SCHEMAS, now.present, {name: partial(now.rows, name) for name in now.tables}, silent)
 
@@ -86,26 +86,31 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--postgres", default="")
-    given = parser.parse_args()
-    rows = given.rows
+    options = parser.parse_args()
+    rows = options.rows
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         store = filled(folder / "mlflow.db", rows)
-        copied = timed("SQLite: pages", rows, lambda: pages(folder / "mlflow.db", folder / "copy.db"))
-        kept = folder / "kept.tar"
-        timed("SQLite: backup", rows, lambda: backup(kept, store, SCHEMAS, facts(), say=silent), copied)
+        baseline = timed("SQLite: pages", rows, lambda: pages(folder / "mlflow.db", folder / "copy.db"))
+        archive = folder / "kept.tar"
+        timed("SQLite: backup", rows, lambda: backup(archive, store, SCHEMAS, facts(), say=silent), baseline)
         target = f"sqlite:///{folder}/restored.db"
         timed(
-            "SQLite: restore", rows, lambda: restore(kept, target, f"{folder}/a", SCHEMAS, say=silent), copied
+            "SQLite: restore",
+            rows,
+            lambda: restore(archive, target, f"{folder}/a", SCHEMAS, say=silent),
+            baseline,
         )
-        if given.postgres:
-            timed("SQLite to PostgreSQL", rows, lambda: moved(store, given.postgres), copied)
-            url = make_url(given.postgres).set(drivername="postgresql").render_as_string(hide_password=False)
+        if options.postgres:
+            timed("SQLite to PostgreSQL", rows, lambda: moved(store, options.postgres), baseline)
+            url = (
+                make_url(options.postgres).set(drivername="postgresql").render_as_string(hide_password=False)
+            )
             words = ["pg_dump", "--format=custom", f"--file={folder}/dump", url]
-            copied = timed("PostgreSQL: pg_dump", rows, lambda: subprocess.run(words, check=True))
+            baseline = timed("PostgreSQL: pg_dump", rows, lambda: subprocess.run(words, check=True))
             other = folder / "other.tar"
-            work = partial(backup, other, given.postgres, SCHEMAS, facts(), say=silent)
-            timed("PostgreSQL: backup", rows, work, copied)
+            work = partial(backup, other, options.postgres, SCHEMAS, facts(), say=silent)
+            timed("PostgreSQL: backup", rows, work, baseline)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Time of a hit's energy by both networks of the task facile and by its classical methods.
+"""Benchmark the prediction of a hit's energy by both networks of the task facile and its classical methods.
 
-``python benchmarks/facile.py`` builds the networks without training them, which makes no difference here.
+``python benchmarks/facile.py`` builds the networks without training, which does not affect their speed.
 """
 
 from __future__ import annotations

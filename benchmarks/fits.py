@@ -1,8 +1,9 @@
-"""The batched two-photon fit against iminuit event by event: same cells, chi2 and starts, in one run.
+"""Benchmark the batched two-photon fit against iminuit event by event: same cells, chi2 and starts, in one
+run.
 
-``python benchmarks/fits.py`` prints rates per CPU second, their ratio, how well the minima agree, the rates
-of the whole reconstructions, and what the vectorisable arctangent gains over the one of the mathematical
-library.
+``python benchmarks/fits.py`` prints rates per CPU second and their ratio, the agreement of the minima, the
+rates of the complete reconstructions, and the gain of the vectorisable arctangent over that of the
+mathematical library.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from projects.ecal.simulation.profile import Profile
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds and result of `work`."""
+    """Measure CPU seconds and result of `work`."""
     start = time.process_time()
     result = work()
     return time.process_time() - start, result
 
 
 def numpy_chi2(method: Reconstruction, event: Any, fitted: Any) -> Callable[[np.ndarray], float]:
-    """chi2 of the photons (x, y, e, x, y, e) as one writes it with numpy."""
+    """Build the chi2 of the photons (x, y, e, x, y, e) in plain numpy."""
     profile = Profile(method.a, method.b)
     at_x, at_y = event.x0 + fitted.ix * PITCH, event.y0 + fitted.iy * PITCH
 
@@ -51,7 +52,10 @@ def numpy_chi2(method: Reconstruction, event: Any, fitted: Any) -> Callable[[np.
 
 
 def compiled_chi2(method: Reconstruction, event: Any, fitted: Any) -> Callable[[np.ndarray], float]:
-    """The same with this package's compiled profile: what is left is the price of going event by event."""
+    """Build the same chi2 with the compiled profile of this package.
+
+    The remaining difference to the batched fit is the cost of single events.
+    """
     shape, corner = method.shape, np.array([event.x0, event.y0, 0.0])
 
     def chi2(point: np.ndarray) -> float:
@@ -63,7 +67,7 @@ def compiled_chi2(method: Reconstruction, event: Any, fitted: Any) -> Callable[[
 
 
 def with_iminuit(method: Reconstruction, cells: Any, starts: np.ndarray, chi2_of: Callable[..., Any]) -> Any:
-    """iminuit with its defaults, one event after the other: photons and chi2."""
+    """Fit one event after the other by iminuit with its defaults: photons and chi2."""
     offsets, x, y, energy = cells
     photons, chi2 = np.empty_like(starts), np.empty(len(starts))
     for n, start in enumerate(starts):
@@ -96,7 +100,7 @@ def repeated(loop: Callable[..., None], *arrays: np.ndarray) -> None:
 
 
 def arctangents(rng: np.random.Generator) -> float:
-    """How many times faster the arctangent of the fit is than ``math.atan`` in the same loop."""
+    """Measure the speed of the fit's arctangent relative to ``math.atan`` in the same loop."""
     p, q, out = rng.normal(0, 5, 1000), rng.uniform(0.1, 5, 1000), np.empty(1000)
     spent = []
     for loop in (_library, _vectorised):
@@ -117,21 +121,24 @@ def main() -> None:
     starts = truth + rng.normal(0, 0.5, truth.shape)
     starts[:, :, 2] = truth[:, :, 2] * rng.uniform(0.9, 1.1, truth.shape[:2])
     fits = {
-        one.name: one.method
-        for one in baselines(2, "normal")
-        if isinstance(one, ProfileFit) and not one.tuned
+        baseline.name: baseline.method
+        for baseline in baselines(2, "normal")
+        if isinstance(baseline, ProfileFit) and not baseline.tuned
     }
     coral = fits["coral"]
     coral.refine(cells[0][:3], *cells[1:], starts[:2])  # compiles
 
-    batched, found = seconds(lambda: coral.refine(*cells, starts))
+    batched, solution = seconds(lambda: coral.refine(*cells, starts))
     few = min(arguments.iminuit_events, arguments.events)
     rate = arguments.events / batched
     print(f"two-photon fits per CPU second: batched {rate:.0f}")
     for label, chi2_of in (("numpy", numpy_chi2), ("compiled", compiled_chi2)):
         with_iminuit(coral, cells, starts[:2], chi2_of)  # compiles
         spent, (photons, chi2) = seconds(partial(with_iminuit, coral, cells, starts[:few], chi2_of))
-        gap, shift = found.chi2[:few] - chi2, np.abs(found.photons[:few] - photons) / found.errors[:few]
+        gap, shift = (
+            solution.chi2[:few] - chi2,
+            np.abs(solution.photons[:few] - photons) / solution.errors[:few],
+        )
         print(f"iminuit, chi2 in {label} code: {few / spent:.0f}, ratio {rate * spent / few:.0f}")
         print(
             f"    chi2 of the batched fit within 0.01 in {np.mean(np.abs(gap) < 0.01):.1%} of {few}, "
@@ -139,8 +146,8 @@ def main() -> None:
             f"median distance {np.nanmedian(shift):.1e} of an error"
         )
     for name, method in fits.items():
-        for label, wanted in (("by its rules", 0), ("two photons given", 2)):
-            fixed = replace(method, wanted=wanted)
+        for label, photons_wanted in (("by its rules", 0), ("two photons given", 2)):
+            fixed = replace(method, wanted=photons_wanted)
             spent, _ = seconds(partial(fixed.find, *cells))
             print(f"{name}, {label}: {arguments.events / spent:.0f} events per CPU second")
     print(f"arctangent: {arctangents(rng):.1f} times as fast as the mathematical library's")

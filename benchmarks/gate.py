@@ -1,10 +1,10 @@
-"""Error rates of the gate, by simulation: false promotions, power, coverage of its intervals.
+"""Simulate the error rates of the gate: false promotions, power, coverage of its intervals.
 
 ``python benchmarks/gate.py`` prints a table; the numbers of events, replicas and trials are options. Trials
-are photon pairs of three quantities with partly common errors and 2 % of failures, judged by the rule of
-the default margins; ``alone`` makes the margins so wide that nothing but "is better" decides, which is the
-hardest case for the false promotions. ``--kind classification`` does the same for classifiers with three
-hypotheses, half of the events being background, whose areas are known in closed form.
+are photon pairs of three quantities with partly common errors and 2 % of failures, evaluated by the rule with
+default margins. With ``alone`` the margins are so wide that only "is better" decides, which is the hardest
+case for false promotions. ``--kind classification`` does the same for classifiers with three hypotheses and
+half of the events background, whose areas are known in closed form.
 """
 
 from __future__ import annotations
@@ -34,21 +34,24 @@ AREA = 0.85
 def pairs(
     events: int, widths: tuple[float, float], rng: np.random.Generator, common: float
 ) -> list[Residuals]:
-    """Residuals of the champion and of a candidate with these widths, shape (events, 2)."""
+    """Draw residuals of the champion and of a candidate with these widths, shape (events, 2)."""
     shape = (events, 2)
     shared = {name: rng.normal(size=shape) for name in QUANTITIES}
-    lost = rng.uniform(size=(events, 1)) < 0.02
-    found = []
+    failed = rng.uniform(size=(events, 1)) < 0.02
+    residuals = []
     for width in widths:
-        own = np.sqrt(1 - common**2)
-        values = {name: width * (common * shared[name] + own * rng.normal(size=shape)) for name in QUANTITIES}
-        values["x"] = np.where(lost, values["x"] + 20.0, values["x"])
-        found.append(Residuals(values, failed=np.repeat(lost, 2, axis=1)))
-    return found
+        independent = np.sqrt(1 - common**2)
+        values = {
+            name: width * (common * shared[name] + independent * rng.normal(size=shape))
+            for name in QUANTITIES
+        }
+        values["x"] = np.where(failed, values["x"] + 20.0, values["x"])
+        residuals.append(Residuals(values, failed=np.repeat(failed, 2, axis=1)))
+    return residuals
 
 
 def trial(rule: Rule, events: int, improvement: float, seed: int, common: float = COMMON) -> Verdict:
-    """Verdict on a candidate whose widths are by `improvement` smaller than the champion's."""
+    """Decide on a candidate whose widths are smaller than the champion's by `improvement`."""
     champion, candidate = pairs(events, (1.0, 1.0 - improvement), np.random.default_rng(seed), common)
     return judge(
         rule,
@@ -64,52 +67,61 @@ def trial(rule: Rule, events: int, improvement: float, seed: int, common: float 
 def rates(
     rule: Rule, events: int, improvement: float, trials: int, common: float = COMMON
 ) -> dict[str, float]:
-    """Share of trials that promote and that reject, and coverage of the intervals of ratios."""
-    found = [trial(rule, events, improvement, seed, common) for seed in range(trials)]
-    return _rates(found, "width", 1.0 - improvement)
+    """Measure the shares of promotions and rejections, and the coverage of the intervals of ratios."""
+    verdicts = [trial(rule, events, improvement, seed, common) for seed in range(trials)]
+    return _rates(verdicts, "width", 1.0 - improvement)
 
 
-def _rates(found: Sequence[Verdict], kind: str, truth: float) -> dict[str, float]:
-    """Shares of verdicts, and of the intervals of claims of a kind that hold the truth."""
-    claims = [claim for verdict in found for claim in verdict.claims if claim.kind == kind]
+def _rates(verdicts: Sequence[Verdict], kind: str, truth: float) -> dict[str, float]:
+    """Compute the shares of decisions, and of intervals of one kind of claim that contain the truth."""
+    claims = [claim for verdict in verdicts for claim in verdict.claims if claim.kind == kind]
     return {
-        "promoted": float(np.mean([verdict.promoted for verdict in found])),
-        "rejected": float(np.mean([verdict.decision == "REJECT" for verdict in found])),
-        "coverage": float(np.mean([c.low <= truth <= c.high for c in claims])),
-        "half-width": float(np.mean([(c.high - c.low) / 2 for c in claims])),
+        "promoted": float(np.mean([verdict.promoted for verdict in verdicts])),
+        "rejected": float(np.mean([verdict.decision == "REJECT" for verdict in verdicts])),
+        "coverage": float(np.mean([claim.low <= truth <= claim.high for claim in claims])),
+        "half-width": float(np.mean([(claim.high - claim.low) / 2 for claim in claims])),
     }
 
 
 def classified(
     events: int, areas: tuple[float, float], rng: np.random.Generator, common: float
 ) -> list[Scores]:
-    """Scores of the champion and of a candidate with these areas: Gaussians at a distance."""
+    """Draw scores of the champion and of a candidate with these areas: Gaussians at a distance."""
     number = len(HYPOTHESES)
-    own = np.where(np.arange(events) % 2 == 0, -1, np.arange(events) // 2 % number)
-    mine = own[:, None] == np.arange(number)
-    asked = mine | (own < 0)[:, None]
-    shared, weights = rng.normal(size=mine.shape), rng.uniform(0.5, 1.5, events)
-    physical = np.where(own < 0, 5000.0, 150.0) / events
-    found = []
+    hypothesis = np.where(np.arange(events) % 2 == 0, -1, np.arange(events) // 2 % number)
+    is_own = hypothesis[:, None] == np.arange(number)
+    applicable = is_own | (hypothesis < 0)[:, None]
+    shared, weights = rng.normal(size=is_own.shape), rng.uniform(0.5, 1.5, events)
+    physical = np.where(hypothesis < 0, 5000.0, 150.0) / events
+    scores = []
     for area in areas:
         distance = np.sqrt(2) * ndtri(area)
-        x = common * shared + np.sqrt(1 - common**2) * rng.normal(size=mine.shape) + distance * mine
+        x = common * shared + np.sqrt(1 - common**2) * rng.normal(size=is_own.shape) + distance * is_own
         response = 1 / (1 + np.exp(-distance * (x - distance / 2)))
         at = np.arange(number, dtype=float)
-        found.append(
-            Scores(response, asked, own >= 0, weights, physical, HYPOTHESES, at, np.zeros(number, bool))
+        scores.append(
+            Scores(
+                response,
+                applicable,
+                hypothesis >= 0,
+                weights,
+                physical,
+                HYPOTHESES,
+                at,
+                np.zeros(number, bool),
+            )
         )
-    return found
+    return scores
 
 
 def score_rates(
     rule: ScoreRule, events: int, gain: float, trials: int, common: float = COMMON
 ) -> dict[str, float]:
-    """The same of a candidate whose areas are by `gain` larger than the champion's."""
-    found = []
+    """Measure the same rates for a candidate whose areas are larger than the champion's by `gain`."""
+    verdicts = []
     for seed in range(trials):
         champion, candidate = classified(events, (AREA, AREA + gain), np.random.default_rng(seed), common)
-        found.append(
+        verdicts.append(
             judge(
                 rule,
                 Contestant("candidate", candidate),
@@ -120,7 +132,7 @@ def score_rates(
                 seed=seed,
             )
         )
-    return _rates(found, "auc", gain)
+    return _rates(verdicts, "auc", gain)
 
 
 def main() -> None:
@@ -152,10 +164,10 @@ def _resolutions(options: argparse.Namespace) -> None:
         ("usual", usual, options.events, 0.02, 0.0),
         ("usual", usual, options.events, -0.05, COMMON),
     ):
-        found = rates(rule, events, improvement, options.trials, common)
+        shares = rates(rule, events, improvement, options.trials, common)
         print(
             f"| {name} | {events} | {common} | {0.0 - 100 * improvement:+.0f} % "
-            f"{_shares(found, options.trials)}| {100 * found['half-width']:.2f} % |",
+            f"{_shares(shares, options.trials)}| {100 * shares['half-width']:.2f} % |",
             flush=True,
         )
 
@@ -173,19 +185,19 @@ def _classifications(options: argparse.Namespace) -> None:
         ("usual", usual, options.events, 0.025, 0.0),
         ("usual", usual, options.events, -0.05, COMMON),
     ):
-        found = score_rates(rule, events, gain, options.trials, common)
+        shares = score_rates(rule, events, gain, options.trials, common)
         print(
-            f"| {name} | {events} | {common} | {gain:+.3f} {_shares(found, options.trials)}"
-            f"| {found['half-width']:.4f} |",
+            f"| {name} | {events} | {common} | {gain:+.3f} {_shares(shares, options.trials)}"
+            f"| {shares['half-width']:.4f} |",
             flush=True,
         )
 
 
-def _shares(found: dict[str, float], trials: int) -> str:
-    low, high = wilson(found["promoted"] * trials, trials, 0.95)
+def _shares(shares: dict[str, float], trials: int) -> str:
+    low, high = wilson(shares["promoted"] * trials, trials, 0.95)
     return (
-        f"| {100 * found['promoted']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] "
-        f"| {100 * found['rejected']:.1f} % | {100 * found['coverage']:.1f} % "
+        f"| {100 * shares['promoted']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] "
+        f"| {100 * shares['rejected']:.1f} % | {100 * shares['coverage']:.1f} % "
     )
 
 

@@ -1,12 +1,12 @@
-"""Pages of the server over many runs, as ratios to what mlflow needs for the same rows.
+"""Benchmark pages of the server over many runs, relative to mlflow's time for the same rows.
 
     python -m benchmarks.pages --runs 10000
     python -m benchmarks.pages postgresql+psycopg://user@host/empty --runs 10000
 
 A new database, by default SQLite in a temporary folder, is filled as by `benchmarks.server` and served by
-``shashlik server``. A page of the leaderboard (50 rows, in HTML) is asked for, and the comparison of three
-runs; beside it mlflow's client asks the same server for the best 50 runs by the same width. Printed are
-medians and their ratio.
+``shashlik server``. The benchmark requests a page of the leaderboard (50 rows, in HTML) and the comparison of
+three runs. For reference, mlflow's client requests the best 50 runs by the same width from the same server.
+Medians and their ratio are printed.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from tracking.statistics.residuals import Binning, Quantity, Residuals
 
 
 def evidence(seed: int) -> Evidence:
-    """Evidence that has what the rows of the index say it has."""
+    """Build evidence that matches the rows of the index."""
     rng = np.random.default_rng(seed)
     energy = {"energy": rng.uniform(1, 20, (2000, 1))}
     residuals = {
-        name: Residuals({one: rng.normal(0, 0.04, (2000, 1)) for one in QUANTITIES}, energy)
+        name: Residuals({quantity: rng.normal(0, 0.04, (2000, 1)) for quantity in QUANTITIES}, energy)
         for name in ESTIMATORS
     }
     return build(
@@ -54,7 +54,7 @@ def evidence(seed: int) -> Evidence:
 
 @contextmanager
 def served(folder: Path, database: str) -> Iterator[str]:
-    """Address of a server on a database, with artifacts in a folder."""
+    """Serve a database, with artifacts in a folder, and yield the address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -79,7 +79,7 @@ def served(folder: Path, database: str) -> Iterator[str]:
 
 
 def main(database: str, runs: int, times: int) -> None:
-    """Fill, serve, ask, print."""
+    """Fill the database, serve it, request pages and print the times."""
     import mlflow
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -91,17 +91,17 @@ def main(database: str, runs: int, times: int) -> None:
         for seed, run in enumerate(three):
             place = folder / "mlartifacts" / run / "test.json"
             place.parent.mkdir(parents=True)
-            made = evidence(seed)
-            place.write_text(made.to_json())
+            document = evidence(seed)
+            place.write_text(document.to_json())
             with engine.begin() as connection:
-                mine = (EVIDENCE.c.run == run) & (EVIDENCE.c.sample == "test")
-                connection.execute(sa.update(EVIDENCE).where(mine).values(sha256=made.sha256))
+                own_row = (EVIDENCE.c.run == run) & (EVIDENCE.c.sample == "test")
+                connection.execute(sa.update(EVIDENCE).where(own_row).values(sha256=document.sha256))
         with served(folder, database) as address:
             mlflow.set_tracking_uri(address)
 
             def page(path: str) -> int:
-                with urllib.request.urlopen(f"{address}/shashlik/{path}", timeout=300) as found:
-                    return len(found.read())
+                with urllib.request.urlopen(f"{address}/shashlik/{path}", timeout=300) as response:
+                    return len(response.read())
 
             def theirs() -> None:
                 mlflow.search_runs(
@@ -121,8 +121,8 @@ def main(database: str, runs: int, times: int) -> None:
                 ("comparison of three runs", f"compare/{TASK}?{items}"),
                 ("all tasks", ""),
             ):
-                mine = median(lambda path=path: page(path), times)  # type: ignore[misc]
-                print(f"| {words} | {mine:.3f} | {mine / other:.3f} |", flush=True)
+                seconds = median(lambda path=path: page(path), times)  # type: ignore[misc]
+                print(f"| {words} | {seconds:.3f} | {seconds / other:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The parameterised network: speed, held-out masses, responses against the mass, tail probabilities.
+"""Benchmark the parameterised network: speed, held-out masses, responses against the mass, tail
+probabilities.
 
 ``python -m benchmarks.pnn [speed] [held-out] [response] [tails] [--events 100000]`` prints a table for each;
-without words all four. Speeds are ratios within one run, after the first epoch, in which TensorFlow compiles.
+by default all four. Speeds are ratios within one run, after the first epoch, in which TensorFlow compiles.
 Areas have the errors of DeLong's method, differences those of the same events.
 """
 
@@ -32,42 +33,42 @@ from shashlik.task.sample import Sample
 from tracking.statistics.roc import influence
 from tracking.statistics.scores import Scores
 
-#: Of the original study: seconds a model, and events that one saw: 9 of 10 folds of 753 940, 15 times.
+#: Original study: seconds per model, and training events of a model: 9 of 10 folds of 753 940, 15 epochs.
 SEED_SECONDS, SEED_EVENTS = 401.1, 753_940 * 0.9 * 15
 #: Masses held out together.
 THREE = (400, 650, 900)
 
 
 def speed(sample: Sample, members: int = 10, epochs: int = 4) -> None:
-    """Ten members trained together against the same ten one after another, by the clock and the processor."""
+    """Time ten members trained together against one after another, by wall clock and processor."""
     half = halves(sample, HELD_OUT, 1)[0]
     inputs = np.concatenate([half.features, half.masses[:, None]], axis=1)
     mean, deviation = scales(inputs)
     events = Events(((inputs - mean) / deviation).astype(np.float32), half.signal, half.weights)
     fold = folds(half, 10, np.random.default_rng(1))
-    group = [Member(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(members)]
+    group = [Member(np.flatnonzero(fold != index), np.flatnonzero(fold == index)) for index in range(members)]
     print(f"\n{len(half)} events, {members} members, {epochs} epochs\n")
     print("| batch | | seconds a model | processor | events/s | the study's events | than the study |")
     print("|---:|---|---:|---:|---:|---:|---:|")
     for batch in (256, 1024):
         cycle = Cycle(epochs=epochs, batch=batch)
-        found = {
+        times = {
             "together": _timed(events, group, cycle),
             "one by one": sum(_timed(events, [member], cycle) for member in group),
         }
-        for name, seconds in found.items():
+        for name, seconds in times.items():
             clock, processor = seconds / members
             rate = len(group[0].train) * (epochs - 1) / clock
             print(
                 f"| {batch} | {name} | {clock:.2f} | {processor:.2f} | {rate:.0f} | "
                 f"{SEED_EVENTS / rate:.0f} s | {SEED_SECONDS * rate / SEED_EVENTS:.1f} x faster |"
             )
-        ratio = found["one by one"] / found["together"]
+        ratio = times["one by one"] / times["together"]
         print(f"| {batch} | ratio | {ratio[0]:.1f} | {ratio[1]:.1f} | | | |")
 
 
 def _timed(events: Events, group: list[Member], cycle: Cycle) -> NDArray[np.floating]:
-    """Seconds by the clock and of the processor for all epochs but the first."""
+    """Measure wall and processor seconds of all epochs except the first."""
     ends: list[NDArray[np.floating]] = []
 
     def curve(*facts: object) -> None:
@@ -80,40 +81,40 @@ def _timed(events: Events, group: list[Member], cycle: Cycle) -> NDArray[np.floa
 
 @dataclass(frozen=True)
 class Crossed:
-    """Committees of two halves, each asked about the other."""
+    """Committees of two halves, each of which predicts the other half."""
 
     parts: tuple[Committee, Committee]
 
     def responses(
         self, sample: Sample, rows: NDArray[np.integer], masses: tuple[int, ...]
     ) -> NDArray[np.floating]:
-        """Responses of some events under some masses."""
+        """Compute responses of selected events under selected masses."""
         matrix, odd = features(sample)[rows], sample["event"][rows] % 2 == 1
-        found = np.empty((len(rows), len(masses)))
-        for part, asked in zip(self.parts, (odd, ~odd), strict=True):
-            found[asked] = network_responses(part.model, matrix[asked], masses)
-        return found
+        responses = np.empty((len(rows), len(masses)))
+        for part, mask in zip(self.parts, (odd, ~odd), strict=True):
+            responses[mask] = network_responses(part.model, matrix[mask], masses)
+        return responses
 
 
 def learned(sample: Sample, method: Ensemble, held_out: tuple[int, ...], only: int = 0) -> Crossed:
-    """A method that has learned both halves; with `only` from no other signal than that."""
+    """Train a method on both halves; with `only`, the signal is restricted to that mass."""
     parts = []
     for half, name in zip(halves(sample, held_out, 1), ("even", "odd"), strict=True):
-        chosen = _of_mass(half, only) if only else half
+        selected = _of_mass(half, only) if only else half
         with tempfile.TemporaryDirectory() as folder:
-            parts.append(method.learn(chosen, name, Bench(seed=1, scratch=Path(folder))))
+            parts.append(method.learn(selected, name, Bench(seed=1, scratch=Path(folder))))
     return Crossed((parts[0], parts[1]))
 
 
 def _of_mass(half: Half, mass: int) -> Half:
     rows = ~half.signal | (half.masses == mass)
-    some = replace(half, **{item.name: getattr(half, item.name)[rows] for item in fields(half)})
+    some = replace(half, **{column.name: getattr(half, column.name)[rows] for column in fields(half)})
     masses = np.full(len(some), mass, np.float32)
     return replace(some, masses=masses, weights=balanced(some.signal, masses))
 
 
 def _richer(sample: Sample, mass: int) -> Sample:
-    """The background, and as much signal of one mass as the sample has of all."""
+    """Combine the background with as much signal of one mass as the sample has in total."""
     number = int(is_signal(sample).sum())
     signal = simulate(number, 2, numbers={(SIGNAL, mass): number})
     return Sample.concatenate([sample.select(~is_signal(sample)), signal])
@@ -135,10 +136,10 @@ def _scores(sample: Sample, rows: NDArray[np.integer], mass: int, way: Crossed) 
 
 
 def held_out(sample: Sample, members: int, epochs: int, own: bool) -> None:
-    """At masses that it never learned: the network against dedicated ones, and one that knows no mass.
+    """Compare the network at masses excluded from training with dedicated networks and one without the mass.
 
-    The dedicated ones learn from as much signal of their mass as the network has of all; with `own` from that
-    of the sample alone.
+    A dedicated network trains on as much signal of its mass as the network has in total; with `own`, only on
+    the signal of that mass in the sample.
     """
     method = Ensemble(members=members, cycle=Cycle(epochs=epochs))
     blind = replace(method, parameterised=False)
@@ -161,28 +162,28 @@ def held_out(sample: Sample, members: int, epochs: int, own: bool) -> None:
             if name.endswith("900 held out") and mass not in HELD_OUT:
                 continue
             area, each = influence(_scores(sample, rows, mass, way))
-            errors = [np.sqrt(np.sum(one**2)) for one in (each, each - parts)]
+            errors = [np.sqrt(np.sum(terms**2)) for terms in (each, each - parts)]
             less = f"{area[0] - base[0]:+.4f} ± {errors[1]:.4f}"
             print(f"| {mass} | {name} | {area[0]:.4f} ± {errors[0]:.4f} | {less} |")
 
 
 def response(sample: Sample, members: int, epochs: int) -> None:
-    """Mean response of background and of the signal of each mass under all masses."""
+    """Print the mean response of background and of the signal of each mass under all masses."""
     way = learned(sample, Ensemble(members=members, cycle=Cycle(epochs=epochs)), HELD_OUT)
-    found = way.responses(sample, np.arange(len(sample)), MASSES)
+    responses = way.responses(sample, np.arange(len(sample)), MASSES)
     signal, true = is_signal(sample), sample["res_mass"]
     print(
         "\n| events | peaks at | steps from its own | response there | at its own |\n"
         "|---|---:|---:|---:|---:|"
     )
     for index, mass in enumerate(MASSES):
-        mean = found[signal & (true == mass)].mean(axis=0)
+        mean = responses[signal & (true == mass)].mean(axis=0)
         peak = int(np.argmax(mean))
         print(
             f"| signal {mass} | {MASSES[peak]} | {abs(peak - index)} | {mean[peak]:.3f} | {mean[index]:.3f} |"
         )
-    means = found[~signal].mean(axis=0)
-    errors = found[~signal].std(axis=0) / np.sqrt(np.count_nonzero(~signal))
+    means = responses[~signal].mean(axis=0)
+    errors = responses[~signal].std(axis=0) / np.sqrt(np.count_nonzero(~signal))
     high, low = int(np.argmax(means)), int(np.argmin(means))
     ratio = means[high] / means[low]
     error = ratio * np.hypot(errors[high] / means[high], errors[low] / means[low])
@@ -196,10 +197,11 @@ def response(sample: Sample, members: int, epochs: int) -> None:
 
 
 def tails(sample: Sample, members: int, epochs: int) -> None:
-    """Share of new background below a tail probability, by where its table is from.
+    """Print the share of new background below a tail probability, by the source of its table.
 
-    That is a quarter of the half that a method learned from, one of the other half, or, as a method answers,
-    both of the other half. Averages over the masses, and the largest over the smallest.
+    The source is a quarter of the half that a method trained on, a quarter of the other half or, for the
+    method's own predictions, both quarters of the other half. Shares are averages over the masses; the
+    largest over the smallest is given too.
     """
     new = simulate(len(sample), 3)
     new = new.select(~is_signal(new))
@@ -207,52 +209,52 @@ def tails(sample: Sample, members: int, epochs: int) -> None:
         "trees": Trees(100),
         "network": Ensemble(members=members, cycle=Cycle(epochs=epochs)),
     }
-    meant = (0.1, 0.01, 0.001)
+    levels = (0.1, 0.01, 0.001)
     print(f"\n{len(sample)} events, asked {len(new)} new ones of the background\n")
-    print("| | table from | mean | " + " | ".join(f"{100 * one:g} % meant" for one in meant) + " |")
-    print("|---|---|" + "---:|" * (1 + len(meant)))
+    print("| | table from | mean | " + " | ".join(f"{100 * level:g} % meant" for level in levels) + " |")
+    print("|---|---|" + "---:|" * (1 + len(levels)))
     for name, method in ways.items():
         with tempfile.TemporaryDirectory() as folder:
             way = cross_fit.Crossed(name, method, HELD_OUT).fit(sample, Bench(seed=1, scratch=Path(folder)))
-        asked = [one.responses(new.columns) for one in way.parts]
-        found = {}
+        responses = [part.responses(new.columns) for part in way.parts]
+        probabilities = {}
         for text, other in (("learned from", 0), ("not learned from", 1)):
             parts = []
             for parity, part in enumerate(way.parts):
-                own = sample.select(~is_signal(sample) & (sample["event"] % 4 == (parity + other) % 2))
-                table = tabulated(part.responses(own.columns), np.ones(len(own)))
-                parts.append(tail_probability(asked[parity], table))
-            found[text] = np.concatenate(parts)
+                background = sample.select(~is_signal(sample) & (sample["event"] % 4 == (parity + other) % 2))
+                table = tabulated(part.responses(background.columns), np.ones(len(background)))
+                parts.append(tail_probability(responses[parity], table))
+            probabilities[text] = np.concatenate(parts)
         answers = way.predict(new)
-        found["as it answers"] = np.stack([answers[f"p{mass}"] for mass in MASSES], axis=1)
-        for text, values in found.items():
-            rows = [values.mean(axis=0), *(100 * np.mean(values <= one, axis=0) for one in meant)]
-            cells = " | ".join(f"{one.mean():.4g} ({one.max() / one.min():.3f})" for one in rows)
+        probabilities["as it answers"] = np.stack([answers[f"p{mass}"] for mass in MASSES], axis=1)
+        for text, values in probabilities.items():
+            rows = [values.mean(axis=0), *(100 * np.mean(values <= level, axis=0) for level in levels)]
+            cells = " | ".join(f"{row.mean():.4g} ({row.max() / row.min():.3f})" for row in rows)
             print(f"| {name} | {text} | {cells} |")
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Print the selected parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", help="speed, held-out, response, tails; all without")
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--members", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--own-signal", action="store_true", help="dedicated networks get no more signal")
-    given = parser.parse_args()
-    known = {"speed", "held-out", "response", "tails"}
-    if unknown := set(given.what) - known:
-        parser.error(f"no part {unknown.pop()!r}; known: {', '.join(sorted(known))}")
-    sample = simulate(given.events, 1)
-    chosen = set(given.what) or known
-    if "speed" in chosen:
+    options = parser.parse_args()
+    all_parts = {"speed", "held-out", "response", "tails"}
+    if unknown := set(options.what) - all_parts:
+        parser.error(f"no part {unknown.pop()!r}; known: {', '.join(sorted(all_parts))}")
+    sample = simulate(options.events, 1)
+    selected = set(options.what) or all_parts
+    if "speed" in selected:
         speed(sample)
-    if "held-out" in chosen:
-        held_out(sample, given.members, given.epochs, given.own_signal)
-    if "response" in chosen:
-        response(sample, given.members, given.epochs)
-    if "tails" in chosen:
-        tails(sample, given.members, given.epochs)
+    if "held-out" in selected:
+        held_out(sample, options.members, options.epochs, options.own_signal)
+    if "response" in selected:
+        response(sample, options.members, options.epochs)
+    if "tails" in selected:
+        tails(sample, options.members, options.epochs)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Speed and memory of ``shashlik predict``, relative to Keras alone on the same network.
+"""Benchmark speed and memory of ``shashlik predict``, relative to Keras alone on the same network.
 
-``python benchmarks/predict.py`` in the folder of a store (or with MLFLOW_TRACKING_URI) that has a network of
-ecal_stage4; ``--events`` and ``--model`` are options. It writes one ROOT file of jagged cells, lets the
-command predict it in a process of its own, and asks Keras's ``predict`` about windows that are ready made.
-The file repeats 20 000 simulated events: what they are does not matter here.
+Run ``python benchmarks/predict.py`` in the folder of a store (or with MLFLOW_TRACKING_URI) that has a network
+of ecal_stage4; ``--events`` and ``--model`` are options. The benchmark writes a ROOT file of jagged cells,
+predicts it by the command in a process of its own, and times Keras's ``predict`` on prepared windows. The
+file repeats 20 000 simulated events, as their content does not matter here.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ TASK, SIMULATED, BATCH = "ecal_stage4", 20_000, 2048
 
 
 def command(model: str, file: Path, output: Path) -> tuple[float, float]:
-    """Seconds and largest memory (GB) of the command.
+    """Measure time in seconds and peak memory (GB) of the command.
 
-    The kernel's record of it is read while it runs: what it tells of ended children counts this process too.
+    The kernel's record is read while the command runs, because its record of ended children includes this
+    process.
     """
     begin = time.perf_counter()
     words = ["predict", str(file), str(output), "--task", TASK, "--model", model]
@@ -37,8 +38,8 @@ def command(model: str, file: Path, output: Path) -> tuple[float, float]:
     largest = 0.0
     while process.poll() is None:
         status = Path(f"/proc/{process.pid}/status")
-        if found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text()):
-            largest = max(largest, int(found[1]) / 1e6)
+        if match := re.search(r"VmHWM:\s+(\d+) kB", status.read_text()):
+            largest = max(largest, int(match[1]) / 1e6)
         time.sleep(0.2)
     if process.returncode:
         raise SystemExit(process.returncode)
@@ -46,11 +47,11 @@ def command(model: str, file: Path, output: Path) -> tuple[float, float]:
 
 
 def keras_alone(model: str, sample: Sample) -> float:
-    """Seconds an event that Keras needs for windows that are there; compiling is not counted."""
+    """Measure the seconds per event that Keras needs for prepared windows, without compilation."""
     version = versions.find(TASK, model)
-    offered = graph(versions.fetch(TASK, str(version.number)))
-    assert offered is not None, "the version was registered before networks could be exported"
-    network, prepare, _ = offered
+    exportable = graph(versions.fetch(TASK, str(version.number)))
+    assert exportable is not None, "the version was registered before networks could be exported"
+    network, prepare, _ = exportable
     inputs = list(prepare(sample.columns)[0].values())
     network.predict([values[:BATCH] for values in inputs], batch_size=BATCH, verbose=0)
     seconds = []
@@ -65,19 +66,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--model", default="champion")
-    given = parser.parse_args()
+    options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     task = catalog.load(TASK)
     few = task.simulate(resolve(task.settings, task.presets, {}), SIMULATED, 1)
     with tempfile.TemporaryDirectory() as folder:
         file, output = Path(folder) / "in.root", Path(folder) / "out.root"
-        rootio.write(Sample.concatenate([few] * (given.events // SIMULATED)), file)
-        seconds, memory = command(given.model, file, output)
+        rootio.write(Sample.concatenate([few] * (options.events // SIMULATED)), file)
+        seconds, memory = command(options.model, file, output)
         megabytes = file.stat().st_size / 1e6
-    alone = keras_alone(given.model, few)
-    rate = given.events / seconds
+    alone = keras_alone(options.model, few)
+    rate = options.events / seconds
     print(
-        f"{given.events} events in {megabytes:.0f} MB: {seconds:.0f} s with start-up, {rate:.0f} events/s, "
+        f"{options.events} events in {megabytes:.0f} MB: {seconds:.0f} s with start-up, {rate:.0f} events/s, "
         f"at most {memory:.2f} GB; Keras alone {1 / alone:.0f} events/s; ratio {rate * alone:.2f}"
     )
 

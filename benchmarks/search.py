@@ -1,12 +1,12 @@
-"""Searches measured: what a second worker brings, and whether proposals beat random ones at the same budget.
+"""Benchmark searches: the gain of a second worker, and of proposals over random trials at the same budget.
 
     python -m benchmarks.search workers
     python -m benchmarks.search algorithms --seeds 3
 
-The first runs the same random search with one worker and with two, of one core each, and prints the ratio of
-their times, start-up of the workers included. The second runs every algorithm on the same task, trials and
-seeds, and prints the best validation objective of each, and that of the best configuration trained again on
-all events and judged on others.
+The first command runs the same random search with one worker and with two, of one core each, and prints the
+ratio of their times, including the start of the workers. The second runs every algorithm on the same task,
+trials and random seeds. It prints the best validation objective of each, and that of the best configuration
+after a training on all events, evaluated on other events.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ ALGORITHMS = ("random", "bayesian", "hyperband")
 
 
 def search(task: str, folder: Path, *words: str) -> tuple[float, str]:
-    """Run a search in a store of its own; seconds and the id of its run."""
+    """Run a search in a temporary store; return the seconds and the id of its run."""
     store = f"sqlite:///{folder / 'mlflow.db'}"
     begin = time.perf_counter()
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "shashlik", "tune", task, *words],
         env={**os.environ, "MLFLOW_TRACKING_URI": store},
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
     )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return time.perf_counter() - begin, done.stdout.partition("search in run ")[2].split()[0]
+    if process.returncode:
+        raise SystemExit(process.stderr)
+    return time.perf_counter() - begin, process.stdout.partition("search in run ")[2].split()[0]
 
 
 def objectives(folder: Path, run_id: str) -> tuple[float, float]:
-    """Best on validation events, and that of its final training on test events."""
+    """Read the best objective on validation events, and that of its final training on test events."""
     import mlflow
 
     from tracking.runs.reader import look, nested
@@ -52,7 +52,7 @@ def objectives(folder: Path, run_id: str) -> tuple[float, float]:
 
 
 def workers(task: str, trials: int) -> None:
-    """Time of one worker over that of two."""
+    """Print the time of one worker over that of two."""
     times = []
     for number in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
@@ -64,21 +64,23 @@ def workers(task: str, trials: int) -> None:
 
 
 def algorithms(task: str, trials: int, seeds: int) -> None:
-    """Objectives of every algorithm at the same number of trials."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ALGORITHMS}
+    """Print the objectives of every algorithm at the same number of trials."""
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in ALGORITHMS}
     for seed in range(1, seeds + 1):
         for name in ALGORITHMS:
             with tempfile.TemporaryDirectory() as folder:
                 words = ("--preset", "smoke", "--algorithm", name, "--trials", str(trials))
-                # Of the same seed all have the same events.
+                # All algorithms use the same events for one random seed.
                 seconds, run_id = search(task, Path(folder), *words, "--seed", str(seed), "--workers", "2")
-                found[name].append(objectives(Path(folder), run_id))
-            print(f"seed {seed}, {name}: {found[name][-1]}, {seconds:.0f} s", flush=True)
+                results[name].append(objectives(Path(folder), run_id))
+            print(f"seed {seed}, {name}: {results[name][-1]}, {seconds:.0f} s", flush=True)
     print("\n| algorithm | best of the trials, by seed | final training, by seed | the latter / random |")
     print("|---|---|---|---:|")
-    for name, pairs in found.items():
+    for name, pairs in results.items():
         best, final = zip(*pairs, strict=True)
-        ratios = [math.log(one[1] / other[1]) for one, other in zip(pairs, found["random"], strict=True)]
+        ratios = [
+            math.log(pair[1] / baseline[1]) for pair, baseline in zip(pairs, results["random"], strict=True)
+        ]
         error = stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else math.nan
         print(
             f"| {name} | {', '.join(f'{value:.4f}' for value in best)} "

@@ -1,12 +1,12 @@
-"""The server's index measured: leaderboard and comparison over many runs, as ratios to mlflow.search_runs.
+"""Benchmark the server's index: leaderboard and comparison over many runs, relative to mlflow.search_runs.
 
     python -m benchmarks.server sqlite:////tmp/large.db
     python -m benchmarks.server postgresql+psycopg://user@host/empty --runs 10000
 
 The database must be new. It is filled in bulk with runs of 30 metrics and evidence of 200 rows of resolutions
-each, and with evidence on a frozen sample for every tenth. Then the same is asked of the index and of mlflow:
-the best hundred runs by a core width, with its error, and three runs side by side. Printed are medians, and
-the ratio of the two within this run. The questions that only the index answers stand without a ratio.
+each, and with evidence on a frozen sample for every tenth. Index and mlflow then answer the same queries:
+the best hundred runs by a core width, with its error, and three runs side by side. Medians and the ratio of
+the two within this run are printed. Queries that only the index supports have no ratio.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHUNK = 50_000
 
 
 def filled(engine: sa.Engine, runs: int) -> None:
-    """Rows of mlflow and of the index, the same numbers in both."""
+    """Fill the tables of mlflow and of the index with the same numbers."""
     from mlflow.tracking import MlflowClient
 
     from tracking.database import opened
@@ -146,12 +146,12 @@ def filled(engine: sa.Engine, runs: int) -> None:
     for bulk in (*put.values(), heads, *parts.values()):
         bulk.send()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # As either database does by itself in time.
+        # Both databases do this by themselves after some time.
         connection.execute(sa.text("VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "ANALYZE"))
 
 
 class _Bulk:
-    """Rows on their way into a table, many at a time, behind those that they refer to."""
+    """Bulk insertion of rows into a table, after the rows that they refer to."""
 
     def __init__(self, engine: sa.Engine, table: Any, behind: _Bulk | None = None) -> None:
         self._engine, self._name, self._behind = engine, table.name, behind
@@ -183,12 +183,12 @@ class _Bulk:
 
 
 def run_id(run: int) -> str:
-    """Id of a run."""
+    """Return the id of a run."""
     return UUID(int=(run + 1) * 0x9E3779B97F4A7C15).hex
 
 
 def metrics(widths: np.ndarray) -> Iterator[tuple[str, float]]:
-    """Thirty metrics of a run, the overall numbers."""
+    """Yield thirty metrics of a run, the overall numbers."""
     for place, estimator in enumerate(ESTIMATORS):
         for other, quantity in enumerate(QUANTITIES):
             sigma = float(widths[place, other, 0])
@@ -197,7 +197,7 @@ def metrics(widths: np.ndarray) -> Iterator[tuple[str, float]]:
 
 
 def lines(number: int, widths: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    """Two hundred rows of an evidence, in the order of the columns."""
+    """Yield two hundred rows of an evidence, in the order of the columns."""
     for estimator, of_estimator in zip(ESTIMATORS, widths.tolist(), strict=True):
         for quantity, sigmas in zip(QUANTITIES, of_estimator, strict=True):
             for bin_, sigma in enumerate(sigmas):
@@ -230,7 +230,7 @@ def lines(number: int, widths: np.ndarray) -> Iterator[tuple[Any, ...]]:
 
 
 def median(what: Callable[[], Any], times: int) -> float:
-    """Median time in seconds, after one time that does not count."""
+    """Measure the median time in seconds, after a call that does not count."""
     what()
     taken = []
     for _ in range(times):
@@ -241,7 +241,7 @@ def median(what: Callable[[], Any], times: int) -> float:
 
 
 def main(address: str, runs: int, times: int) -> None:
-    """Fill, ask, print."""
+    """Fill the database, run the queries and print the times."""
     import mlflow
 
     from tracking.database import connect
@@ -253,15 +253,15 @@ def main(address: str, runs: int, times: int) -> None:
     filled(engine, runs)
     print(f"{runs} runs of 30 metrics and evidence of 200 rows in {time.perf_counter() - begin:.0f} s")
     mlflow.set_tracking_uri(address)
-    found = DirectIndex(connect(address))
+    index = DirectIndex(connect(address))
     on_test, on_frozen = Selection(task=TASK, sample="test"), Selection(task=TASK, sample="frozen 1")
     three = tuple(run_id(run) for run in (0, runs // 2, runs - 1))
 
     def ours() -> list[tuple[str, float]]:
-        board = found.leaderboard(on_test, "x", "sigma", subjects=True)
+        board = index.leaderboard(on_test, "x", "sigma", subjects=True)
         ids = [place.head.id for place in board]
-        found.lines(ids, binning="")
-        found.ratios(ids)
+        index.lines(ids, binning="")
+        index.ratios(ids)
         return [(place.head.run, place.value) for place in board]
 
     def theirs() -> list[tuple[str, float]]:
@@ -271,12 +271,12 @@ def main(address: str, runs: int, times: int) -> None:
         return list(zip(table["run_id"], table["metrics.network/x/sigma"], strict=True))
 
     def compared() -> Any:
-        ids = [head.id for head in found.heads(Selection(task=TASK, sample="test", runs=three))]
-        return found.lines(ids), found.ratios(ids), found.estimators(ids)
+        ids = [head.id for head in index.heads(Selection(task=TASK, sample="test", runs=three))]
+        return index.lines(ids), index.ratios(ids), index.estimators(ids)
 
     def compared_by_mlflow() -> Any:
-        named = ", ".join(f"'{run}'" for run in three)
-        return mlflow.search_runs(experiment_names=[TASK], filter_string=f"attributes.run_id IN ({named})")
+        ids = ", ".join(f"'{run}'" for run in three)
+        return mlflow.search_runs(experiment_names=[TASK], filter_string=f"attributes.run_id IN ({ids})")
 
     assert ours() == theirs(), "both must have the same order and numbers"
     assert len(compared()[0]) == 600
@@ -289,14 +289,14 @@ def main(address: str, runs: int, times: int) -> None:
         pair = median(mine, times), median(other, max(times // 3, 3))
         print(f"| {name} | {pair[0]:.3f} | {pair[1]:.3f} | {pair[0] / pair[1]:.4f} |", flush=True)
     alone = {
-        "leaderboard, page 50 of it": lambda: found.leaderboard(
+        "leaderboard, page 50 of it": lambda: index.leaderboard(
             on_test, "x", "sigma", subjects=True, offset=runs // 2
         ),
-        "leaderboard, all estimators of all runs": lambda: found.leaderboard(on_test, "x", "sigma"),
-        "leaderboard of versions on the frozen sample": lambda: found.leaderboard(
+        "leaderboard, all estimators of all runs": lambda: index.leaderboard(on_test, "x", "sigma"),
+        "leaderboard of versions on the frozen sample": lambda: index.leaderboard(
             on_frozen, "x", "sigma", once=True
         ),
-        "leaderboard of a user and a tag": lambda: found.leaderboard(
+        "leaderboard of a user and a tag": lambda: index.leaderboard(
             Selection(task=TASK, sample="test", user="ada", tags={"git.commit": COMMIT}),
             "x",
             "sigma",

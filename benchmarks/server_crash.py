@@ -1,12 +1,12 @@
-"""Many clients log while their server is killed and started again: what is acknowledged must be there.
+"""Kill and restart the server while many clients log, and check that every acknowledged run is complete.
 
     python -m benchmarks.server_crash
     python -m benchmarks.server_crash --clients 2 --runs 2 --kills 1
 
 Every client is a process that records runs one after the other, each with evidence, tables and a registered
-name of its own. It writes down what was acknowledged, on its own disk, the moment that it was. The server is
-killed with SIGKILL in the midst of it, and started again on the same port, database and artifacts. Then
-everything that was acknowledged is looked for.
+name of its own. It writes each acknowledgement to its own disk immediately. The server is killed with SIGKILL
+in the meantime, and started again on the same port, database and artifacts. The benchmark then looks for
+everything that was acknowledged.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ TASK = "crash"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of it.
+    """Result of a crash test.
 
     Parameters
     ----------
     acknowledged : int
-        Runs whose client was told that they are complete.
+        Number of runs acknowledged as complete.
     lost : list of str
-        What was acknowledged and is not there, in words.
+        Descriptions of acknowledged data that are missing.
     failed : list of str
-        The one line of each run that failed.
+        Error line of each failed run.
     half : list of str
-        Runs that look complete and are not.
+        Runs that look complete but are not.
     seconds : float
     """
 
@@ -55,7 +55,7 @@ class Outcome:
 
 
 def client(number: int, runs: int, journal: Path) -> None:
-    """Record runs, and write down what was acknowledged."""
+    """Record runs, and log the acknowledged ones."""
     from made_up import BINNINGS, QUANTITIES, WIDTHS, pairs
 
     from tracking.evidence.from_residuals import build
@@ -72,7 +72,7 @@ def client(number: int, runs: int, journal: Path) -> None:
         replicas=20,
         bin_replicas=5,
     )
-    with journal.open("a") as told:
+    with journal.open("a") as log:
         for run in range(runs):
             try:
                 with recording(TASK, seed=run, settings={"client": number}) as recorder:
@@ -81,20 +81,20 @@ def client(number: int, runs: int, journal: Path) -> None:
                 line = {"run": recorder.run_id, "evidence": evidence.sha256}
             except CannotRecord as error:
                 line = {"failed": str(error)}
-            print(json.dumps(line), file=told, flush=True)
+            print(json.dumps(line), file=log, flush=True)
 
 
 def crash(folder: Path, clients: int, runs: int, kills: int, seed: int = 1) -> Outcome:
-    """Run it.
+    """Run clients against a server that is killed and restarted.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where server and clients keep everything.
+        Folder for all files of server and clients.
     clients, runs, kills : int
-        Processes, runs of each, and how often the server is killed, in equal parts of the whole.
+        Number of processes, of runs per process, and of kills, at equal intervals.
     seed : int
-        Of the moments.
+        Random seed of the moments of the kills.
     """
     from servers import free_port, kill, shashlik_server
 
@@ -133,7 +133,7 @@ def crash(folder: Path, clients: int, runs: int, kills: int, seed: int = 1) -> O
             for n in range(clients)
         ]
         for number in range(1, kills + 1):
-            # Not before the first write and not after the last, which would show nothing.
+            # A kill before the first write or after the last one would test nothing.
             while _lines(journals) < number * clients * runs / (kills + 1):
                 assert any(process.poll() is None for process in processes), "see the logs of the clients"
                 time.sleep(0.02)
@@ -152,7 +152,7 @@ def _lines(journals: Sequence[Path]) -> int:
 
 
 def _look(address: str, journals: Sequence[Path], seconds: float) -> Outcome:
-    """Hold what was told against what is there."""
+    """Compare the acknowledgements with the content of the server."""
     import mlflow
     from mlflow.tracking import MlflowClient
 
@@ -163,21 +163,21 @@ def _look(address: str, journals: Sequence[Path], seconds: float) -> Outcome:
 
     os.environ["MLFLOW_TRACKING_URI"] = address
     mlflow.set_tracking_uri(address)
-    told = [json.loads(line) for path in journals for line in path.read_text().splitlines()]
-    acknowledged = {line["run"]: line["evidence"] for line in told if "run" in line}
-    failed = [line["failed"] for line in told if "failed" in line]
+    entries = [json.loads(line) for path in journals for line in path.read_text().splitlines()]
+    acknowledged = {line["run"]: line["evidence"] for line in entries if "run" in line}
+    failed = [line["failed"] for line in entries if "failed" in line]
     client, lost, half = MlflowClient(), [], []
     with opened_index() as index:
         indexed = {head.run: head.sha256 for head in index.heads(Selection(task=TASK))}
     for run, sha256 in acknowledged.items():
-        found = client.get_run(run)
-        if found.info.status != "FINISHED":
-            lost.append(f"run {run} is {found.info.status}")
+        record = client.get_run(run)
+        if record.info.status != "FINISHED":
+            lost.append(f"run {run} is {record.info.status}")
         evidence = recall(run)
         if evidence.sha256 != sha256:
             lost.append(f"run {run} has other evidence")
         missing = {name for name, value in evidence.metrics().items() if value == value} - set(
-            found.data.metrics
+            record.data.metrics
         )
         missing -= {name for name in missing if abs(evidence.metrics()[name]) == float("inf")}
         if missing:
@@ -186,11 +186,11 @@ def _look(address: str, journals: Sequence[Path], seconds: float) -> Outcome:
             lost.append(f"run {run} is not in the index")
     experiment = client.get_experiment_by_name(TASK)
     assert experiment is not None
-    for found in client.search_runs([experiment.experiment_id], max_results=50_000):
-        run = found.info.run_id
+    for record in client.search_runs([experiment.experiment_id], max_results=50_000):
+        run = record.info.run_id
         if run in acknowledged:
             continue
-        if found.info.status == "FINISHED":
+        if record.info.status == "FINISHED":
             half.append(f"run {run} is FINISHED and nobody was told")
         if run in indexed:
             try:
@@ -202,7 +202,7 @@ def _look(address: str, journals: Sequence[Path], seconds: float) -> Outcome:
 
 
 def main() -> None:
-    """Ask for sizes, run, print."""
+    """Parse the sizes, run the test and print the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -211,14 +211,20 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--client", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--journal", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.client is not None:
-        client(given.client, given.runs, given.journal)
+    options = parser.parse_args()
+    if options.client is not None:
+        client(options.client, options.runs, options.journal)
         return
     with tempfile.TemporaryDirectory() as folder:
-        found = crash(Path(folder), given.clients, given.runs, given.kills)
-    print(f"{found.acknowledged} runs acknowledged, {len(found.failed)} failed in {found.seconds:.0f} s")
-    for title, lines in (("lost", found.lost), ("half", found.half), ("failed", sorted(set(found.failed)))):
+        outcome = crash(Path(folder), options.clients, options.runs, options.kills)
+    print(
+        f"{outcome.acknowledged} runs acknowledged, {len(outcome.failed)} failed in {outcome.seconds:.0f} s"
+    )
+    for title, lines in (
+        ("lost", outcome.lost),
+        ("half", outcome.half),
+        ("failed", sorted(set(outcome.failed))),
+    ):
         print(f"{title}: {len(lines)}", *lines[:5], sep="\n  ")
 
 

@@ -1,11 +1,11 @@
-"""What tracking on a server costs a run: the same run recorded there and not recorded at all, by turns.
+"""Benchmark the cost of tracking on a server: the same run, alternately with and without a record.
 
     python -m benchmarks.server_overhead
     python -m benchmarks.server_overhead --task mass --times 1
 
-Off means that evidence, figures and the model, packed and checked as ever, are written to a local folder, and
-that no server is asked. On is ``shashlik run`` with the address of a server of its own on this machine,
-which takes its share of the same cores. Printed are the ratios of wall time and of processor time of the run.
+Off means that evidence, figures and the model, packed and checked as usual, are written to a local folder
+without a server. On is ``shashlik run`` with the address of a dedicated server on this machine, which uses
+the same cores. The ratios of wall time and of processor time of the run are printed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 
 class Unrecorded:
-    """Takes what a run records, and writes its files to a local folder."""
+    """Recorder that writes the files of a run to a local folder."""
 
     run_id = "none"
 
@@ -35,13 +35,13 @@ class Unrecorded:
         self._folder = folder
 
     def record(self, *what: Any) -> None:
-        """Write what would be sent."""
+        """Write the files that would be sent."""
         from tracking.report import run_report
 
         run_report.write(self._folder, *what)
 
     def fetch_checkpoint(self, folder: Path) -> bool:
-        """There is none."""
+        """Report that there is no checkpoint."""
         return False
 
     def __getattr__(self, name: str) -> Any:
@@ -49,7 +49,7 @@ class Unrecorded:
 
 
 def unrecorded(name: str, preset: str) -> None:
-    """The run without tracking."""
+    """Run without tracking."""
     from shashlik.evaluation import run
     from shashlik.task import catalog
     from shashlik.task.settings import resolve
@@ -59,7 +59,7 @@ def unrecorded(name: str, preset: str) -> None:
     settings = resolve(task.settings, task.presets, {"preset": preset})
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        # Nothing is frozen in a store that is not there, nor registered.
+        # Without a store there is no frozen sample and no registration.
         run.identities = lambda task: None  # type: ignore[assignment]
         run.log_model = lambda *what, **named: pack(*what, folder / "packed")  # type: ignore[assignment]
         run.store.register = lambda *what: 0
@@ -67,19 +67,19 @@ def unrecorded(name: str, preset: str) -> None:
 
 
 def timed(command: list[str], environment: Mapping[str, str]) -> tuple[float, float]:
-    """Wall and processor time of a process, in seconds."""
+    """Measure wall and processor time of a process, in seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, env=dict(environment), capture_output=True, text=True)
+    process = subprocess.run(command, cwd=ROOT, env=dict(environment), capture_output=True, text=True)
     wall = time.perf_counter() - begin
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(done.stderr[-2000:])
+    if process.returncode:
+        raise SystemExit(process.stderr[-2000:])
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main(task: str, preset: str, times: int) -> None:
-    """By turns, then the ratios of medians."""
+    """Run both alternately, and print the ratios of the medians."""
     from servers import shashlik_server
 
     with tempfile.TemporaryDirectory() as folder, shashlik_server(Path(folder)) as (address, _):
@@ -99,15 +99,17 @@ def main(task: str, preset: str, times: int) -> None:
             preset,
         ]
         on = [sys.executable, "-m", "shashlik", "run", task, "--preset", preset]
-        found: dict[str, list[tuple[float, float]]] = {"off": [], "server": []}
+        times_by_mode: dict[str, list[tuple[float, float]]] = {"off": [], "server": []}
         for number in range(times):
             for name, command in (("off", off), ("server", on))[:: 1 if number % 2 == 0 else -1]:
-                found[name].append(timed(command, environment))
-                wall, processor = found[name][-1]
+                times_by_mode[name].append(timed(command, environment))
+                wall, processor = times_by_mode[name][-1]
                 print(f"{name}: {wall:.1f} s, of processors {processor:.1f} s", flush=True)
-    for place, what in enumerate(("wall time", "processor time of the client")):
-        medians = {name: statistics.median(pair[place] for pair in pairs) for name, pairs in found.items()}
-        print(f"{what}: {medians['server'] / medians['off']:.3f} of that without tracking")
+    for index, label in enumerate(("wall time", "processor time of the client")):
+        medians = {
+            name: statistics.median(pair[index] for pair in pairs) for name, pairs in times_by_mode.items()
+        }
+        print(f"{label}: {medians['server'] / medians['off']:.3f} of that without tracking")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Events per second of the simulation against a plain per-event loop in numpy, in one run.
+"""Benchmark the simulation against a plain per-event loop in numpy: events per second, in one run.
 
-``python -m benchmarks.simulation [events]``
+Usage: ``python -m benchmarks.simulation [events]``
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from projects.ecal.simulation.showers import draw, geant4_model
 
 
 def plain(events: int, seed: int) -> list[np.ndarray]:
-    """The default scene shower by shower and part by part, with the same physics."""
+    """Simulate the default scene shower by shower and part by part, with the same physics."""
     rng, model, scene = np.random.default_rng(seed), geant4_model(), Scene()
     steps = (np.arange(scene.grid) - scene.grid // 2) * PITCH
     result = []

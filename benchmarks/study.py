@@ -1,7 +1,7 @@
-"""Finished studies on a page: what each found, its table and its figure.
+"""Write finished ablations into a page: the findings, table and figure of each.
 
 ``python -m benchmarks.study docs/study.md TASK=RUN_ID ...`` writes them between the marks of the page, from
-what the studies of ``shashlik study TASK`` recorded on the tracking server.
+the records of ``shashlik study TASK`` on the tracking server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tracking.runs.reader import look
 
 
 def blocks(run_id: str, figure: str) -> list[str]:
-    """What a study recorded, as markdown."""
+    """Format the record of an ablation as markdown."""
     run, parts = look(run_id), {}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("findings", "table"):
@@ -30,7 +30,7 @@ def blocks(run_id: str, figure: str) -> list[str]:
 
 
 def write(page: Path, chosen: list[tuple[str, str]]) -> None:
-    """Write the studies of `chosen`, pairs of task and run, into the page, and their figures beside it."""
+    """Write the ablations of `chosen`, pairs of task and run, into the page, with their figures beside it."""
     text = page.read_text(encoding="utf-8")
     for task, run_id in chosen:
         figure = page.parent / "figures" / f"study_{task}.png"
@@ -45,12 +45,12 @@ def write(page: Path, chosen: list[tuple[str, str]]) -> None:
 
 
 def main(words: list[str]) -> int:
-    """The command; returns the exit code."""
-    chosen = [(task, run_id) for task, _, run_id in (word.partition("=") for word in words[1:])]
-    if not chosen or not all(run_id for _, run_id in chosen):
+    """Run the command and return the exit code."""
+    ablations = [(task, run_id) for task, _, run_id in (word.partition("=") for word in words[1:])]
+    if not ablations or not all(run_id for _, run_id in ablations):
         print(__doc__, file=sys.stderr)
         return 2
-    write(Path(words[0]), chosen)
+    write(Path(words[0]), ablations)
     return 0
 
 

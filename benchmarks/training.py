@@ -1,8 +1,8 @@
-"""Training throughput of the default loop against plain Keras with batches of 64: same net, same events.
+"""Benchmark the default training loop against plain Keras with batch size 64: same net, same events.
 
-``python -m benchmarks.training [events]`` prints events per second and their ratio, by the clock and per
+``python -m benchmarks.training [events]`` prints events per second and their ratio, by wall clock and per
 second of processor time, which other programs on the machine disturb less. Both train the dense network of
-the original study; that fewer, larger steps also learn more from an epoch is not in the ratio.
+the original study. The ratio does not include that fewer, larger steps also learn more from an epoch.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from shashlik.task.estimator import Bench
 
 
 def events_of(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cells (n, 9, 9) and pairs (n, 6) of the right shapes; the speed does not depend on their values."""
+    """Draw cells (n, 9, 9) and pairs (n, 6) of the right shapes; their values do not affect the speed."""
     rng = np.random.default_rng(1)
     cells = rng.exponential(1.0, (number, 9, 9)).astype(np.float32)
     return cells, rng.uniform(0, 30, (number, 6)).astype(np.float32)
 
 
 def plain(cells: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Seconds by the clock and of the processors for an epoch of ``model.fit(batch_size=64)``."""
+    """Measure wall and processor seconds of an epoch of ``model.fit(batch_size=64)``."""
     network = original_networks.network(2, 9)
     network.compile(keras.optimizers.Adam(5e-5), original_networks.loss(2))
     network.fit(cells[:640], pairs[:640], batch_size=64, verbose=0)  # compile
@@ -39,7 +39,7 @@ def plain(cells: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def default(cells: np.ndarray, pairs: np.ndarray, epochs: int = 4) -> np.ndarray:
-    """The same for the loop with the task's own plan, from the second epoch on."""
+    """Measure the same for the default loop with the task's plan, from the second epoch on."""
     settings = NetworkSettings()
     ends: list[np.ndarray] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +52,7 @@ def default(cells: np.ndarray, pairs: np.ndarray, epochs: int = 4) -> np.ndarray
 
 
 def now() -> np.ndarray:
-    """Seconds by the clock, and of the processors."""
+    """Read wall clock and processor time in seconds."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
