@@ -1,4 +1,4 @@
-"""The COMPASS ECAL2 calorimeter, shashlik part: geometry, ROOT schema, depth of a shower.
+"""The COMPASS ECAL2 calorimeter, shashlik part: geometry, ROOT schema, shower depth.
 
 Numbers: COMPASS reconstruction program coral (``calorim*.opt``, ``testRCecorr.cc``). Positions are in cm in
 the calorimeter's own frame, x along the columns and y along the rows, angles in rad, energies in GeV.
@@ -33,7 +33,7 @@ PITCH = 3.83
 Z_TARGET = 3325.2
 #: Radiation length of a shashlik cell, cm.
 X0 = 1.765
-#: Places of the full calorimeter, lead glass included.
+#: Columns and rows of the full calorimeter, lead glass included.
 COLUMNS, ROWS = 64, 48
 #: Value of ``cell_type`` of a shashlik cell.
 SHASHLIK = 3
@@ -84,21 +84,29 @@ SCHEMA = Schema(
 
 
 def cell_centre(ix: ArrayLike, iy: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Centre (x, y) in cm of the cells at columns `ix` and rows `iy`, any shape."""
+    """Return the centres (x, y) in cm of the cells at columns `ix` and rows `iy`, any shape.
+
+    Examples
+    --------
+    >>> x, y = cell_centre(32, 23)
+    >>> print(round(float(x), 3), round(float(y), 3))
+    1.915 -1.915
+    """
     x = (np.asarray(ix) - (COLUMNS - 1) / 2) * PITCH
     y = (np.asarray(iy) - (ROWS - 1) / 2) * PITCH
     return x, y
 
 
 def cell_index(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Column and row of the cells that hold the points (x, y) in cm; may lie outside the calorimeter."""
+    """Return column and row of the cells that contain the points (x, y) in cm, possibly outside the
+    calorimeter."""
     ix = np.rint(np.asarray(x, dtype=float) / PITCH + (COLUMNS - 1) / 2).astype(np.int64)
     iy = np.rint(np.asarray(y, dtype=float) / PITCH + (ROWS - 1) / 2).astype(np.int64)
     return ix, iy
 
 
 def is_shashlik(ix: ArrayLike, iy: ArrayLike) -> NDArray[np.bool_]:
-    """Whether the places at columns `ix` and rows `iy` hold one of the 860 shashlik cells, any shape."""
+    """Return whether columns `ix` and rows `iy` hold one of the 860 shashlik cells, any shape."""
     ix, iy = np.asarray(ix), np.asarray(iy)
 
     def inside(first_x: int, last_x: int, first_y: int, last_y: int) -> NDArray[np.bool_]:
@@ -108,9 +116,10 @@ def is_shashlik(ix: ArrayLike, iy: ArrayLike) -> NDArray[np.bool_]:
 
 
 def shower_depth(energy: ArrayLike) -> NDArray[np.floating]:
-    """Depth in cm below the front face at which a photon's shower appears to lie.
+    """Return the depth in cm below the front face at which a photon's shower appears.
 
-    X0 (ln(E / 25 MeV) + 1.5), the form that coral uses. A photon of slope s seems displaced by s times this.
+    X0 (ln(E / 25 MeV) + 1.5), the form that coral uses. A photon of slope s appears displaced by s times
+    this.
 
     Parameters
     ----------
@@ -121,6 +130,11 @@ def shower_depth(energy: ArrayLike) -> NDArray[np.floating]:
     ------
     BadInput
         If an energy is not positive.
+
+    Examples
+    --------
+    >>> print(shower_depth([10.0, 100.0]).round(2))
+    [13.22 17.29]
     """
     energy = np.asarray(energy, dtype=float)
     if not (energy > 0).all():

@@ -1,4 +1,4 @@
-"""ECAL stage 1: one photon of 140 GeV at right angles, in a 5 x 5 window of cells."""
+"""ECAL stage 1: one photon of 140 GeV at normal incidence, in a 5 x 5 window of cells."""
 
 from __future__ import annotations
 
@@ -41,9 +41,12 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
 
 
 def _residuals(sample: Sample, predictions: Predictions) -> Residuals:
-    """Residuals of the position alone."""
-    found = single_photon.residuals(sample, predictions)
-    return replace(found, values={item.name: found.values[item.name] for item in QUANTITIES[:2]})
+    """Return the residuals of the position only."""
+    all_residuals = single_photon.residuals(sample, predictions)
+    return replace(
+        all_residuals,
+        values={quantity.name: all_residuals.values[quantity.name] for quantity in QUANTITIES[:2]},
+    )
 
 
 TASK = Task(

@@ -1,4 +1,4 @@
-"""ECAL stage 2: one photon of 2 to 200 GeV at right angles, in a 5 x 5 window of cells."""
+"""ECAL stage 2: one photon of 2 to 200 GeV at normal incidence, in a 5 x 5 window of cells."""
 
 from __future__ import annotations
 

@@ -56,12 +56,12 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
 
 
 def _residuals(sample: Sample, predictions: Predictions) -> Residuals:
-    """Residuals of events all of whose cells are shashlik, as the study judged them.
+    """Return the residuals of events with shashlik cells only, as in the original study.
 
     Raises
     ------
     BadInput
-        When a file says that a cell is of another kind.
+        If a file contains a cell of another type.
     """
     if "cell_type" in sample:
         foreign = ak.to_numpy(ak.any(sample["cell_type"] != SHASHLIK, axis=1))

@@ -74,17 +74,17 @@ def _scene(settings: Settings) -> Scene:
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
-    chosen = {
-        item.name: getattr(settings, item.name)
-        for item in fields(NetworkSettings)
-        if hasattr(settings, item.name)
+    values = {
+        field.name: getattr(settings, field.name)
+        for field in fields(NetworkSettings)
+        if hasattr(settings, field.name)
     }
-    chosen["switches"] = switched(settings.switches, settings.network, 2, settings.incidence)
-    return [*baselines(2, settings.incidence), NetworkEstimator(NetworkSettings(**chosen))]
+    values["switches"] = switched(settings.switches, settings.network, 2, settings.incidence)
+    return [*baselines(2, settings.incidence), NetworkEstimator(NetworkSettings(**values))]
 
 
 def _residuals(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Residuals]:
-    return {name: photons.residuals(sample, answer, 2) for name, answer in predictions.items()}
+    return {name: photons.residuals(sample, prediction, 2) for name, prediction in predictions.items()}
 
 
 def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
@@ -144,7 +144,7 @@ TASK = Task(
             epochs="epochs",
             events="network_events",
         ),
-        # What the original study tried on its own network.
+        # The search space of the original study for its own network.
         "seed": Space(
             {
                 "rate": Range(1e-6, 1e-3, log=True),
@@ -165,7 +165,7 @@ TASK = Task(
         megabytes=50.0,
         checks=(Check("pi0/mu", 133.6, 136.3, "mass of the pi0 in MeV"),),
     ),
-    # A network whose energy is as good as that of a tuned fit is shown to be within the margin of 2 %: its
-    # ratio is known to 1.2 % with 20 000 events and to 0.7 % with these.
+    # A network energy as good as that of a tuned fit is shown to be within the margin of 2 %: its ratio is
+    # known to 1.2 % with 20 000 events and to 0.7 % with these.
     frozen_events=60_000,
 )

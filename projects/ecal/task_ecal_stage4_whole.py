@@ -1,4 +1,4 @@
-"""ECAL stage 4*: one or more photons, found anywhere in the whole shashlik part of the calorimeter."""
+"""ECAL stage 4*: one or more photons anywhere in the whole shashlik part of the calorimeter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from shashlik.task.settings import RunSettings, setting
 __all__ = ["TASK", "Settings"]
 
 _DEFAULT = WholeSettings()
-#: Photons of an event at most, by what the network's time and the assignment of photons allow.
+#: Largest number of photons of an event, limited by the network's time and the assignment of photons.
 MOST = 4
 
 
@@ -86,18 +86,18 @@ def _limit(settings: Settings, sample: Sample) -> Predictions:
 
 
 def _estimators(settings: Settings) -> Sequence[Estimator]:
-    chosen = {item.name: getattr(settings, item.name) for item in fields(WholeSettings)}
+    values = {field.name: getattr(settings, field.name) for field in fields(WholeSettings)}
     classical = baselines(settings.most_photons, settings.incidence, mixed=True)
-    return [*classical, WholeEstimator(WholeSettings(**chosen))]
+    return [*classical, WholeEstimator(WholeSettings(**values))]
 
 
 def _residuals(sample: Sample, predictions: Predictions) -> Residuals:
-    """Residuals of the photons that there are; the sample's events may have different numbers of them."""
+    """Return residuals of the true photons; events of the sample may have different numbers of them."""
     return photons.residuals(sample, predictions, MOST, 1)
 
 
 def _all_residuals(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Residuals]:
-    return {name: _residuals(sample, answer) for name, answer in predictions.items()}
+    return {name: _residuals(sample, prediction) for name, prediction in predictions.items()}
 
 
 def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
@@ -110,13 +110,14 @@ def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping
 
 
 def _extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
-    """Terms of the resolution against energy; ``<estimator>/count/false``: photons too many, in an event."""
-    judged = _all_residuals(sample, predictions)
-    numbers = dict(energy_numbers(judged, photons.QUANTITIES))
-    for name, answer in predictions.items():
-        if "photons" in answer:
-            true = next(iter(judged.values())).present.sum(axis=1)
-            extra = np.maximum(np.nan_to_num(answer["photons"]) - true, 0.0)
+    """Return resolution terms against energy; ``<estimator>/count/false``: mean surplus photons of an
+    event."""
+    all_residuals = _all_residuals(sample, predictions)
+    numbers = dict(energy_numbers(all_residuals, photons.QUANTITIES))
+    for name, prediction in predictions.items():
+        if "photons" in prediction:
+            true = next(iter(all_residuals.values())).present.sum(axis=1)
+            extra = np.maximum(np.nan_to_num(prediction["photons"]) - true, 0.0)
             numbers[f"{name}/count/false"] = float(extra.mean())
     return numbers
 

@@ -1,6 +1,6 @@
-"""How many photons estimators see: pairs of which both are found, and single photons that they split.
+"""Photon counting of estimators: efficiency of pairs and false splits of single photons.
 
-Measured on simulated pairs and simulated single photons of a run's own scene, which nothing was trained on.
+Measured on simulated pairs and simulated single photons of the run's own scene, independent of all training.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from shashlik.task.sample import Predictions
 
 __all__ = ["Counted", "both_found", "counted", "finding"]
 
-_BINS = {one.name: one for one in BINNINGS}
+_BINS = {binning.name: binning for binning in BINNINGS}
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What one estimator made of events with a known number of photons.
+    """Pairs found and single photons split by one estimator, in events with a known number of photons.
 
     Parameters
     ----------
     both : ndarray of bool, shape (pairs,)
-        Pairs of which both photons are found, neither grossly wrong.
+        Pairs of which both photons are found without gross errors.
     distance : ndarray, shape (pairs,)
-        Of the photons, cm.
+        Distance of the photons, cm.
     split : ndarray of bool, shape (singles,), or None
-        Single photons that became two or more; None for an estimator that does not count.
+        Single photons reconstructed as two or more; None for an estimator that does not count.
     energy : ndarray, shape (singles,)
-        Of the photons, GeV.
+        Energy of the photons, GeV.
     """
 
     both: NDArray[np.bool_]
@@ -49,80 +49,83 @@ class Counted:
     energy: NDArray[np.floating]
 
     def shares(self) -> Iterator[tuple[str, Binning, NDArray[np.bool_], NDArray[np.floating]]]:
-        """Name, bins, events counted and the variable, of the two shares."""
+        """Yield name, bins, events that pass and binning variable of both shares."""
         yield "pair_efficiency", _BINS["distance"], self.both, self.distance
         if self.split is not None:
             yield "false_split", _BINS["energy"], self.split, self.energy
 
 
 def both_found(sample: Any, predictions: Predictions) -> NDArray[np.bool_]:
-    """Pairs of a sample of pairs of which both photons are found within 2 cm and half of the energy."""
+    """Select the pairs of a sample of which both photons are found within 2 cm and half of the energy."""
     most = sum(name[0] == "x" and name[1:].isdigit() for name in predictions)
-    judged = residuals(sample, predictions, most, 2)
-    assert judged.failed is not None
-    return np.asarray(((judged.answered & ~judged.failed) | ~judged.present).all(axis=1))
+    pair_residuals = residuals(sample, predictions, most, 2)
+    assert pair_residuals.failed is not None
+    return np.asarray(
+        ((pair_residuals.answered & ~pair_residuals.failed) | ~pair_residuals.present).all(axis=1)
+    )
 
 
 def counted(fitted: Mapping[str, Estimator], scene: Scene, events: int, seed: int) -> dict[str, Counted]:
-    """Ask estimators about as many simulated pairs as single photons.
+    """Evaluate estimators on equal numbers of simulated pairs and single photons.
 
     Parameters
     ----------
     fitted : mapping of str to Estimator
-        By name. The number of photons that they find is their answer ``photons``; one without it does not
+        Estimators by name. Their output ``photons`` is the number found; an estimator without it does not
         count.
     scene : Scene
-        Of the run; its number of photons does not matter.
+        Scene of the run; its number of photons does not matter.
     events : int
-        Pairs, and single photons.
+        Number of pairs, and of single photons.
     seed : int
-        That of the run; no event of it is repeated.
+        Random seed of the run; none of its events is repeated.
     """
     seeds = np.random.SeedSequence((seed, 2)).generate_state(2)
     pairs, singles = (
-        simulate(replace(scene, photons=number), events, int(own))
-        for number, own in zip((2, 1), seeds, strict=True)
+        simulate(replace(scene, photons=number), events, int(sample_seed))
+        for number, sample_seed in zip((2, 1), seeds, strict=True)
     )
     x, y = (np.asarray(pairs[f"true_{name}"]) for name in "xy")
     distance = np.hypot(x[:, 0] - x[:, 1], y[:, 0] - y[:, 1])
     energy = np.asarray(singles["true_e"])[:, 0]
-    found = {}
+    counts = {}
     for name, estimator in fitted.items():
-        answer = estimator.predict(singles)
-        split = answer["photons"] >= 2 if "photons" in answer else None
-        found[name] = Counted(both_found(pairs, estimator.predict(pairs)), distance, split, energy)
-    return found
+        prediction = estimator.predict(singles)
+        split = prediction["photons"] >= 2 if "photons" in prediction else None
+        counts[name] = Counted(both_found(pairs, estimator.predict(pairs)), distance, split, energy)
+    return counts
 
 
 def finding(fitted: Mapping[str, Estimator], scene: Scene, events: int, seed: int) -> Finding:
-    """Table, figure and metrics of `counted`; intervals are Wilson's, of 68.3 %.
+    """Return table, figure and metrics of `counted`, with Wilson intervals of 68.3 %.
 
-    Metrics are ``<estimator>/count/pair_efficiency`` and ``false_split`` with ``_low`` and ``_high``, in all.
+    Metrics are ``<estimator>/count/pair_efficiency`` and ``false_split`` with ``_low`` and ``_high``, over
+    all bins.
     """
-    found = counted(fitted, scene, events, seed)
+    counts = counted(fitted, scene, events, seed)
     numbers: dict[str, float] = {}
-    for name, one in found.items():
-        for share, _, passed, _ in one.shares():
+    for name, count in counts.items():
+        for share, _, passed, _ in count.shares():
             low, high = wilson(passed.sum(), len(passed))
             key = f"{name}/count/{share}"
             numbers |= {key: float(passed.mean()), f"{key}_low": low, f"{key}_high": high}
-    return Finding("\n".join(_table(found, events)), _figure(found), numbers)
+    return Finding("\n".join(_table(counts, events)), _figure(counts), numbers)
 
 
-def _table(found: Mapping[str, Counted], events: int) -> list[str]:
+def _table(counts: Mapping[str, Counted], events: int) -> list[str]:
     lines = [
         f"**Counting photons**, on {events} simulated pairs and {events} single photons. A pair is found if "
         "both of its photons are, within 2 cm and half of the energy; a single photon is split if two or "
         "more are found.",
     ]
-    silent = [name for name, one in found.items() if one.split is None]
+    silent = [name for name, count in counts.items() if count.split is None]
     if silent:
         lines[0] += f" ({', '.join(silent)}: answers two photons whatever there is, and does not count.)"
     for share, title in (("pair_efficiency", "pairs found"), ("false_split", "single photons split")):
         columns = {}
-        for name, one in found.items():
-            for known, binning, passed, value in one.shares():
-                if known == share:
+        for name, count in counts.items():
+            for key, binning, passed, value in count.shares():
+                if key == share:
                     columns[name] = (binning, passed, value)
         if not columns:
             continue
@@ -147,12 +150,12 @@ def _percent(passed: NDArray[np.bool_]) -> str:
     return percent(float(passed.mean()), *wilson(passed.sum(), len(passed)))
 
 
-def _figure(found: Mapping[str, Counted], subject: str = "network") -> Figure:
+def _figure(counts: Mapping[str, Counted], subject: str = "network") -> Figure:
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     panels = dict(zip(("pair_efficiency", "false_split"), figure.subplots(1, 2), strict=True))
-    looks = styles(tuple(found), subject)
-    for name, one in found.items():
-        for share, binning, passed, value in one.shares():
+    looks = styles(tuple(counts), subject)
+    for name, count in counts.items():
+        for share, binning, passed, value in count.shares():
             rows = []
             for low, high in pairwise(binning.edges):
                 inside = passed[(value >= low) & (value < high)]

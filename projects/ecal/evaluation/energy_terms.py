@@ -1,8 +1,8 @@
-"""How a resolution depends on energy: sigma(E) = a/sqrt(E) (+) b/E (+) c, (+) the sum in quadrature.
+"""Resolution against energy: sigma(E) = a/sqrt(E) (+) b/E (+) c, (+) the sum in quadrature.
 
 In the squares A = a^2, B = b^2, C = c^2 the variance A/E + B/E^2 + C is linear, so least squares on the
-variances have an exact solution; none of the three may be negative. With so few terms the constrained minimum
-is found by trying every set of terms that are free while the others are zero.
+variances has an exact solution with A, B and C not negative. With so few terms the constrained minimum is
+found by trying every set of free terms while the others are zero.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["EDGES", "TERMS", "EnergyTerms", "Points", "fit", "points"]
 TERMS = ("stochastic", "noise", "constant")
 #: Bins of the true energy, GeV.
 EDGES = tuple(float(edge) for edge in np.geomspace(2.0, 200.0, 13))
-#: Residuals that a bin needs, so that its width is known to some 7 %.
+#: Fewest residuals of a bin, which give its width to some 7 %.
 _FEWEST = 100
 
 
@@ -33,7 +33,7 @@ class Points:
     Parameters
     ----------
     inverse, inverse2 : ndarray, shape (bins,)
-        Mean of 1/E (1/GeV) and of 1/E^2 in each bin: the variance of a bin is that of its mean powers.
+        Mean of 1/E (1/GeV) and of 1/E^2 in each bin: the variance of a bin follows from its mean powers.
     sigma, error : ndarray, shape (bins,)
         Core width and its error, in the unit of the quantity.
     """
@@ -51,10 +51,10 @@ class EnergyTerms:
     Parameters
     ----------
     values, errors : ndarray, shape (3,)
-        a, b, c. A term at its limit is 0, and its error the value at which chi2, minimised over the other
+        a, b, c. A term at its limit is 0; its error is the value at which chi2, minimised over the other
         terms, has risen by 1.
     covariance : ndarray, shape (3, 3)
-        Of the terms that are not at their limit; 0 where one is.
+        Covariance of the terms that are not at their limit; 0 for the others.
     limited : ndarray of bool, shape (3,)
         Terms at their limit.
     chi2 : float
@@ -70,13 +70,13 @@ class EnergyTerms:
     ndf: int
 
     def __call__(self, energy: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Width at the energies (GeV)."""
+        """Return the width at the given energies (GeV)."""
         a, b, c = self.values
         return np.sqrt(a**2 / energy + b**2 / energy**2 + c**2)
 
 
 def points(residuals: Residuals, quantity: str) -> Points:
-    """Core widths of `quantity` in bins of the variable ``energy``; bins with few photons are left out."""
+    """Return core widths of `quantity` in bins of the variable ``energy``; omit bins with few photons."""
     energy = residuals.variables["energy"].ravel()
     values = residuals.values[quantity].ravel()
     rows = []
@@ -90,7 +90,7 @@ def points(residuals: Residuals, quantity: str) -> Points:
 
 
 def fit(measured: Points) -> EnergyTerms | None:
-    """The three terms by least squares; None where there are fewer bins than terms.
+    """Fit the three terms by least squares; return None if there are fewer bins than terms.
 
     Notes
     -----
@@ -102,45 +102,47 @@ def fit(measured: Points) -> EnergyTerms | None:
     weight = 1.0 / (2.0 * measured.sigma * measured.error)
     design = np.stack([measured.inverse, measured.inverse2, np.ones_like(measured.sigma)], axis=1)
     design = design * weight[:, None]
-    wanted = np.square(measured.sigma) * weight
-    # Of one size, so that the normal equations are well behaved.
+    variances = np.square(measured.sigma) * weight
+    # Equal column norms, so that the normal equations are well conditioned.
     scale = 1.0 / np.linalg.norm(design, axis=0)
-    squares, chi2 = _smallest(design * scale, wanted)
+    squares, chi2 = _smallest(design * scale, variances)
     free = squares > 0
     covariance = np.zeros((3, 3))
-    inside = (design * scale)[:, free]
-    covariance[np.ix_(free, free)] = np.linalg.inv(inside.T @ inside)
+    submatrix = (design * scale)[:, free]
+    covariance[np.ix_(free, free)] = np.linalg.inv(submatrix.T @ submatrix)
     values = np.sqrt(squares * scale)
     slope = np.where(free, scale / (2.0 * np.where(free, values, 1.0)), 0.0)
     covariance *= slope[:, None] * slope
     errors = np.sqrt(np.diag(covariance))
     for term in np.flatnonzero(~free):
-        errors[term] = np.sqrt(_rise(design * scale, wanted, int(term), chi2) * scale[term])
-    return EnergyTerms(values, errors, covariance, ~free, chi2, len(wanted) - int(free.sum()))
+        errors[term] = np.sqrt(_rise(design * scale, variances, int(term), chi2) * scale[term])
+    return EnergyTerms(values, errors, covariance, ~free, chi2, len(variances) - int(free.sum()))
 
 
-def _smallest(design: NDArray[np.float64], wanted: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Non-negative coefficients (terms,) of the smallest chi2, and that chi2."""
+def _smallest(
+    design: NDArray[np.float64], variances: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Return the non-negative coefficients (terms,) of the smallest chi2, and that chi2."""
     terms = design.shape[1]
-    best, least = np.zeros(terms), float(wanted @ wanted)
+    best, least = np.zeros(terms), float(variances @ variances)
     for number in range(1, terms + 1):
-        for chosen in combinations(range(terms), number):
-            found = np.linalg.lstsq(design[:, chosen], wanted, rcond=None)[0]
-            chi2 = float(np.square(design[:, chosen] @ found - wanted).sum())
-            if (found > 0).all() and chi2 < least:
+        for subset in combinations(range(terms), number):
+            squares = np.linalg.lstsq(design[:, subset], variances, rcond=None)[0]
+            chi2 = float(np.square(design[:, subset] @ squares - variances).sum())
+            if (squares > 0).all() and chi2 < least:
                 best, least = np.zeros(terms), chi2
-                best[list(chosen)] = found
+                best[list(subset)] = squares
     return best, least
 
 
-def _rise(design: NDArray[np.float64], wanted: NDArray[np.float64], term: int, least: float) -> float:
-    """Coefficient of `term` at which chi2 has risen by 1, the others at their best."""
-    others = np.delete(design, term, axis=1)
+def _rise(design: NDArray[np.float64], variances: NDArray[np.float64], term: int, least: float) -> float:
+    """Return the coefficient of `term` at which chi2 has risen by 1, with the other terms refitted."""
+    remainder = np.delete(design, term, axis=1)
 
     def above(value: float) -> float:
-        return _smallest(others, wanted - value * design[:, term])[1] - least - 1.0
+        return _smallest(remainder, variances - value * design[:, term])[1] - least - 1.0
 
-    # On a parabola of this curvature or a steeper one the rise is reached by here.
+    # With at least this curvature, a parabola reaches the rise by here.
     high = 1.0
     while above(high) < 0:
         high *= 2.0

@@ -1,4 +1,4 @@
-"""Pictures and numbers that only the calorimeter has: event displays and the pi0 mass peak."""
+"""Figures and numbers specific to the calorimeter: event displays and the pi0 mass peak."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ PI0_MASS_MEV = 134.9768
 
 
 def _mass(photons: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
-    """Mass of each pair from the target, ``sqrt(E1 E2) d / Z`` (GeV), shape (events,)."""
+    """Return the mass of each pair from the target, ``sqrt(E1 E2) d / Z`` (GeV), shape (events,)."""
     x, y, e = photons["x"], photons["y"], photons["e"]
     distance = np.hypot(x[:, 0] - x[:, 1], y[:, 0] - y[:, 1])
     return np.sqrt(np.clip(e[:, 0] * e[:, 1], 0, None)) * distance / Z_TARGET
 
 
 def pi0_masses(sample: Sample, predictions: Predictions) -> NDArray[np.floating]:
-    """Reconstructed masses of the pairs (MeV), (events,), each scaled as if its true mass were the pi0's.
+    """Return reconstructed masses of the pairs (MeV), (events,), each scaled as if its true mass were the
+    pi0's.
 
-    The pairs of a sample have any mass. Their reconstructed over their true mass, times the pi0 mass, is the
-    peak that pi0 decays with the same energies and distances would make. NaN where a photon was not found.
+    The pairs of a sample have any mass. Their reconstructed over their true mass, times the pi0 mass, forms
+    the peak of pi0 decays with the same energies and distances. NaN if a photon was not found.
     """
     return PI0_MASS_MEV * _mass(predicted_photons(predictions, 2)) / _mass(true_photons(sample, 2))
 
 
 def pi0_numbers(sample: Sample, predictions: Mapping[str, Predictions]) -> dict[str, float]:
-    """``<estimator>/pi0/mu`` and ``sigma`` with their errors (MeV)."""
+    """Return ``<estimator>/pi0/mu`` and ``sigma`` with their errors (MeV)."""
     numbers: dict[str, float] = {}
     for name, prediction in predictions.items():
         core = _core(pi0_masses(sample, prediction))
@@ -55,7 +56,7 @@ def _core(masses: NDArray[np.floating]) -> Resolution:
 
 
 def pi0_peak(sample: Sample, predictions: Mapping[str, Predictions], subject: str = "network") -> Figure:
-    """Histogram of `pi0_masses` of every estimator with its core."""
+    """Draw the histogram of `pi0_masses` of every estimator with its core."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
     edges = np.linspace(0.85 * PI0_MASS_MEV, 1.15 * PI0_MASS_MEV, 121)
@@ -89,24 +90,24 @@ def event_displays(
     photons: int = 2,
     fewest: int | None = None,
 ) -> Figure:
-    """Six events: cell energies, true photons, and the photons of every estimator.
+    """Draw six events: cell energies, true photons, and the photons of every estimator.
 
-    The first row shows a close, a middle and a far pair on which the subject does as well as it usually does;
-    the second row the events where it is worst, which teach more. Numbers of photons as for
+    The first row shows a close, a middle and a far pair on which the subject performs typically; the second
+    row shows its three worst events. Numbers of photons as for
     `projects.ecal.evaluation.photons.residuals`.
     """
     truth = true_photons(sample, photons, fewest)
-    judged = residuals(sample, predictions[subject], photons, fewest)
-    miss = np.nan_to_num(np.hypot(judged.values["x"], judged.values["y"]), nan=99.0)
-    miss = np.where(judged.present, miss, 0.0).max(axis=1)
-    distance = judged.variables["distance"][:, 0]
+    subject_residuals = residuals(sample, predictions[subject], photons, fewest)
+    miss = np.nan_to_num(np.hypot(subject_residuals.values["x"], subject_residuals.values["y"]), nan=99.0)
+    miss = np.where(subject_residuals.present, miss, 0.0).max(axis=1)
+    distance = subject_residuals.variables["distance"][:, 0]
     usual = np.flatnonzero(miss <= np.median(miss))
-    typical = [usual[np.argmin(np.abs(distance[usual] - wanted))] for wanted in (4.5, 8, 14)]
-    chosen = [*typical, *np.argsort(-miss, kind="stable")[:3]]
+    typical = [usual[np.argmin(np.abs(distance[usual] - target))] for target in (4.5, 8, 14)]
+    events = [*typical, *np.argsort(-miss, kind="stable")[:3]]
     figure = Figure(figsize=(13, 8.6), layout="constrained")
     axes = figure.subplots(2, 3, squeeze=False)
     looks = styles(tuple(predictions), subject)
-    for panel, event in zip(axes.flat, chosen, strict=False):
+    for panel, event in zip(axes.flat, events, strict=False):
         _display(panel, sample, truth, predictions, looks, int(event))
     axes.flat[0].legend(frameon=True, fontsize=7, loc="upper left")
     return figure
@@ -120,7 +121,7 @@ def _display(
     looks: Mapping[str, Style],
     event: int,
 ) -> None:
-    """One event: cells in colour, the true photons as circles, the estimators as marks."""
+    """Draw one event: cells in colour, true photons as circles, estimators as markers."""
     x, y, e = (ak.to_numpy(sample[f"cell_{axis}"][event]) for axis in "xye")
     if len(x):
         corner = (x.min(), y.min())
@@ -134,10 +135,10 @@ def _display(
         panel.figure.colorbar(image, ax=panel, label="cell energy (GeV)", shrink=0.85)
     panel.plot(truth["x"][event], truth["y"][event], "o", mfc="none", mec="k", ms=15, label="truth")
     for name, prediction in predictions.items():
-        found, look = predicted_photons(prediction, truth["x"].shape[1]), looks[name]
+        photons, look = predicted_photons(prediction, truth["x"].shape[1]), looks[name]
         panel.plot(
-            found["x"][event],
-            found["y"][event],
+            photons["x"][event],
+            photons["y"][event],
             look.marker,
             color=look.colour,
             mfc="none" if look.hollow else look.colour,
@@ -146,9 +147,9 @@ def _display(
             alpha=0.8,
             label=name,
         )
-    there = np.isfinite(truth["e"][event])
-    energies = " + ".join(f"{energy:.1f}" for energy in truth["e"][event][there])
-    gap = np.hypot(*(np.ptp(truth[axis][event][there]) for axis in "xy"))
+    present = np.isfinite(truth["e"][event])
+    energies = " + ".join(f"{energy:.1f}" for energy in truth["e"][event][present])
+    gap = np.hypot(*(np.ptp(truth[axis][event][present]) for axis in "xy"))
     panel.set(
         xlabel="x (cm)",
         ylabel="y (cm)",

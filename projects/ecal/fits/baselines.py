@@ -44,7 +44,8 @@ _DETECTOR: dict[str, Any] = {"pitch": PITCH, "z_target": Z_TARGET, "radiation_le
 
 
 def cell_arrays(sample: Sample) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Offsets and flat cell positions (cm) and energies (GeV) of a sample, as the fits take them."""
+    """Return the offsets and flat cell positions (cm) and energies (GeV) of a sample, as the fits take
+    them."""
     counts = ak.to_numpy(ak.num(sample["cell_e"]))
     x, y, energy = (
         np.asarray(ak.to_numpy(ak.flatten(sample[name])), dtype=np.float64)
@@ -54,7 +55,8 @@ def cell_arrays(sample: Sample) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any
 
 
 def truth_array(sample: Sample, photons: int, fewest: int | None = None) -> NDArray[np.float64]:
-    """True x, y (cm) and energy (GeV), shape (events, photons, 3); arguments as of `true_photons`."""
+    """Return the true x, y (cm) and energy (GeV), shape (events, photons, 3); arguments as in
+    `true_photons`."""
     truth = true_photons(sample, photons, fewest)
     return np.stack([truth["x"], truth["y"], truth["e"]], axis=-1)
 
@@ -63,10 +65,10 @@ def truth_array(sample: Sample, photons: int, fewest: int | None = None) -> NDAr
 class ProfileFit:
     """The coral or the Lednev fit as an estimator.
 
-    Predicts ``x1 y1 e1 ...`` for the photons asked for, the most energetic first, their own errors ``sx1 sy1
-    se1 ...``, ``chi2`` and ``photons``, the number found. Where fewer are found the last ones are NaN and
-    count against the efficiency; of a pair seen as one photon, that photon is reported first and judged
-    against the true photon it fits best.
+    Predicts ``x1 y1 e1 ...`` for `photons` photons, the most energetic first, their fitted errors ``sx1 sy1
+    se1 ...``, ``chi2`` and ``photons``, the number found. If fewer are found, the last ones are NaN and count
+    against the efficiency. A pair fitted as one photon is reported in first place and evaluated against the
+    true photon that it matches best.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ class ProfileFit:
     tuned : bool
         Whether `fit` refits profile and response.
     mixed : bool
-        Whether events may have fewer photons; it is refitted on those that have not.
+        Whether events may have fewer photons; the refit uses only events with `photons`.
     """
 
     name: str
@@ -88,7 +90,8 @@ class ProfileFit:
     mixed: bool = False
 
     def fit(self, train: Sample, bench: Bench) -> ProfileFit:
-        """The fit with profile and response of the training sample, or itself if it is used as shipped."""
+        """Refit profile and response on the training sample; return the fit unchanged if it is used as
+        shipped."""
         if not self.tuned:
             return self
         from projects.ecal.fits.tuning import tuned_profile, tuned_response
@@ -99,11 +102,11 @@ class ProfileFit:
         return replace(self, method=tuned_response(tuned_profile(self.method, cells, truth), cells, truth))
 
     def predict(self, sample: Sample) -> Predictions:
-        """Photons of every event."""
+        """Predict the photons of every event."""
         return self.method.columns(self.method.find(*cell_arrays(sample)))
 
     def portable(self, folder: Path) -> Portable:
-        """The fit as one file that needs numpy and numba."""
+        """Write the fit as one file that needs numpy and numba."""
         modules = (corrections, compiled_profile, shower_fit, clusters, coral, lednev, reconstruction)
         return _portable(modules, asdict(self.method), ("numpy", "numba"), folder)
 
@@ -116,17 +119,17 @@ class CentreOfGravity:
     name: str = "gravity"
 
     def fit(self, train: Sample, bench: Bench) -> CentreOfGravity:
-        """The same with S-curve and response of the training sample."""
+        """Fit the S-curve and the response to the training sample."""
         from projects.ecal.fits.tuning import tuned_gravity
 
         return replace(self, method=tuned_gravity(self.method, cell_arrays(train), truth_array(train, 1)))
 
     def predict(self, sample: Sample) -> Predictions:
-        """The photon of every event."""
+        """Predict the photon of every event."""
         return self.method.columns(self.method.moments(*cell_arrays(sample)))
 
     def portable(self, folder: Path) -> Portable:
-        """The estimator as one file that needs numpy."""
+        """Write the estimator as one file that needs numpy."""
         return _portable((corrections, centre_of_gravity), asdict(self.method), ("numpy",), folder)
 
 
@@ -143,25 +146,26 @@ def _portable(
 
 
 def shipped(rules: str, photons: int, incidence: str) -> reconstruction.Reconstruction:
-    """The fit called `rules` with the profile that its experiment ships; arguments as in `baselines`."""
+    """Return the fit called `rules` with the profile that its experiment ships; arguments as in
+    `baselines`."""
     profile = PROFILES[_SHIPPED[rules]]
-    # Of several photons the fits find out themselves.
-    wanted = photons if photons == 1 else 0
+    # The fits determine the number of several photons themselves.
+    assumed = photons if photons == 1 else 0
     return reconstruction.Reconstruction(
-        rules, profile.a, profile.b, kept=photons, wanted=wanted, incidence=incidence, **_DETECTOR
+        rules, profile.a, profile.b, kept=photons, wanted=assumed, incidence=incidence, **_DETECTOR
     )
 
 
 def baselines(photons: int, incidence: str, mixed: bool = False) -> list[Estimator]:
-    """The classical estimators of a task, not yet fitted.
+    """Return the classical estimators of a task, not yet fitted.
 
     Parameters
     ----------
     photons : int
-        Photons of an event, 1 to 8. The fits are told that a photon is alone; of more they find out
-        themselves.
+        Photons of an event, 1 to 8. With 1 the fits assume a single photon, otherwise they determine the
+        number themselves.
     incidence : {"normal", "target"}
-        Whether photons hit the calorimeter at right angles or come from the target.
+        Whether photons hit the calorimeter perpendicularly or come from the target.
     mixed : bool
         Whether events may have fewer photons.
 

@@ -1,8 +1,8 @@
-"""Corrected centre of gravity: the classical answer for a single photon.
+"""Corrected centre of gravity: the classical position estimate of a single photon.
 
-The centre of gravity of 3x3 cells is drawn towards the centre of the highest cell (the S-curve). With u its
-distance from there in cells, the position is corrected to a sum of odd powers of u, whose coefficients move
-with ln E. Travels with a registered model.
+The centre of gravity of 3x3 cells is biased towards the centre of the highest cell (the S-curve). With u its
+distance from that centre in cells, the corrected position is a sum of odd powers of u whose coefficients are
+linear in ln E. The module travels with a registered model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _POWERS = (1, 3, 5, 7, 9)
 
 
 def curve_terms(u: NDArray[np.floating], energy: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Terms of the S-curve, shape (events, 10): odd powers of `u` (cells), and these times ln E (GeV)."""
+    """Return the S-curve terms, shape (events, 10): odd powers of `u` (cells), and these times ln E (GeV)."""
     powers = u[:, None] ** np.array(_POWERS)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.concatenate([powers, powers * np.log(energy)[:, None]], axis=1)
@@ -39,9 +39,9 @@ class Gravity:
     pitch, z_target, radiation_length : float
         Cell pitch, distance from the target, radiation length (cm).
     threshold : float
-        Threshold of the cells (GeV); cells below it are taken as absent.
+        Threshold of the cells (GeV); cells below it are ignored.
     incidence : {"normal", "target"}
-        Whether the shower's position is scaled back to the front face as for a photon from the target.
+        Whether the shower position is scaled back to the front face as for a photon from the target.
     curve : tuple of float
         Coefficients of `curve_terms`, corrected position in cells; the default leaves u as it is.
     response : tuple of float
@@ -59,11 +59,10 @@ class Gravity:
     def moments(
         self, offsets: NDArray[Any], x: NDArray[Any], y: NDArray[Any], energy: NDArray[Any]
     ) -> dict[str, NDArray[np.float64]]:
-        """Centre (`x`, `y`, cm) of the highest cell, centre of gravity from there (`u`, `v`, cells), sum
-        (`e`, GeV).
+        """Compute the moments of every event, arrays of shape (events,).
 
-        Arrays of shape (events,), NaN for events without a cell above threshold or with one that is not
-        finite.
+        Centre (`x`, `y`, cm) of the highest cell, centre of gravity relative to it (`u`, `v`, cells) and sum
+        (`e`, GeV). NaN for events without a cell above threshold or with a cell that is not finite.
 
         Parameters
         ----------
@@ -95,7 +94,7 @@ class Gravity:
             }
 
     def columns(self, moments: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-        """Predictions ``x1 y1 e1`` at the front face."""
+        """Return the predictions ``x1 y1 e1`` at the front face."""
         curve = np.array(self.curve)
         energy = true_energy(moments["e"], self.response)
         x = moments["x"] + self.pitch * (curve_terms(moments["u"], moments["e"]) @ curve)
@@ -107,6 +106,6 @@ class Gravity:
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.float64]]]:
-    """The prediction whose parameters are the JSON file ``files["parameters"]``."""
+    """Load the prediction whose parameters are in the JSON file ``files["parameters"]``."""
     gravity = Gravity(**json.loads(Path(files["parameters"]).read_text()))
     return lambda columns: gravity.columns(gravity.moments(*flat_cells(columns)))

@@ -1,4 +1,4 @@
-"""Cells of an event on their grid, in clusters with artificial neighbours around them, compiled."""
+"""Cells of an event on their grid, their clusters and the artificial neighbours around them, compiled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from projects.ecal.fits.shower_fit import Cells, cell_variance
 __all__ = ["Lattice", "centroid", "cluster_cells", "label_clusters", "lattice", "main_cell"]
 
 #: Cells of one event. `ix, iy, energy`: columns, rows, GeV; `x0, y0`: centre (cm) of cell (0, 0); `place`:
-#: number of the cell at [iy + 1, ix + 1], -1 where there is none; the border of the map is empty.
+#: index of the cell at [iy + 1, ix + 1], -1 where there is none; the border of the map is empty.
 Lattice = namedtuple("Lattice", "ix iy energy x0 y0 place")
 
 _WIDEST = 1000  # cells: an event wider than this has a broken position
@@ -26,7 +26,8 @@ def _empty_lattice(good):
 
 @njit(cache=True)
 def lattice(x, y, energy, pitch, threshold):
-    """Cells of one event at or above `threshold` (GeV) on their grid; cells of one place are added.
+    """Place the cells of one event at or above `threshold` (GeV) on their grid; cells at one position are
+    added.
 
     Returns
     -------
@@ -57,9 +58,9 @@ def lattice(x, y, energy, pitch, threshold):
         if energy[c] < threshold:
             continue
         i, j = round((x[c] - left) / pitch), round((y[c] - low) / pitch)
-        known = place[j + 1, i + 1]
-        if known >= 0:
-            e[known] += energy[c]
+        cell = place[j + 1, i + 1]
+        if cell >= 0:
+            e[cell] += energy[c]
             continue
         place[j + 1, i + 1] = count
         ix[count], iy[count], e[count] = i, j, energy[c]
@@ -69,7 +70,7 @@ def lattice(x, y, energy, pitch, threshold):
 
 @njit(cache=True)
 def label_clusters(event, corners):
-    """Number of the cluster of every cell, and how many there are.
+    """Return the cluster number of every cell and the number of clusters.
 
     Cells are linked by their sides, and by their corners too if `corners`.
     """
@@ -89,10 +90,10 @@ def label_clusters(event, corners):
                 for di in range(-1, 2):
                     if not corners and di != 0 and dj != 0:
                         continue
-                    other = event.place[event.iy[cell] + 1 + dj, event.ix[cell] + 1 + di]
-                    if other >= 0 and label[other] < 0:
-                        label[other] = clusters
-                        queue[filled] = other
+                    neighbour = event.place[event.iy[cell] + 1 + dj, event.ix[cell] + 1 + di]
+                    if neighbour >= 0 and label[neighbour] < 0:
+                        label[neighbour] = clusters
+                        queue[filled] = neighbour
                         filled += 1
         clusters += 1
     return label, clusters
@@ -100,7 +101,7 @@ def label_clusters(event, corners):
 
 @njit(cache=True)
 def cluster_cells(event, member, neighbour_energy, neighbour_error, limit):
-    """Cells of one fit: those of a cluster, and the absent cells that touch it.
+    """Return the cells of one fit: those of a cluster, and the absent cells that touch it.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def cluster_cells(event, member, neighbour_energy, neighbour_error, limit):
     neighbour_energy, neighbour_error : float
         Energy and error (GeV) of the artificial neighbours.
     limit : bool
-        Whether those count only where the prediction exceeds their energy.
+        Whether the artificial neighbours count only where the prediction exceeds their energy.
 
     Returns
     -------
@@ -119,7 +120,7 @@ def cluster_cells(event, member, neighbour_energy, neighbour_error, limit):
     lit = 0
     for c in range(member.size):
         lit += member[c]
-    taken = event.place.copy()
+    occupied = event.place.copy()
     size = lit + 8 * lit
     ix, iy, energy, weight = (
         np.empty(size, np.int64),
@@ -138,8 +139,8 @@ def cluster_cells(event, member, neighbour_energy, neighbour_error, limit):
         for dj in range(-1, 2):
             for di in range(-1, 2):
                 i, j = ix[c] + di, iy[c] + dj
-                if taken[j + 1, i + 1] == -1:
-                    taken[j + 1, i + 1] = -2
+                if occupied[j + 1, i + 1] == -1:
+                    occupied[j + 1, i + 1] = -2
                     ix[count], iy[count], energy[count] = i, j, neighbour_energy
                     weight[count] = 1.0 / neighbour_error**2
                     limits[count] = limit
@@ -149,7 +150,7 @@ def cluster_cells(event, member, neighbour_energy, neighbour_error, limit):
 
 @njit(cache=True)
 def main_cell(cells, x, y, pitch):
-    """Number of the measured cell that holds the point (x, y) in cm, -1 if there is none."""
+    """Return the index of the measured cell that contains the point (x, y) in cm, or -1 if there is none."""
     i, j = round(x / pitch), round(y / pitch)
     for c in range(cells.lit):
         if cells.ix[c] == i and cells.iy[c] == j:
@@ -159,9 +160,9 @@ def main_cell(cells, x, y, pitch):
 
 @njit(cache=True)
 def centroid(cells, energy, middle, pitch):
-    """Centre of gravity (x, y in cm) of the 3x3 cells around cell `middle`, and their sum (GeV).
+    """Return the centre of gravity (x, y in cm) and the sum (GeV) of the 3x3 cells around cell `middle`.
 
-    `energy`, shape (cells,), may be what a fit leaves over: cells below zero count as zero.
+    `energy`, shape (cells,), may be the residual of a fit: cells below zero count as zero.
     """
     x = y = total = 0.0
     for c in range(cells.lit):

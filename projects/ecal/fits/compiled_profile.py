@@ -1,16 +1,16 @@
 """Lednev's lateral shower profile, compiled: the share of a shower in each cell and its slopes.
 
 With corners at (u, v) from the shower axis, the share of a cell is the second difference over its four
-corners of (A.A. Lednev, Nucl. Instrum. Meth. A366 (1995) 292)
+corners of F (A.A. Lednev, Nucl. Instrum. Meth. A366 (1995) 292)
 
     F(u, v) = 1/4 + sum_i a_i/(2 pi) [atan(u/b_i) + atan(v/b_i) + atan(u v / (b_i r_i))],
     r_i = sqrt(b_i^2 + u^2 + v^2).
 
-Terms in one coordinate cancel in the difference and are left out, here and in the slopes, where
+Terms in one coordinate cancel in the difference and are omitted, here and in the slopes, where
 dF/du = sum_i a_i/(2 pi) b_i v / (r_i (b_i^2 + u^2)). Neighbouring cells share their corners.
 
-The compiled modules of this package keep their machine code in ``__pycache__``. numba looks only at the file
-of the outermost function there, so after editing an inner one delete ``__pycache__/*.nb?``.
+The compiled modules of this package cache their machine code in ``__pycache__``. numba checks only the file
+of the outermost function, so after editing an inner function delete ``__pycache__/*.nb?``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ __all__ = ["Shape", "arctangent", "cell_shares", "span_of"]
 #: Weights `a`, widths `b` (cm) of the profile and the `pitch` of the cells (cm).
 Shape = namedtuple("Shape", "a b pitch")
 
-#: Centres farther than this from the axis get nothing (cm); the same in whole cells, for the loops.
+#: Cells whose centres are farther than this from the axis get no share (cm); the same in whole cells, for
+#: loops.
 _REACH_CM = 20.0
 _REACH_CELLS = 5
 _CORNERS = (2 * _REACH_CELLS + 2) ** 2
@@ -34,7 +35,7 @@ _CORNERS = (2 * _REACH_CELLS + 2) ** 2
 
 @njit(cache=True, error_model="numpy")
 def arctangent(p, q):
-    """atan(p / q) for q > 0 to 2e-9, without branches and with one division, so that loops over it vectorise.
+    """Compute atan(p / q) for q > 0 to 2e-9, without branches and with one division, so that loops vectorise.
 
     Chebyshev interpolation of atan(t)/t in t^2 on [0, 1].
     """
@@ -56,7 +57,8 @@ def arctangent(p, q):
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
 def _corners(u, v, shape, f, fu, fv):
-    """F without its terms in one coordinate, and both slopes, at the corners (u, v)."""
+    """Fill `f` with F without its terms in one coordinate, `fu` and `fv` with its slopes, at corners (u,
+    v)."""
     f.fill(0.0)
     fu.fill(0.0)
     fv.fill(0.0)
@@ -75,7 +77,7 @@ def _corners(u, v, shape, f, fu, fv):
 
 @njit(cache=True)
 def span_of(ix, iy):
-    """First and last column, first and last row of the cells."""
+    """Return the first and last column and the first and last row of the cells."""
     left = right = ix[0]
     low = high = iy[0]
     for c in range(1, ix.size):
@@ -86,7 +88,7 @@ def span_of(ix, iy):
 
 @njit(cache=True, error_model="numpy")
 def cell_shares(x, y, shape, ix, iy, span, g, gx, gy):
-    """Shares of a shower in the cells.
+    """Compute the shares of a shower in the cells.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The shower fit of coral ("ReconstructionCombined"), re-implemented from its description, compiled.
 
-Clusters are linked by sides and corners. Around a cluster lies a ring of artificial neighbours at the
-threshold energy that count only where the prediction exceeds it. Showers are added one at a time where the
-largest share of a cell is unexplained, and the last one is taken back when it does not earn its place.
+Clusters are linked by sides and corners. A ring of artificial neighbours at the threshold energy surrounds a
+cluster; they count only where the prediction exceeds that energy. Showers are added one at a time in the cell
+with the largest unexplained share, and the last one is dropped if it does not improve the fit enough.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ CORAL_LINKS_CORNERS = True
 _LEAST_SHOWER = 0.2  # GeV
 _LEAST_GAIN = 0.02  # of (L_old - L_new) / L_new
 _LEAST_DISTANCE = 0.7  # cells, of d and of d 2 sqrt(E1 E2) / (E1 + E2)
-_LEAST_PROMINENCE = 5.0  # a shower against the stronger one's share, in its own main cell
+_LEAST_PROMINENCE = 5.0  # a shower over the stronger one's share, in its own main cell
 
 
 @njit(cache=True)
 def coral_cells(event, member, threshold):
-    """Cells of a cluster with neighbours of `threshold` GeV as upper limits."""
+    """Return the cells of a cluster with neighbours of `threshold` GeV as upper limits."""
     return cluster_cells(event, member, threshold, math.sqrt(cell_variance(threshold)), True)
 
 
 @njit(cache=True)
 def _allowed(size):
-    """Showers at most in a cluster of `size` cells."""
+    """Return the largest number of showers in a cluster of `size` cells."""
     if size >= 7:
         return 8
     if size >= 5:
@@ -43,15 +43,16 @@ def _allowed(size):
 
 @njit(cache=True, error_model="numpy")
 def _start(cells, shape, photons, start):
-    """Start of one more shower: where the largest share of a cell is unexplained.
+    """Set the start of one more shower: the cell whose largest share is unexplained.
 
-    Far from all showers every cell is, so from that cell the start climbs to the highest unexplained energy;
-    then the centre of gravity and the sum of what is left in the 3x3 cells there.
+    Far from all showers every cell is unexplained, so from that cell the start climbs to the highest
+    unexplained energy. The start is the centre of gravity and the sum of the unexplained energy in the 3x3
+    cells there.
     """
     left = unexplained(photons, shape, cells)
     seed, best = 0, -np.inf
     for c in range(cells.lit):
-        # the first shower starts in the highest cell, where every cell is wholly unexplained
+        # the first shower starts in the highest cell, because every cell is entirely unexplained
         value = left[c] / cells.energy[c] if len(photons) > 0 else cells.energy[c]
         if value > best:
             seed, best = c, value
@@ -68,7 +69,7 @@ def _start(cells, shape, photons, start):
 
 @njit(cache=True, error_model="numpy")
 def _stands(cells, shape, photons):
-    """Whether every shower lies in the cluster, above threshold, and apart from the stronger ones."""
+    """Check that every shower lies in the cluster, above threshold, and apart from the stronger ones."""
     pitch = shape.pitch
     span = span_of(cells.ix, cells.iy)
     count = cells.ix.size
@@ -106,7 +107,7 @@ def coral_showers(cells, shape, wanted, photons):
     cells : Cells
     shape : Shape
     wanted : int
-        Number of showers taken for granted, without any rule of acceptance; 0 to let the fit decide.
+        Number of showers assumed, without acceptance rules; 0 lets the fit decide.
     photons : ndarray, shape (8, 3)
         Filled with x, y (cm) and energy (GeV).
 
@@ -115,20 +116,20 @@ def coral_showers(cells, shape, wanted, photons):
     found : int
     chi2 : float
     """
-    found, chi2 = 0, np.inf
+    showers, chi2 = 0, np.inf
     trial = np.empty((MOST, 3))
     most = wanted if wanted > 0 else _allowed(cells.lit)
-    while found < most:
-        copy_photons(photons[:found], trial)
-        _start(cells, shape, photons[:found], trial[found])
-        new = minimise(trial[: found + 1], shape, cells)
+    while showers < most:
+        copy_photons(photons[:showers], trial)
+        _start(cells, shape, photons[:showers], trial[showers])
+        new = minimise(trial[: showers + 1], shape, cells)
         if wanted == 0:
             # L is chi2 / 2, so the ratio is that of chi2
-            if found > 0 and chi2 - new < _LEAST_GAIN * new:
+            if showers > 0 and chi2 - new < _LEAST_GAIN * new:
                 break
-            if not _stands(cells, shape, trial[: found + 1]):
+            if not _stands(cells, shape, trial[: showers + 1]):
                 break
-        found += 1
-        copy_photons(trial[:found], photons)
+        showers += 1
+        copy_photons(trial[:showers], photons)
         chi2 = new
-    return found, chi2
+    return showers, chi2

@@ -1,6 +1,6 @@
-"""What turns a fitted shower into a photon at the front face: its energy response and its angle.
+"""Corrections of a fitted shower to a photon at the front face: energy response and angle.
 
-Also how the columns of a file become flat arrays. Travels with every registered baseline (numpy only).
+Also flattens the columns of a file. Travels with every registered baseline (numpy only).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = ["flat_cells", "front_face", "true_energy"]
 
 
 def true_energy(measured: NDArray[np.floating], response: tuple[float, float, float]) -> NDArray[np.floating]:
-    """Energy (GeV) of photons measured as `measured` (GeV), any shape.
+    """Correct the measured energies (GeV) of photons, any shape, for the response.
 
     The response, measured over true energy, is r0 + r1 ln E + r2 / E with E the measured energy: the
-    logarithm takes up leakage, the last term what falls below threshold. NaN where the response is not
-    positive.
+    logarithm accounts for leakage, the last term for the energy below threshold. NaN where the response is
+    not positive.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = response[0] + response[1] * np.log(measured) + response[2] / measured
@@ -29,10 +29,11 @@ def true_energy(measured: NDArray[np.floating], response: tuple[float, float, fl
 def front_face(
     energy: NDArray[np.floating], radiation_length: float, z_target: float
 ) -> NDArray[np.floating]:
-    """Position at the front face over that of the shower, for photons of `energy` (GeV) from the target.
+    """Return the position at the front face over that of the shower, for photons of `energy` (GeV) from the
+    target.
 
-    The shower of a photon of slope x / Z appears at depth t = X0 (ln(E / 25 MeV) + 1.5), thus at x (1 + t /
-    Z).
+    The shower of a photon at x with slope x / Z appears at depth t = X0 (ln(E / 25 MeV) + 1.5), thus at
+    x (1 + t / Z).
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         depth = radiation_length * (np.log(energy / 0.025) + 1.5)
@@ -40,7 +41,7 @@ def front_face(
 
 
 def flat_cells(columns: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Offsets and flat ``cell_x, cell_y, cell_e`` of columns that hold one sequence an event."""
+    """Return offsets and flat ``cell_x, cell_y, cell_e`` of columns that hold one sequence per event."""
     counts = [len(event) for event in columns["cell_e"]]
     x, y, energy = (
         np.concatenate([np.empty(0), *columns[name]]).astype(np.float64)

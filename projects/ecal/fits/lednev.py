@@ -1,7 +1,8 @@
 """The Lednev fit, re-implemented from its description, compiled.
 
-Clusters are linked by sides only. The cells around a cluster are set to half the threshold with that error.
-A photon is added while chi2 is poor and falls enough; photons too close, or of too small a mass, are merged.
+Clusters are linked by sides only. The cells around a cluster are set to half the threshold with that error. A
+photon is added while chi2 is poor and decreases enough; photons too close, or of too small a mass, are
+merged.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _CLOSE_CM, _LIGHT_GEV = 5.0, 0.04  # a pair this close and this light is one pho
 
 @njit(cache=True)
 def lednev_cells(event, member, threshold):
-    """Cells of a cluster with neighbours measured at half the threshold, with that error."""
+    """Return the cells of a cluster with neighbours measured at half the threshold, with that error."""
     return cluster_cells(event, member, 0.5 * threshold, 0.5 * threshold, False)
 
 
 @njit(cache=True)
 def s_curve(centre, pitch):
-    """Position (cm) of a shower whose 3x3 centre of gravity is `centre` (cm from a cell's centre), one
-    coordinate.
+    """Correct one coordinate `centre` (cm from a cell's centre) of a 3x3 centre of gravity to a position
+    (cm).
 
     Lednev's polynomial for cells of 38.3 mm; zero at cell centres and edges.
     """
@@ -45,13 +46,13 @@ def s_curve(centre, pitch):
 
 @njit(cache=True)
 def position_error(energy):
-    """Error of x and y (cm) that the Lednev fit reports for a photon of `energy` GeV."""
+    """Return the error of x and y (cm) that the Lednev fit reports for a photon of `energy` GeV."""
     return 5.0 * math.sqrt(cell_variance(energy)) / (energy + 0.2)
 
 
 @njit(cache=True, error_model="numpy")
 def _first(cells, pitch, photon):
-    """The whole cluster as one photon at the corrected centre of gravity of its highest 3x3 cells."""
+    """Start with the cluster as one photon at the corrected centre of gravity of its highest 3x3 cells."""
     highest, total = 0, 0.0
     for c in range(cells.lit):
         total += cells.energy[c]
@@ -62,7 +63,8 @@ def _first(cells, pitch, photon):
 
 @njit(cache=True, error_model="numpy")
 def _axis(cells, x, y, energy, pitch):
-    """Long axis of the cells' energies about (x, y): direction and root of the second moment (cm)."""
+    """Return the long axis of the cell energies about (x, y): direction and root of the second moment
+    (cm)."""
     xx = xy = yy = total = 0.0
     for c in range(cells.lit):
         if energy[c] > 0.0:
@@ -78,8 +80,8 @@ def _axis(cells, x, y, energy, pitch):
 
 @njit(cache=True, error_model="numpy")
 def _one_more(cells, shape, photons):
-    """One photon more, the last of `photons`: at the cell of largest d sqrt(E / sigma), d from the nearest
-    photon; where that is near, the nearest photon is split along the long axis of the cells it explains."""
+    """Start one more photon, the last of `photons`: at the cell of largest d sqrt(E / sigma), d from the
+    nearest photon. If that photon is near, split it along the long axis of the cells that it explains."""
     pitch, old = shape.pitch, photons[:-1]
     seed, best, near, away = 0, -1.0, 0, 0.0
     for c in range(cells.lit):
@@ -94,10 +96,10 @@ def _one_more(cells, shape, photons):
     left = unexplained(old, shape, cells)
     if away < _SPLIT_CM:
         x, y, energy = old[near]
-        others = old.copy()
-        others[near, 2] = 0.0
-        alone = unexplained(others, shape, cells)
-        cosine, sine, width = _axis(cells, x, y, alone, pitch)
+        remaining = old.copy()
+        remaining[near, 2] = 0.0
+        explained = unexplained(remaining, shape, cells)
+        cosine, sine, width = _axis(cells, x, y, explained, pitch)
         old[near, 0], old[near, 1], old[near, 2] = x + width * cosine, y + width * sine, 0.5 * energy
         photons[-1, 0], photons[-1, 1], photons[-1, 2] = x - width * cosine, y - width * sine, 0.5 * energy
         return
@@ -108,15 +110,15 @@ def _one_more(cells, shape, photons):
 
 
 @njit(cache=True)
-def _effective_distance(one, other):
-    """d 2 sqrt(E1 E2) / (E1 + E2) in cm."""
-    apart = math.hypot(one[0] - other[0], one[1] - other[1])
-    return apart * 2.0 * math.sqrt(one[2] * other[2]) / (one[2] + other[2])
+def _effective_distance(first, second):
+    """Return d 2 sqrt(E1 E2) / (E1 + E2) in cm."""
+    apart = math.hypot(first[0] - second[0], first[1] - second[1])
+    return apart * 2.0 * math.sqrt(first[2] * second[2]) / (first[2] + second[2])
 
 
 @njit(cache=True)
 def _nearest(photons):
-    """Smallest effective distance of two photons (cm)."""
+    """Return the smallest effective distance of two photons (cm)."""
     least = np.inf
     for k in range(len(photons)):
         for m in range(k):
@@ -126,7 +128,7 @@ def _nearest(photons):
 
 @njit(cache=True)
 def _merge(photons, z_target):
-    """Merge the first two photons that are one, at their centre of gravity; returns how many remain."""
+    """Merge the first pair that counts as one photon, at its centre of gravity; return how many remain."""
     count = len(photons)
     for k in range(count):
         for m in range(k):
@@ -152,7 +154,7 @@ def lednev_showers(cells, shape, wanted, z_target, photons):
     cells : Cells
     shape : Shape
     wanted : int
-        Number of photons taken for granted, without any rule of acceptance; 0 to let the fit decide.
+        Number of photons assumed, without acceptance rules; 0 lets the fit decide.
     z_target : float
         Distance to the target (cm), for the mass of a pair.
     photons : ndarray, shape (8, 3)
@@ -164,28 +166,28 @@ def lednev_showers(cells, shape, wanted, z_target, photons):
     chi2 : float
     """
     _first(cells, shape.pitch, photons[0])
-    found, chi2 = 1, minimise(photons[:1], shape, cells)
+    number, chi2 = 1, minimise(photons[:1], shape, cells)
     trial = np.empty((MOST, 3))
     most = wanted if wanted > 0 else _MOST_PHOTONS
-    while found < most:
-        if wanted == 0 and chi2 < _GOOD_FIT * (cells.lit - 3 * found):
+    while number < most:
+        if wanted == 0 and chi2 < _GOOD_FIT * (cells.lit - 3 * number):
             break
-        copy_photons(photons[:found], trial)
-        _one_more(cells, shape, trial[: found + 1])
-        new = minimise(trial[: found + 1], shape, cells)
+        copy_photons(photons[:number], trial)
+        _one_more(cells, shape, trial[: number + 1])
+        new = minimise(trial[: number + 1], shape, cells)
         gain = chi2 - new
-        if wanted == 0 and gain <= 10.0 and not (gain > 4.0 and _nearest(trial[: found + 1]) > _APART_CM):
+        if wanted == 0 and gain <= 10.0 and not (gain > 4.0 and _nearest(trial[: number + 1]) > _APART_CM):
             break
-        found += 1
-        copy_photons(trial[:found], photons)
+        number += 1
+        copy_photons(trial[:number], photons)
         chi2 = new
     if wanted > 0:
-        return found, chi2
-    remaining = _merge(photons[:found], z_target)
-    while remaining < found:
-        found = remaining
-        chi2 = minimise(photons[:found], shape, cells)
-        remaining = _merge(photons[:found], z_target)
-    if found == 1 and photons[0, 2] < _LEAST_PHOTON:
+        return number, chi2
+    remaining = _merge(photons[:number], z_target)
+    while remaining < number:
+        number = remaining
+        chi2 = minimise(photons[:number], shape, cells)
+        remaining = _merge(photons[:number], z_target)
+    if number == 1 and photons[0, 2] < _LEAST_PHOTON:
         return 0, chi2
-    return found, chi2
+    return number, chi2

@@ -1,6 +1,6 @@
-"""Photons of whole samples by the coral or the Lednev fit: all events at once, in compiled code.
+"""Coral and Lednev fits of whole samples: all events at once, in compiled code.
 
-Travels with a registered model: `load` turns the file of parameters into a prediction.
+Travels with a registered model: `load` turns the parameter file into a prediction.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from projects.ecal.fits.shower_fit import MOST, copy_photons, covariance, minimi
 
 __all__ = ["Found", "Reconstruction", "load", "threaded"]
 
-#: What a fit finds. `photons`: shape (events, kept, 3) of x, y (cm) and energy (GeV), NaN where there is
+#: Result of a fit. `photons`: shape (events, kept, 3) of x, y (cm) and energy (GeV), NaN where there is
 #: none; `errors`: the same shape; `chi2`: (events,), summed over clusters; `number`: (events,), photons
-#: found, which may be more than those kept.
+#: found, possibly more than the number kept.
 Found = namedtuple("Found", "photons errors chi2 number")
 
-#: Photons of one event at most, before the most energetic are kept.
+#: Largest number of photons of one event, before the most energetic are selected.
 _ROOM = 64
 
 
 @njit(cache=True, error_model="numpy")
 def _errors(photons, shape, cells, lednev, errors):
-    """Errors of x, y (cm) and energy (GeV): by the covariance, but what the Lednev fit states for x and y."""
+    """Fill the errors of x, y (cm) and energy (GeV): from the covariance, but for x and y Lednev's own
+    error."""
     matrix = covariance(photons, shape, cells)
     for k in range(len(photons)):
         for i in range(3):
@@ -50,15 +51,15 @@ def _errors(photons, shape, cells, lednev, errors):
 
 @njit(cache=True, error_model="numpy")
 def _fit_cluster(event, member, shape, lednev, wanted, threshold, z_target, photons, errors):
-    """Photons of one cluster, in cm from cell (0, 0) of the event; how many, and chi2."""
+    """Fit the photons of one cluster, in cm from cell (0, 0) of the event; return their number and chi2."""
     if lednev:
         cells = lednev_cells(event, member, threshold)
-        found, chi2 = lednev_showers(cells, shape, wanted, z_target, photons)
+        number, chi2 = lednev_showers(cells, shape, wanted, z_target, photons)
     else:
         cells = coral_cells(event, member, threshold)
-        found, chi2 = coral_showers(cells, shape, wanted, photons)
-    _errors(photons[:found], shape, cells, lednev, errors)
-    return found, chi2
+        number, chi2 = coral_showers(cells, shape, wanted, photons)
+    _errors(photons[:number], shape, cells, lednev, errors)
+    return number, chi2
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -72,7 +73,7 @@ def _fit_events(first, last, offsets, x, y, energy, shape, lednev, wanted, thres
             continue
         count = event.ix.size
         if wanted > 0:
-            # a fixed hypothesis is about the event, so all its cells are one cluster
+            # a fixed number of photons refers to the event, so all its cells form one cluster
             label, clusters = np.zeros(count, np.int64), min(count, 1)
         else:
             label, clusters = label_clusters(event, LEDNEV_LINKS_CORNERS if lednev else CORAL_LINKS_CORNERS)
@@ -81,7 +82,7 @@ def _fit_events(first, last, offsets, x, y, energy, shape, lednev, wanted, thres
             if number >= _ROOM:
                 break
             free = slice(number, number + MOST)
-            found, part = _fit_cluster(
+            showers, part = _fit_cluster(
                 event,
                 label == cluster,
                 shape,
@@ -92,8 +93,8 @@ def _fit_events(first, last, offsets, x, y, energy, shape, lednev, wanted, thres
                 photons[free],
                 errors[free],
             )
-            if found > 0:
-                number += found
+            if showers > 0:
+                number += showers
                 chi2 += part
         out.number[n] = number
         out.chi2[n] = chi2 if number > 0 else np.nan
@@ -108,7 +109,7 @@ def _fit_events(first, last, offsets, x, y, energy, shape, lednev, wanted, thres
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _refine_events(first, last, offsets, x, y, energy, shape, lednev, starts, threshold, out):
-    """Fit events `first` to `last` from given starts into the arrays of `out`."""
+    """Fit events `first` to `last` from the given starts into the arrays of `out`."""
     for n in range(first, last):
         cut = slice(offsets[n], offsets[n + 1])
         good, event = lattice(x[cut], y[cut], energy[cut], shape.pitch, threshold)
@@ -131,28 +132,28 @@ def _refine_events(first, last, offsets, x, y, energy, shape, lednev, starts, th
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One of the two fits with everything that it needs to know.
+    """One of the two fits with all its parameters.
 
     Parameters
     ----------
     rules : {"coral", "lednev"}
-        Whose clusters, neighbours, starts and rules of acceptance.
+        Clusters, neighbours, starts and acceptance rules.
     a, b : tuple of float
         Weights and widths (cm) of the shower profile.
     pitch, z_target, radiation_length : float
         Cell pitch, distance from the target, radiation length (cm).
     threshold : float
-        Threshold of the cells (GeV); cells below it are taken as absent.
+        Threshold of the cells (GeV); cells below it are ignored.
     kept : int
         Photons reported, the most energetic first.
     wanted : int
-        Number of photons taken for granted; 0 lets the fit decide by its rules.
+        Number of photons assumed; 0 lets the fit decide by its rules.
     incidence : {"normal", "target"}
-        Whether photons are taken to come from the target, so that the fitted position, that of the shower at
-        its depth, is scaled back to the front face, see `projects.ecal.fits.corrections.front_face`.
+        Whether photons are assumed to come from the target, so that the fitted position, that of the shower
+        at its depth, is scaled back to the front face, see `projects.ecal.fits.corrections.front_face`.
     response : tuple of float
-        Of the fitted energy, see `projects.ecal.fits.corrections.true_energy`; the experiments' own fits
-        state none.
+        Response of the fitted energy, see `projects.ecal.fits.corrections.true_energy`; the experiments' own
+        fits do not have one.
     """
 
     rules: str
@@ -180,8 +181,8 @@ class Reconstruction:
         Returns
         -------
         Found
-            As fitted: neither the angle nor the response is corrected. An event without cells above
-            threshold has 0 photons, one with a cell that is not finite has none either.
+            As fitted, without corrections for angle and response. An event without cells above threshold, or
+            with a cell that is not finite, has 0 photons.
         """
         out = _no_photons(len(offsets) - 1, self.kept)
         cells = _arrays(offsets, x, y, energy)
@@ -209,14 +210,14 @@ class Reconstruction:
         energy: NDArray[Any],
         starts: NDArray[Any],
     ) -> Found:
-        """Fit all events from given starts, all cells of an event together and without rules of acceptance.
+        """Fit all events from the given starts, all cells of an event together and without acceptance rules.
 
         Parameters
         ----------
         offsets, x, y, energy
             As in `find`.
         starts : ndarray, shape (events, photons, 3)
-            x, y (cm) and energy (GeV); an event with a start that is not finite gets no answer.
+            x, y (cm) and energy (GeV); an event with a start that is not finite gets no result.
 
         Returns
         -------
@@ -235,11 +236,12 @@ class Reconstruction:
         return out
 
     def columns(self, found: Found) -> dict[str, NDArray[np.float64]]:
-        """Predictions ``x1 y1 e1 ...`` at the front face, their errors ``sx1 ...``, ``chi2`` and ``photons``.
+        """Return predictions ``x1 y1 e1 ...`` at the front face, errors ``sx1 ...``, ``chi2`` and
+        ``photons``.
 
-        The response is taken out of the energies and the angle out of the positions. With fewer photons than
-        asked for the last ones are NaN: a single photon found in a pair's event stands first and counts as
-        an answer for one of the two.
+        Energies are corrected for the response and positions for the angle. If fewer photons are found than
+        requested, the last ones are NaN: a single photon found in an event with a pair comes first and counts
+        as a result for one of the two.
         """
         energy = true_energy(found.photons[:, :, 2], self.response)
         scale = energy / found.photons[:, :, 2]
@@ -255,20 +257,20 @@ class Reconstruction:
 
     @property
     def shape(self) -> Shape:
-        """Profile and pitch as the compiled code takes them."""
+        """Profile and pitch in the form that the compiled code takes."""
         return Shape(
             np.array(self.a, dtype=np.float64), np.array(self.b, dtype=np.float64), float(self.pitch)
         )
 
 
 def _no_photons(events: int, kept: int) -> Found:
-    """No photons in any event."""
+    """Return a result without photons in any event."""
     photons = np.full((events, kept, 3), np.nan)
     return Found(photons, photons.copy(), np.full(events, np.nan), np.zeros(events, dtype=np.int64))
 
 
 def _arrays(offsets: NDArray[Any], *cells: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """Cells in the types that the compiled code takes."""
+    """Convert cells to the types that the compiled code takes."""
     return (
         np.asarray(offsets, dtype=np.int64),
         *(np.ascontiguousarray(part, dtype=np.float64) for part in cells),
@@ -276,7 +278,7 @@ def _arrays(offsets: NDArray[Any], *cells: NDArray[Any]) -> tuple[NDArray[Any], 
 
 
 def threaded(work: Callable[[int, int], None], events: int) -> None:
-    """Runs `work(first, last)` over all events on every core; reproducible, as events are independent."""
+    """Run `work(first, last)` over all events on every core; reproducible, because events are independent."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     edges = np.linspace(0, events, 4 * threads + 1).astype(int)
     with ThreadPoolExecutor(threads) as pool:
@@ -284,6 +286,6 @@ def threaded(work: Callable[[int, int], None], events: int) -> None:
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.float64]]]:
-    """The prediction of the fit whose parameters are the JSON file ``files["parameters"]``."""
+    """Load the prediction of the fit whose parameters are in the JSON file ``files["parameters"]``."""
     fit = Reconstruction(**json.loads(Path(files["parameters"]).read_text()))
     return lambda columns: fit.columns(fit.find(*flat_cells(columns)))

@@ -25,26 +25,26 @@ __all__ = [
 ]
 
 #: Cells of one fit. `ix, iy`: column and row; `energy`: GeV; `weight`: 1/sigma^2; `limit`: whether the cell
-#: counts only where the prediction exceeds its energy; `lit`: how many cells, the first ones, were measured,
-#: the others are the artificial neighbours.
+#: counts only where the prediction exceeds its energy; `lit`: number of measured cells, which come first; the
+#: others are the artificial neighbours.
 Cells = namedtuple("Cells", "ix iy energy weight limit lit")
 
-#: Photons in one cluster at most; coral allows 8.
+#: Largest number of photons in one cluster; coral allows 8.
 MOST = 8
 
-_LEAST_ENERGY = 1e-3  # GeV: a photon of no energy has no position
-_LAST_STEP = 1e-4  # promised decrease of chi2 at which the fit has converged: 1 % of an error
+_LEAST_ENERGY = 1e-3  # GeV: a photon without energy has no position
+_LAST_STEP = 1e-4  # predicted decrease of chi2 at which the fit has converged: 1 % of an error
 
 
 @njit(cache=True, error_model="numpy")
 def cell_variance(energy):
-    """sigma_E^2 (GeV^2) of a cell with `energy` (GeV): the error model of both fits."""
+    """Return sigma_E^2 (GeV^2) of a cell with `energy` (GeV): the error model of both fits."""
     return 0.15 * 0.15 * energy + 0.015 * 0.015 * energy * energy + 0.05 * 0.05
 
 
 @njit(cache=True)
 def shares_at(photons, shape, cells, span, jacobian, prediction):
-    """Predicted cell energies (GeV) and their derivatives.
+    """Predict cell energies (GeV) and their derivatives.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def shares_at(photons, shape, cells, span, jacobian, prediction):
 
 @njit(cache=True)
 def unexplained(photons, shape, cells):
-    """Cell energies less the predicted ones (GeV), shape (cells,)."""
+    """Return the cell energies minus the predicted ones (GeV), shape (cells,)."""
     left = np.empty(cells.ix.size)
     shares_at(
         photons, shape, cells, span_of(cells.ix, cells.iy), np.empty((photons.size, cells.ix.size)), left
@@ -80,7 +80,7 @@ def unexplained(photons, shape, cells):
 
 @njit(cache=True)
 def _pulls(photons, shape, cells, span, jacobian, residual, weight):
-    """Jacobian, residuals and the weights in force at a point; returns chi2."""
+    """Fill the Jacobian, residuals and active weights at a point; return chi2."""
     shares_at(photons, shape, cells, span, jacobian, residual)
     chi2 = 0.0
     for c in range(residual.size):
@@ -101,7 +101,7 @@ def _weighted_dot(a, b, weight):
 
 @njit(cache=True, error_model="numpy")
 def _factorise(matrix):
-    """Cholesky factor in place (lower triangle); False if the matrix is not positive."""
+    """Compute the Cholesky factor in place (lower triangle); False if the matrix is not positive."""
     for i in range(len(matrix)):
         for j in range(i + 1):
             total = matrix[i, j]
@@ -118,7 +118,7 @@ def _factorise(matrix):
 
 @njit(cache=True, error_model="numpy")
 def _solve(factor, vector):
-    """Solves with a Cholesky factor, in place."""
+    """Solve with a Cholesky factor, in place."""
     size = len(factor)
     for i in range(size):
         for k in range(i):
@@ -142,21 +142,21 @@ def copy_photons(source, target):
 
 
 @njit(cache=True, error_model="numpy")
-def _move(photons, step, span, pitch, moved):
-    """Photons after a step, shortened so that none moves by more than half a cell; none leaves the cells."""
+def _move(photons, step, span, pitch, target):
+    """Take a step, shortened so that no photon moves by more than half a cell; none leaves the cells."""
     longest = 0.0
     for k in range(len(photons)):
         longest = max(longest, abs(step[3 * k]), abs(step[3 * k + 1]))
     scale = min(1.0, 0.5 * pitch / longest) if longest > 0.0 else 1.0
     for k in range(len(photons)):
-        moved[k, 0] = min(
+        target[k, 0] = min(
             max(photons[k, 0] + scale * step[3 * k], (span[0] - 0.5) * pitch), (span[1] + 0.5) * pitch
         )
-        moved[k, 1] = min(
+        target[k, 1] = min(
             max(photons[k, 1] + scale * step[3 * k + 1], (span[2] - 0.5) * pitch), (span[3] + 0.5) * pitch
         )
         least = max(_LEAST_ENERGY, 0.2 * photons[k, 2])
-        moved[k, 2] = max(photons[k, 2] + scale * step[3 * k + 2], least)
+        target[k, 2] = max(photons[k, 2] + scale * step[3 * k + 2], least)
 
 
 @njit(cache=True, error_model="numpy")
@@ -170,7 +170,7 @@ def minimise(photons, shape, cells, steps=40):
     shape : Shape
     cells : Cells
     steps : int
-        At most so many evaluations.
+        Largest number of evaluations.
 
     Returns
     -------
@@ -180,16 +180,16 @@ def minimise(photons, shape, cells, steps=40):
     span = span_of(cells.ix, cells.iy)
     jacobian, residual, weight = np.empty((2, size, count)), np.empty((2, count)), np.empty((2, count))
     normal, damped = np.empty((size, size)), np.empty((size, size))
-    gradient, step, moved = np.empty(size), np.empty(size), np.empty(photons.shape)
-    now = 0
+    gradient, step, trial = np.empty(size), np.empty(size), np.empty(photons.shape)
+    current = 0
     chi2 = _pulls(photons, shape, cells, span, jacobian[0], residual[0], weight[0])
     damping, fresh, new = 1e-3, True, chi2
     for _ in range(steps):
         if fresh:
             for i in range(size):
-                gradient[i] = _weighted_dot(jacobian[now, i], residual[now], weight[now])
+                gradient[i] = _weighted_dot(jacobian[current, i], residual[current], weight[current])
                 for j in range(i + 1):
-                    normal[i, j] = _weighted_dot(jacobian[now, i], jacobian[now, j], weight[now])
+                    normal[i, j] = _weighted_dot(jacobian[current, i], jacobian[current, j], weight[current])
         for i in range(size):
             step[i] = gradient[i]
             for j in range(i + 1):
@@ -201,13 +201,15 @@ def minimise(photons, shape, cells, steps=40):
             promise = 0.0
             for i in range(size):
                 promise += step[i] * gradient[i]
-            _move(photons, step, span, shape.pitch, moved)
-            new = _pulls(moved, shape, cells, span, jacobian[1 - now], residual[1 - now], weight[1 - now])
+            _move(photons, step, span, shape.pitch, trial)
+            new = _pulls(
+                trial, shape, cells, span, jacobian[1 - current], residual[1 - current], weight[1 - current]
+            )
             fresh = new <= chi2
         if fresh:
-            copy_photons(moved, photons)
+            copy_photons(trial, photons)
             chi2 = new
-            now = 1 - now
+            current = 1 - current
             damping = max(0.1 * damping, 1e-9)
             if promise < _LAST_STEP and damping < 1.0:
                 break
@@ -220,7 +222,7 @@ def minimise(photons, shape, cells, steps=40):
 
 @njit(cache=True, error_model="numpy")
 def covariance(photons, shape, cells):
-    """Covariance of the fitted parameters, shape (3 photons, 3 photons); NaN where the fit has none.
+    """Return the covariance of the fitted parameters, shape (3 photons, 3 photons); NaN if it is undefined.
 
     The inverse of J^T W J at the minimum, where chi2 grows by 1 for one standard deviation.
     """

@@ -1,7 +1,7 @@
-"""Refits what a classical method must know of the showers, on training events with truth.
+"""Refit the shower profile and the response of a classical method on training events with truth.
 
 The profile minimises the fit's own chi2, with the photons at their true positions and free energies. The
-response and the S-curve are fitted to what the method then finds.
+response and the S-curve are fitted to the photons that the method then reconstructs.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ __all__ = ["tuned_gravity", "tuned_profile", "tuned_response"]
 
 Cells = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
-#: Start of a tuned profile. Three terms, since two miss the cumulative of real showers by up to 0.03.
+#: Start of a tuned profile. Three terms, because two miss the cumulative of real showers by up to 0.03.
 _START_A, _START_B = (0.4, 0.65), (0.15, 0.75, 10.0)
 _LEAST_B, _MOST_B = 0.03, 40.0
 _PROFILE_EVENTS = 2000
-#: Events this far above the median chi2 are left out: a photon at the beam hole, where cells are missing, a
-#: third photon.
+#: Events this far above the median chi2 are excluded: a photon at the beam hole, where cells are missing, or
+#: a third photon.
 _OUTLIER = 10.0
-#: A photon found this close (cm) to a true one is taken to be that one.
+#: A reconstructed photon this close (cm) to a true one is matched to it.
 _MATCHED_CM = 1.0
 _LEAST_MATCHED = 50
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _residuals(first, last, offsets, x, y, energy, shape, lednev, showers, threshold, out):
-    """Pulls of the cells, out[event, cell], around showers at (x, y) = showers[event] with the best energies.
+    """Fill out[event, cell] with the pulls of cells around showers at (x, y) = showers[event], energies free.
 
-    With two showers the best energies solve a 2x2 system; rows that are not usable stay zero.
+    With two showers the best energies solve a 2x2 system; unusable rows stay zero.
     """
     for n in range(first, last):
         cut = slice(offsets[n], offsets[n + 1])
@@ -77,13 +77,13 @@ def _residuals(first, last, offsets, x, y, energy, shape, lednev, showers, thres
 
 
 def tuned_profile(fit: Reconstruction, cells: Cells, truth: NDArray[np.float64]) -> Reconstruction:
-    """The fit with the three-term profile that describes the training showers best.
+    """Return the fit with the three-term profile that describes the training showers best.
 
     Parameters
     ----------
     fit : Reconstruction
     cells : tuple of ndarray
-        Offsets, x, y (cm) and energies (GeV) as `Reconstruction.find` takes them; the first 2000 events are
+        Offsets, x, y (cm) and energies (GeV) in the form of `Reconstruction.find`; the first 2000 events are
         used.
     truth : ndarray, shape (events, photons, 3)
         True x, y (cm, at the front face) and energy (GeV).
@@ -111,7 +111,7 @@ def tuned_profile(fit: Reconstruction, cells: Cells, truth: NDArray[np.float64])
 
     start = np.concatenate([_START_A, np.log(_START_B)])
     first = pulls(start)
-    # cells come first in every row, its rest stays zero
+    # cells come first in every row, the rest of it stays zero
     width = int(np.flatnonzero(first.any(axis=0)).max(initial=0)) + 1
     chi2 = np.square(first).sum(axis=1)
     typical = chi2 < _OUTLIER * np.median(chi2)
@@ -129,26 +129,27 @@ def tuned_profile(fit: Reconstruction, cells: Cells, truth: NDArray[np.float64])
 
 
 def tuned_response(fit: Reconstruction, cells: Cells, truth: NDArray[np.float64]) -> Reconstruction:
-    """The fit with the energy response of what it finds in training; parameters as `tuned_profile`."""
-    found = fit.find(*cells)
-    measured, true = _matched(fit, found, truth)
+    """Tune the energy response to the photons that the fit finds in training; parameters as
+    `tuned_profile`."""
+    reconstructed = fit.find(*cells)
+    measured, true = _matched(fit, reconstructed, truth)
     return replace(fit, response=_response(measured, true))
 
 
 def tuned_gravity(gravity: Gravity, cells: Cells, truth: NDArray[np.float64]) -> Gravity:
-    """The centre of gravity with S-curve and response of training events; parameters as `tuned_profile`."""
+    """Tune S-curve and response of a centre of gravity to training; parameters as `tuned_profile`."""
     moments = gravity.moments(*cells)
     showers = _showers(gravity, truth)[:, 0]
     energy = moments["e"]
     target_u = (showers[:, 0] - moments["x"]) / gravity.pitch
     target_v = (showers[:, 1] - moments["y"]) / gravity.pitch
-    # a centre next to the true cell is right where a photon hits an edge, one farther away is another
+    # a centre next to the true cell is valid where a photon hits an edge; one farther away is another
     # particle
     usable = np.isfinite(energy) & (np.abs(target_u) < 1.0) & (np.abs(target_v) < 1.0)
     _enough(int(usable.sum()), "the centre of gravity")
     terms = np.concatenate([curve_terms(moments[name][usable], energy[usable]) for name in ("u", "v")])
     target = np.concatenate([target_u[usable], target_v[usable]])
-    # resolution of a centre of gravity in cells, so that soft photons do not drown the hard ones
+    # resolution of a centre of gravity in cells, so that soft photons do not outweigh the hard ones
     weight = 1.0 / np.tile(0.2 / np.sqrt(energy[usable]) + 0.01, 2)
     curve = least_squares(
         lambda point: weight * (terms @ point - target), np.eye(terms.shape[1])[0], loss="soft_l1"
@@ -158,27 +159,27 @@ def tuned_gravity(gravity: Gravity, cells: Cells, truth: NDArray[np.float64]) ->
 
 
 def _showers(method: Reconstruction | Gravity, truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where the showers of the true photons appear in the calorimeter, shape (events, photons, 2), cm."""
+    """Return the shower positions of the true photons in the calorimeter, shape (events, photons, 2), cm."""
     if method.incidence == "normal":
         return np.ascontiguousarray(truth[:, :, :2])
     return truth[:, :, :2] / front_face(truth[:, :, 2], method.radiation_length, method.z_target)[:, :, None]
 
 
 def _matched(
-    fit: Reconstruction, found: Found, truth: NDArray[np.float64]
+    fit: Reconstruction, reconstructed: Found, truth: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fitted and true energies (GeV) of photons within a centimetre, in events with the right number."""
-    complete = found.number == truth.shape[1]
-    showers, photons = _showers(fit, truth)[complete], found.photons[complete]
+    """Match photons within 1 cm in events with the right number; return fitted and true energies (GeV)."""
+    complete = reconstructed.number == truth.shape[1]
+    showers, photons = _showers(fit, truth)[complete], reconstructed.photons[complete]
     true = truth[complete][:, :, 2]
     apart = np.hypot(*np.moveaxis(showers[:, :, None] - photons[:, None, :, :2], -1, 0))
-    event, which, k = np.nonzero(apart < _MATCHED_CM)
+    event, number, k = np.nonzero(apart < _MATCHED_CM)
     _enough(len(event), f"the {fit.rules} fit")
-    return photons[event, k, 2], true[event, which]
+    return photons[event, k, 2], true[event, number]
 
 
 def _response(measured: NDArray[np.float64], true: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Coefficients of `projects.ecal.fits.corrections.true_energy`, from a fit that outliers do not pull."""
+    """Fit the coefficients of `projects.ecal.fits.corrections.true_energy`, robust against outliers."""
     ratio = measured / true
     weight = 1.0 / (0.06 / np.sqrt(true) + 0.01)  # about the energy resolution
     terms = np.stack([np.ones_like(measured), np.log(measured), 1.0 / measured], axis=1)
@@ -187,7 +188,7 @@ def _response(measured: NDArray[np.float64], true: NDArray[np.float64]) -> tuple
 
 
 def _enough(matched: int, method: str) -> None:
-    """Refuses to tune on too few photons."""
+    """Refuse to tune on too few photons."""
     if matched < _LEAST_MATCHED:
         raise BadInput(
             f"{method} found only {matched} true photons to be tuned on, at least {_LEAST_MATCHED} are "
