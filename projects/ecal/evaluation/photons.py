@@ -1,4 +1,4 @@
-"""Photons as they are judged: true photons beside reconstructed ones, and their residuals."""
+"""Photons of the evaluation: true photons, reconstructed photons, and their residuals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
     "true_photons",
 ]
 
-#: Beyond these an answer is a failure: it describes another photon.
+#: Results beyond these limits are failures: they describe another photon.
 FAILED_DISTANCE_CM = 2.0
 FAILED_ENERGY = 0.5
 
@@ -44,7 +44,7 @@ BINNINGS = (
 
 
 def true_photons(sample: Sample, photons: int, fewest: int | None = None) -> dict[str, NDArray[np.floating]]:
-    """True ``x, y, e, tx, ty`` of every photon, arrays of shape (events, photons).
+    """Return true ``x, y, e, tx, ty`` of every photon, arrays of shape (events, photons).
 
     Parameters
     ----------
@@ -52,12 +52,13 @@ def true_photons(sample: Sample, photons: int, fewest: int | None = None) -> dic
     photons : int
         Photons of an event.
     fewest : int, optional
-        Where events differ: photons of an event at least, `photons` at most; NaN fills the rows.
+        If the number varies: the smallest number of photons of an event, `photons` the largest; NaN fills
+        rows.
 
     Raises
     ------
     BadInput
-        When an event has another number of photons or a photon without energy.
+        If an event has another number of photons or a photon without energy.
     """
     number = ak.to_numpy(ak.num(sample["true_e"]))
     low = photons if fewest is None else fewest
@@ -84,7 +85,7 @@ def true_photons(sample: Sample, photons: int, fewest: int | None = None) -> dic
 
 
 def of_number(sample: Sample, photons: int) -> Sample:
-    """The events with that many true photons; raises `BadInput` if there is none."""
+    """Select the events with that many true photons; raise `BadInput` if there are none."""
     rows = ak.to_numpy(ak.num(sample["true_e"])) == photons
     if not rows.any():
         raise BadInput(
@@ -95,9 +96,9 @@ def of_number(sample: Sample, photons: int) -> Sample:
 
 
 def predicted_photons(predictions: Predictions, photons: int) -> dict[str, NDArray[np.floating]]:
-    """Reconstructed ``x, y, e``, arrays of shape (events, photons) in the estimator's own order.
+    """Return reconstructed ``x, y, e``, arrays of shape (events, photons) in the estimator's own order.
 
-    NaN for photons that the estimator has no room for.
+    NaN for photons beyond the number that the estimator reports.
     """
     nothing = np.full_like(predictions["x1"], np.nan)
     return {
@@ -109,11 +110,11 @@ def predicted_photons(predictions: Predictions, photons: int) -> dict[str, NDArr
 def assign(
     truth: dict[str, NDArray[np.floating]], predicted: dict[str, NDArray[np.floating]]
 ) -> NDArray[np.integer]:
-    """For each true photon the index of its reconstructed one, shape (events, photons).
+    """Return the index of the reconstructed photon of each true photon, shape (events, photons).
 
-    The assignment with the smallest sum of squared distances in the plane of the calorimeter. A photon that
-    was not found lies farther than any that was, so that the found ones go to their nearest true photons. So
-    does one that there is not, so that it takes what is left.
+    The assignment minimises the sum of squared distances in the plane of the calorimeter. Photons not found
+    count as farther than any other, so that the reconstructed photons go to their nearest true photons. The
+    same holds for absent true photons, which receive the remaining ones.
     """
     far = 1e6
     dx = truth["x"][:, :, None] - predicted["x"][:, None, :]
@@ -126,11 +127,11 @@ def assign(
 
 
 def residuals(sample: Sample, predictions: Predictions, photons: int, fewest: int | None = None) -> Residuals:
-    """Residuals of every true photon: x and y in cm, energy relative to the true one.
+    """Compute residuals of every true photon: x and y in cm, energy relative to the true one.
 
-    A failure is an answer farther than 2 cm from the photon or off by more than half of its energy. Where
-    events have different numbers of photons (`fewest` as for `true_photons`), there are as many columns as
-    photons in any of them, and answers that no true photon is left for are not judged.
+    A failure is farther than 2 cm from the photon or off by more than half of its energy. If events have
+    different numbers of photons (`fewest` as for `true_photons`), there are as many columns as the largest
+    number of photons, and surplus reconstructed photons are not evaluated.
     """
     truth = true_photons(sample, photons, fewest)
     predicted = predicted_photons(predictions, photons)
@@ -139,7 +140,7 @@ def residuals(sample: Sample, predictions: Predictions, photons: int, fewest: in
         width = max(int(np.isfinite(truth["e"]).sum(axis=1).max(initial=1)), 1)
         truth, order = {name: array[:, :width] for name, array in truth.items()}, order[:, :width]
     matched = {name: np.take_along_axis(array, order, axis=1) for name, array in predicted.items()}
-    # A photon is only found when all its numbers are there.
+    # A photon counts as found only if all its numbers are finite.
     lost = ~np.isfinite(matched["x"] + matched["y"] + matched["e"])
     dx = np.where(lost, np.nan, matched["x"] - truth["x"])
     dy = np.where(lost, np.nan, matched["y"] - truth["y"])
@@ -155,9 +156,9 @@ def residuals(sample: Sample, predictions: Predictions, photons: int, fewest: in
 def _variables(
     truth: dict[str, NDArray[np.floating]], mixed: bool = False
 ) -> dict[str, NDArray[np.floating]]:
-    """True variables for the binnings, arrays of shape (events, photons).
+    """Return true variables for the binnings, arrays of shape (events, photons).
 
-    Distance and ratio of energies are those to the nearest other photon, infinite for a photon alone.
+    Distance and ratio of energies refer to the nearest other photon, infinite for a single photon.
     """
     x, y, e = truth["x"], truth["y"], truth["e"]
     offset = [(position + PITCH / 2) % PITCH - PITCH / 2 for position in (x, y)]
@@ -177,18 +178,19 @@ def _variables(
 
 
 def carried(sample: Sample, photons: int) -> dict[str, Predictions]:
-    """Results of coral's and Lednev's own fits where the file carries them, most energetic photons first."""
-    found: dict[str, Predictions] = {}
+    """Return results of coral's and Lednev's own fits from the file, if present, most energetic photons
+    first."""
+    results: dict[str, Predictions] = {}
     for name in ("coral", "lednev"):
         columns = [f"{name}_{axis}" for axis in "xye"]
         if not all(column in sample for column in columns):
             continue
         order = ak.argsort(sample[f"{name}_e"], axis=1, ascending=False)
-        found[f"{name}-file"] = {
+        results[f"{name}-file"] = {
             f"{axis}{index + 1}": ak.to_numpy(
                 ak.fill_none(ak.pad_none(sample[f"{name}_{axis}"][order], photons, clip=True), np.nan)
             )[:, index].astype(float)
             for axis in "xye"
             for index in range(photons)
         }
-    return found
+    return results

@@ -1,9 +1,10 @@
-"""The information limit of photons in the simulated calorimeter: how well could any estimator do?
+"""Information limit of photons in the simulated calorimeter: the best resolution of any estimator.
 
-For every event the Cramér-Rao bound on x, y and the energy of all photons, from the mean and the full
-covariance of the cells: showers that fluctuate as a whole, gains, noise, threshold. It becomes the estimator
-``bound``: the truth and a draw from the bound's covariance, so that its widths, bins and intervals are made
-by the same code as those of all others. docs/information-limit.md says what it bounds and what it does not.
+For every event, the module computes the Cramér-Rao bound on x, y and the energy of all photons from the mean
+and the full covariance of the cells: shower fluctuations, gains, noise, threshold. The estimator ``bound``
+adds a random deviation from the bound's covariance to the truth, so that its widths, bins and intervals come
+from the same code as those of all other estimators. docs/information-limit.md explains the scope of the
+bound.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ __all__ = ["bound", "covariances", "moments_of"]
 
 Values = NDArray[np.floating]
 
-#: Events prepared at once.
+#: Events computed at once.
 _CHUNK = 1000
-#: Information everybody has, 1 / cm^2: that the photon hit the calorimeter. It keeps matrices regular.
+#: Prior information, 1 / cm^2: the photon hits the calorimeter. It keeps matrices regular.
 _PRIOR = 1e-4
 
 
@@ -48,7 +49,7 @@ def _flat(values: Values, like: Values) -> Values:
 
 
 def _prepared(scene: Scene, model: ShowerModel, photons: dict[str, Values]) -> tuple:
-    """What the compiled code takes: impacts from the first cell, slopes, parts, latent numbers."""
+    """Prepare the compiled code's arguments: impacts from the first cell, slopes, parts, latent numbers."""
     lattice, energy = _lattice(scene), photons["e"]
     scaled = energy * np.exp(STEP * np.array([0.0, 1.0]))[:, None, None]
     slope = None
@@ -58,7 +59,7 @@ def _prepared(scene: Scene, model: ShowerModel, photons: dict[str, Values]) -> t
     flat = parts(model, scaled.ravel(), leak.mean, slope)
     arrays = tuple(
         np.ascontiguousarray(np.moveaxis(array.reshape(*scaled.shape, *array.shape[1:]), 1, 0))
-        for array in (getattr(flat, item.name) for item in fields(Parts))
+        for array in (getattr(flat, part.name) for part in fields(Parts))
     )
     turn = 1.0 if slope is not None else 0.0
     readout = (scene.noise, scene.gain_spread, scene.threshold, model.spot_gev)
@@ -79,10 +80,10 @@ def _prepared(scene: Scene, model: ShowerModel, photons: dict[str, Values]) -> t
 
 @numba.njit(cache=True)
 def _informations(x, y, slope_x, slope_y, present, parts, readout, leak, depth, coupling):
-    """Fisher information of events, shape (events, 3 photons, 3 photons)."""
-    found = np.zeros((len(x), 3 * x.shape[1], 3 * x.shape[1]))
+    """Compute the Fisher information of events, shape (events, 3 photons, 3 photons)."""
+    information = np.zeros((len(x), 3 * x.shape[1], 3 * x.shape[1]))
     for event in range(len(x)):
-        own = (
+        event_parts = (
             parts[0][event],
             parts[1][event],
             parts[2][event],
@@ -93,16 +94,25 @@ def _informations(x, y, slope_x, slope_y, present, parts, readout, leak, depth, 
             parts[7][event],
             parts[8][event],
         )
-        place, _, slope, covariance, covariance_slope = event_moments(
-            x[event], y[event], slope_x[event], slope_y[event], present, own, readout, leak, depth, coupling
+        cells, _, slope, covariance, covariance_slope = event_moments(
+            x[event],
+            y[event],
+            slope_x[event],
+            slope_y[event],
+            present,
+            event_parts,
+            readout,
+            leak,
+            depth,
+            coupling,
         )
-        if len(place):
-            found[event] = gaussian_information(slope, covariance, covariance_slope)
-    return found
+        if len(cells):
+            information[event] = gaussian_information(slope, covariance, covariance_slope)
+    return information
 
 
 def moments_of(scene: Scene, photons: dict[str, Values], model: ShowerModel | None = None):
-    """Moments of the cells of a single event, for checks; see
+    """Compute the moments of the cells of a single event, for checks; see
     `projects.ecal.limit.event_moments.event_moments`.
 
     Parameters
@@ -111,17 +121,17 @@ def moments_of(scene: Scene, photons: dict[str, Values], model: ShowerModel | No
     photons : dict of str to ndarray, shape (1, photons)
         As in `covariances`.
     model : ShowerModel, optional
-        By default that of the simulation.
+        By default the model of the simulation.
     """
-    x, y, slope_x, slope_y, present, arrays, *rest = _prepared(scene, model or geant4_model(), photons)
-    own = tuple(array[0] for array in arrays)
-    return event_moments(x[0], y[0], slope_x[0], slope_y[0], present, own, *rest)
+    x, y, slope_x, slope_y, present, arrays, *constants = _prepared(scene, model or geant4_model(), photons)
+    event_parts = tuple(array[0] for array in arrays)
+    return event_moments(x[0], y[0], slope_x[0], slope_y[0], present, event_parts, *constants)
 
 
 def covariances(
     scene: Scene, photons: dict[str, Values], model: ShowerModel | None = None
 ) -> NDArray[np.float64]:
-    """Cramér-Rao bounds on the covariance of unbiased estimates of all photons of an event.
+    """Compute Cramér-Rao bounds on the covariance of unbiased estimates of all photons of an event.
 
     Parameters
     ----------
@@ -130,7 +140,7 @@ def covariances(
     photons : dict of str to ndarray, shape (events, photons)
         True ``x, y`` (cm), ``e`` (GeV), ``tx, ty`` (rad).
     model : ShowerModel, optional
-        How showers fluctuate, by default as in the simulation.
+        Model of the shower fluctuations, by default that of the simulation.
 
     Returns
     -------
@@ -140,30 +150,30 @@ def covariances(
     Raises
     ------
     BadInput
-        For a scene whose showers do not fluctuate, or that is smeared as coral's simulation.
+        For a scene whose showers do not fluctuate, or with the smearing of coral's simulation.
     """
     model = model or geant4_model()
     _lattice(scene)
     count = 3 * photons["x"].shape[1]
-    found = [np.zeros((0, count, count))]
+    bounds = [np.zeros((0, count, count))]
     for first in range(0, len(photons["x"]), _CHUNK):
-        few = {name: np.ascontiguousarray(array[first : first + _CHUNK]) for name, array in photons.items()}
-        # Threads of a linear algebra library wait for each other on matrices as small as these.
+        batch = {name: np.ascontiguousarray(array[first : first + _CHUNK]) for name, array in photons.items()}
+        # The threads of a linear algebra library slow it down on matrices as small as these.
         with threadpool_limits(1):
-            information = _informations(*_prepared(scene, model, few))
-        found.append(np.linalg.inv(information + _PRIOR * np.eye(count)))
-    return np.concatenate(found)
+            information = _informations(*_prepared(scene, model, batch))
+        bounds.append(np.linalg.inv(information + _PRIOR * np.eye(count)))
+    return np.concatenate(bounds)
 
 
 def bound(scene: Scene, sample: Sample) -> Predictions:
-    """Answers of an estimator that is as good as the Cramér-Rao bound in every event.
+    """Predict like an estimator that reaches the Cramér-Rao bound in every event.
 
-    Truth and a normal number of the bound's covariance; the sample's content is the seed.
+    Adds a normal deviation with the bound's covariance to the truth; the sample's content is the random seed.
 
     Parameters
     ----------
     scene : Scene
-        From which the sample was simulated.
+        Scene of the sample's simulation.
     sample : Sample
         Events with their truth, `scene.photons` photons in each.
 
@@ -176,23 +186,23 @@ def bound(scene: Scene, sample: Sample) -> Predictions:
     Raises
     ------
     BadInput
-        For events of another number of photons, and as `covariances` does.
+        For events with another number of photons, and as in `covariances`.
     """
     truth = true_photons(sample, scene.photons)
     covariance = covariances(scene, truth)
     rng = np.random.default_rng(int(sample.sha256[:16], 16))
     normal = rng.standard_normal(covariance.shape[:2])
-    drawn = np.einsum("nij,nj->ni", np.linalg.cholesky(covariance), normal)
+    deviations = np.einsum("nij,nj->ni", np.linalg.cholesky(covariance), normal)
     sigma = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    found: dict[str, NDArray[np.floating]] = {}
+    predictions: dict[str, NDArray[np.floating]] = {}
     for photon in range(scene.photons):
         x, y, energy = (truth[name][:, photon] for name in "xye")
-        along, up, relative = drawn[:, 3 * photon : 3 * photon + 3].T
-        found |= {
+        along, up, relative = deviations[:, 3 * photon : 3 * photon + 3].T
+        predictions |= {
             f"x{photon + 1}": x + along,
             f"y{photon + 1}": y + up,
             f"e{photon + 1}": energy * (1 + relative),
         }
         wide = sigma[:, 3 * photon : 3 * photon + 3].T * np.array([np.ones_like(x), np.ones_like(x), energy])
-        found |= {f"s{name}{photon + 1}": value for name, value in zip("xye", wide, strict=True)}
-    return found
+        predictions |= {f"s{name}{photon + 1}": value for name, value in zip("xye", wide, strict=True)}
+    return predictions

@@ -1,4 +1,4 @@
-"""What the estimators of a run take of the information in each event: their residuals over its bound."""
+"""Pulls of a run's estimators: residuals over the information bound of each event."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["Finished", "Pulls", "binning", "pull_tables", "pulls"]
 
 
 def binning(name: str) -> Binning:
-    """The binning of this name."""
-    return next(one for one in BINNINGS if one.name == name)
+    """Return the binning of this name."""
+    return next(candidate for candidate in BINNINGS if candidate.name == name)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a finished run on simulated pairs left: its evidence and its predictions.
+    """Evidence and predictions of a finished run on simulated pairs.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ class Finished:
 
     @classmethod
     def read(cls, folder: Path) -> Finished:
-        """The run whose artifacts ``evidence/`` are in `folder`.
+        """Read the run whose artifacts ``evidence/`` are in `folder`.
 
         Raises
         ------
         BadInput
-            If they are missing, or not those of a run with a bound.
+            If artifacts are missing, or the run has no bound.
         """
         try:
             evidence = from_json((folder / "evidence.json").read_text(encoding="utf-8"))
@@ -67,13 +67,13 @@ class Finished:
 
     @property
     def shown(self) -> list[str]:
-        """The subject and the best of the others that are tuned to the simulation."""
+        """The subject and its best rivals, which are tuned to the simulation."""
         return [self.evidence.subject, *(n for n in self.evidence.estimators if n.endswith("-tuned"))]
 
 
 @dataclass(frozen=True)
 class Pulls:
-    """Residuals over the bound's standard deviation, (events, photons); NaN without an answer.
+    """Residuals over the bound's standard deviation, (events, photons); NaN without a prediction.
 
     Parameters
     ----------
@@ -87,40 +87,45 @@ class Pulls:
     variables: Mapping[str, NDArray[np.floating]]
 
     def width(self, names: tuple[str, ...], rows: NDArray[np.bool_]) -> Resolution:
-        """Width of the pulls of some quantities together, of the chosen photons."""
+        """Return the width of the pulls of some quantities together, for the selected photons."""
         return resolution(np.concatenate([self.values[name][rows] for name in names]))
 
 
 def pulls(run: Finished, estimator: str) -> Pulls:
-    """The pulls of an estimator of a run."""
-    judged = residuals(Sample(SCHEMA, run.table.truth, "predictions"), run.table.answers[estimator], 2)
+    """Compute the pulls of an estimator of a run."""
+    residual = residuals(Sample(SCHEMA, run.table.truth, "predictions"), run.table.answers[estimator], 2)
     limit = run.table.answers[LIMIT]
     sigma = {name: np.stack([limit[f"s{name}1"], limit[f"s{name}2"]], axis=1) for name in "xye"}
-    scale = {"x": sigma["x"], "y": sigma["y"], "energy": sigma["e"] / judged.variables["energy"]}
-    return Pulls({name: judged.values[name] / scale[name] for name in scale}, judged.variables)
+    scale = {"x": sigma["x"], "y": sigma["y"], "energy": sigma["e"] / residual.variables["energy"]}
+    return Pulls({name: residual.values[name] / scale[name] for name in scale}, residual.variables)
 
 
 def pull_tables(run: Finished) -> list[tuple[list[str], list[list[str]]]]:
-    """Heads and rows: core and 68 % width of the pulls of position and energy, in total and in bins."""
-    each = {name: pulls(run, name) for name in run.shown}
+    """Return heads and rows: core and 68 % width of the pulls of position and energy, in total and in
+    bins."""
+    estimator_pulls = {name: pulls(run, name) for name in run.shown}
     tables = []
     for name in ("", "distance", "energy"):
-        first = next(iter(each.values())).variables["energy"]
+        first = next(iter(estimator_pulls.values())).variables["energy"]
         bins = [("all", np.ones(first.shape, dtype=bool))]
         if name:
-            variable = next(iter(each.values())).variables[name]
+            variable = next(iter(estimator_pulls.values())).variables[name]
             edges = pairwise(binning(name).edges)
             bins = [(f"{low:g}-{high:g}", (variable >= low) & (variable < high)) for low, high in edges]
         rows = []
-        for label, chosen in bins:
+        for label, selected in bins:
             row = [label]
-            for estimator in each.values():
+            for estimator in estimator_pulls.values():
                 for names in (("x", "y"), ("energy",)):
-                    found = estimator.width(names, chosen)
+                    core = estimator.width(names, selected)
                     row.append(
-                        f"{with_error(found.sigma, found.sigma_err)} / {with_error(found.q68, found.q68_err)}"
+                        f"{with_error(core.sigma, core.sigma_err)} / {with_error(core.q68, core.q68_err)}"
                     )
             rows.append(row)
-        head = [f"{who}, {what}" for who in each for what in ("position: core / 68 %", "energy: core / 68 %")]
+        head = [
+            f"{subject}, {heading}"
+            for subject in estimator_pulls
+            for heading in ("position: core / 68 %", "energy: core / 68 %")
+        ]
         tables.append(([name or "sample", *head], rows))
     return tables

@@ -1,4 +1,4 @@
-"""Mean and covariance of the energies that one shower leaves in cells, without drawing showers.
+"""Mean and covariance of the energies that one shower leaves in cells, without simulating showers.
 
 A part of the shower (`projects.ecal.limit.shower_parts`) is displaced by a Gaussian d of width sigma along
 each axis. The energy G(d) it leaves in a cell has the expansion
@@ -9,10 +9,10 @@ in Hermite polynomials. Its mean is g_00, and for parts p, q whose displacements
 
     Cov(G_p, G_q) = sum_(n+m > 0) r^(n+m) g_nm^p g_nm^q                    (Mehler's formula)
 
-whatever the cells are and however much the energy depends on the displacement. The slope along x is, by
-partial integration, d g_nm / dx = sqrt(n + 1) / sigma g_(n+1)m. Nothing here is estimated from random
-showers, so the inverse of the covariance has no bias. Sampling and granularity add covariances of their own;
-leakage and the depth of the conversion do not fluctuate here.
+for any cells and any dependence of the energy on the displacement. The slope along x is, by partial
+integration, d g_nm / dx = sqrt(n + 1) / sigma g_(n+1)m. Random showers are not involved, so the inverse of
+the covariance has no bias. Sampling and granularity add their own covariances; leakage and the conversion
+depth do not fluctuate here.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from projects.ecal.simulation.deposits import add_corners
 
 __all__ = ["ORDER", "PLACES", "SIDE", "expand", "shower_moments"]
 
-#: Cells per side of the square around the impact that count; those outside hold less than the noise.
+#: Cells per side of the square around the impact that is used; cells outside have less energy than the noise.
 SIDE = 9
 #: Highest order of the expansion; the slopes need one more.
 ORDER = 4
-#: Coefficients of one part in one cell.
+#: Number of coefficients of one part in one cell.
 PLACES = (ORDER + 2) * (ORDER + 3) // 2
 #: Points of the quadrature along an axis.
 _POINTS = 7
@@ -53,10 +53,10 @@ _M = np.array([m for k in range(ORDER + 2) for m in range(k + 1)])
 
 @numba.njit(cache=True, error_model="numpy")
 def _expand(x, y, shift_x, shift_y, width, sigma):
-    """Coefficients of one photon; see `expand`."""
+    """Compute the coefficients of one photon; see `expand`."""
     count = len(width)
     edges = (np.arange(SIDE + 1) - SIDE / 2) * PITCH
-    found = np.zeros((count, PLACES, SIDE, SIDE))
+    coefficients = np.zeros((count, PLACES, SIDE, SIDE))
     columns, rows = np.empty((SIDE + 1) * _POINTS), np.empty((SIDE + 1) * _POINTS)
     corner = np.empty((len(rows), len(columns)))
     along = np.empty((ORDER + 2, len(rows), SIDE))
@@ -78,8 +78,8 @@ def _expand(x, y, shift_x, shift_y, width, sigma):
                     if i > 0:
                         along[n, j, i - 1] = value - before
                     before = value
-        for place in range(PLACES):
-            n, m = _N[place], _M[place]
+        for term in range(PLACES):
+            n, m = _N[term], _M[term]
             for i in range(SIDE):
                 before = 0.0
                 for j in range(SIDE + 1):
@@ -87,14 +87,14 @@ def _expand(x, y, shift_x, shift_y, width, sigma):
                     for point in range(_POINTS):
                         value += _PROJECTION[m, point] * along[n, j * _POINTS + point, i]
                     if j > 0:
-                        found[part, place, j - 1, i] = value - before
+                        coefficients[part, term, j - 1, i] = value - before
                     before = value
-    return found
+    return coefficients
 
 
 @numba.njit(cache=True)
 def expand(x, y, shift_x, shift_y, width, sigma):
-    """Hermite coefficients of the shares that the parts of one photon leave in cells.
+    """Compute the Hermite coefficients of the shares that the parts of one photon leave in cells.
 
     Parameters
     ----------
@@ -113,29 +113,29 @@ def expand(x, y, shift_x, shift_y, width, sigma):
 
 @numba.njit(cache=True, error_model="numpy")
 def _covariance(mean, total, wave, mixed, sampling, spot):
-    """Covariance from the displaced parts, sampling and granularity."""
-    found = (1 + sampling) * (wave.T @ mixed) + sampling * np.outer(mean, mean)
+    """Compute the covariance from the displaced parts, sampling and granularity."""
+    covariance = (1 + sampling) * (wave.T @ mixed) + sampling * np.outer(mean, mean)
     for cell in range(len(mean)):
-        found[cell, cell] += spot * max(mean[cell], 0.0)
-    return found - spot / total * np.outer(mean, mean)
+        covariance[cell, cell] += spot * max(mean[cell], 0.0)
+    return covariance - spot / total * np.outer(mean, mean)
 
 
 @numba.njit(cache=True, error_model="numpy")
 def shower_moments(coefficients, cells, amplitude, sigma, powers, sampling, total, spot, slopes):
-    """Mean and covariance of the energies of chosen cells, and their slopes.
+    """Compute mean and covariance of the energies of selected cells, and their slopes.
 
     Parameters
     ----------
     coefficients : ndarray
-        From `expand`.
+        Result of `expand`.
     cells : ndarray of int, shape (n,)
-        Which of the SIDE * SIDE cells.
+        Indices among the SIDE * SIDE cells.
     amplitude, sigma, powers, sampling, total
         As in `projects.ecal.limit.shower_parts.Parts`, of one photon.
     spot : float
         Energy of a spot in GeV.
     slopes : bool
-        Whether the slopes are wanted; they are zero otherwise.
+        Whether to compute the slopes; they are zero otherwise.
 
     Returns
     -------
@@ -153,14 +153,14 @@ def shower_moments(coefficients, cells, amplitude, sigma, powers, sampling, tota
     mean, mean_slope = np.zeros(count), np.zeros((2, count))
     covariance_slope = np.zeros((2, count, count))
     for part in range(number):
-        for place in range(terms + 1):
-            n, m = _N[place], _M[place]
+        for term in range(terms + 1):
+            n, m = _N[term], _M[term]
             right = (n + m + 1) * (n + m + 2) // 2 + m
-            row = (place - 1) * number + part
+            row = (term - 1) * number + part
             for k in range(count):
                 cell = cells[k]
-                value = amplitude[part] * coefficients[part, place, cell]
-                if place == 0:
+                value = amplitude[part] * coefficients[part, term, cell]
+                if term == 0:
                     mean[k] += value
                 else:
                     wave[row, k] = value
@@ -168,20 +168,20 @@ def shower_moments(coefficients, cells, amplitude, sigma, powers, sampling, tota
                     scale = amplitude[part] / sigma[part]
                     slope_x = scale * math.sqrt(n + 1.0) * coefficients[part, right, cell]
                     slope_y = scale * math.sqrt(m + 1.0) * coefficients[part, right + 1, cell]
-                    if place == 0:
+                    if term == 0:
                         mean_slope[0, k] += slope_x
                         mean_slope[1, k] += slope_y
                     else:
                         by[0, row, k] = slope_x
                         by[1, row, k] = slope_y
-    for place in range(1, terms + 1):
-        power = powers[_N[place] + _M[place] - 1]
+    for term in range(1, terms + 1):
+        power = powers[_N[term] + _M[term] - 1]
         for part in range(number):
-            row = (place - 1) * number + part
-            for other in range(number):
-                factor = power[part, other]
+            row = (term - 1) * number + part
+            for other_part in range(number):
+                factor = power[part, other_part]
                 for k in range(count):
-                    mixed[row, k] += factor * wave[(place - 1) * number + other, k]
+                    mixed[row, k] += factor * wave[(term - 1) * number + other_part, k]
     covariance = _covariance(mean, total, wave, mixed, sampling, spot)
     if slopes:
         for axis in range(2):

@@ -16,15 +16,15 @@ from projects.ecal.simulation.showers import CONVERSION_DEPTH
 
 __all__ = ["STEP", "Lattice", "endless", "event_moments", "shashlik"]
 
-#: Step in the logarithm of the energy of the slopes with respect to it; forward, for the sake of time.
+#: Step in the logarithm of the energy for the slopes with respect to it; forward, to save time.
 STEP = 0.002
-#: Cells whose mean lies more standard deviations below the threshold are left out.
+#: Cells whose mean is this many standard deviations below the threshold or more are omitted.
 _FAR = 3.5
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """Where cells are.
+    """Positions of the cells.
 
     Parameters
     ----------
@@ -39,22 +39,23 @@ class Lattice:
 
 
 def endless(grid: int) -> Lattice:
-    """A square of `grid` cells a side around the origin."""
+    """Return a square of `grid` cells a side around the origin."""
     corner = -(grid // 2) * PITCH
     return Lattice(np.ones((grid, grid), dtype=bool), corner, corner)
 
 
 def shashlik() -> Lattice:
-    """The shashlik part of ECAL2."""
+    """Return the shashlik part of ECAL2."""
     present = is_shashlik(np.arange(COLUMNS)[None, :], np.arange(ROWS)[:, None])
     return Lattice(present, -(COLUMNS - 1) / 2 * PITCH, -(ROWS - 1) / 2 * PITCH)
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _chosen(present, middle, mean, noise, threshold, spot):
-    """Flat indices of cells that may be above threshold, and of every photon's cells among them.
+    """Return flat indices of cells that may be above threshold, and the numbers of every photon's cells among
+    them.
 
-    `mean` has shape (photons, SIDE * SIDE). The second array holds -1 for cells that are not among them.
+    `mean` has shape (photons, SIDE * SIDE). The second array is -1 for cells that are not among them.
     """
     rows, columns = present.shape
     total = np.zeros((rows, columns))
@@ -72,24 +73,24 @@ def _chosen(present, middle, mean, noise, threshold, spot):
             if value > 0 and value + _FAR * math.sqrt(noise * noise + spot * value) > threshold:
                 number[row, column] = count
                 count += 1
-    place = np.empty(count, dtype=np.int64)
+    flat_index = np.empty(count, dtype=np.int64)
     for row in range(rows):
         for column in range(columns):
             if number[row, column] >= 0:
-                place[number[row, column]] = row * columns + column
-    own = np.full((len(middle), SIDE * SIDE), -1)
+                flat_index[number[row, column]] = row * columns + column
+    photon_cells = np.full((len(middle), SIDE * SIDE), -1)
     for photon in range(len(middle)):
         for cell in range(SIDE * SIDE):
             row = middle[photon, 1] + cell // SIDE - SIDE // 2
             column = middle[photon, 0] + cell % SIDE - SIDE // 2
             if 0 <= row < rows and 0 <= column < columns:
-                own[photon, cell] = number[row, column]
-    return place, own
+                photon_cells[photon, cell] = number[row, column]
+    return flat_index, photon_cells
 
 
 @numba.njit(cache=True, error_model="numpy")
 def event_moments(x, y, slope_x, slope_y, present, parts, readout, leak, depth, coupling):
-    """Mean and covariance of an event's cells and their derivatives.
+    """Compute mean and covariance of an event's cells and their derivatives.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def event_moments(x, y, slope_x, slope_y, present, parts, readout, leak, depth, 
     slope_x, slope_y : ndarray, shape (photons,)
         dx/dz and dy/dz in rad.
     present : ndarray of bool, shape (rows, columns)
-        Where cells are.
+        Whether a cell is present.
     parts : tuple of ndarray
         The fields of `projects.ecal.limit.shower_parts.Parts`, each for the photon's energy and exp(STEP)
         times it: shape (2, photons, ...).
@@ -108,18 +109,18 @@ def event_moments(x, y, slope_x, slope_y, present, parts, readout, leak, depth, 
         ``widths`` and ``variances`` of the latent leakage and depth, see
         `projects.ecal.limit.information.Latent`.
     coupling : float
-        Correlation of the two.
+        Correlation of the latent leakage and depth.
 
     Returns
     -------
     place : ndarray of int, shape (n,)
-        Flat indices of the cells that count.
+        Flat indices of the cells used.
     mean : ndarray, shape (n,)
         GeV.
     slope : ndarray, shape (3 photons, n)
         Derivatives of the mean with respect to x, y (per cm) and ln E of each photon.
     covariance : ndarray, shape (n, n)
-        GeV^2. Cells near and below the threshold have so much additional noise that each keeps the share of
+        GeV^2. Cells near and below the threshold have additional noise, such that each retains the share of
         its information that the threshold leaves.
     covariance_slope : ndarray, shape (3 photons, n, n)
         Of the covariance without leakage, depth and threshold.
@@ -137,14 +138,14 @@ def event_moments(x, y, slope_x, slope_y, present, parts, readout, leak, depth, 
             shares[k, a] = expand(u, v, shift_x[k, a], shift_y[k, a], width[k, a], sigma[k, a])
         for part in range(number):
             expected[a] += amplitude[0, a, part] * shares[0, a, part, 0]
-    place, own = _chosen(present, middle, expected, noise, threshold, spot)
+    place, photon_cells = _chosen(present, middle, expected, noise, threshold, spot)
     n = len(place)
     mean, slope = np.zeros(n), np.zeros((3 * photons, n))
     covariance, covariance_slope = np.zeros((n, n)), np.zeros((3 * photons, n, n))
     latent = np.zeros((2 * photons, n))
     for a in range(photons):
-        cells = np.flatnonzero(own[a] >= 0)
-        at = own[a][cells]
+        cells = np.flatnonzero(photon_cells[a] >= 0)
+        at = photon_cells[a][cells]
         for k in range(2):
             first, second, first_slope, second_slope = shower_moments(
                 shares[k, a],
@@ -183,16 +184,16 @@ def event_moments(x, y, slope_x, slope_y, present, parts, readout, leak, depth, 
     for i in range(n):
         share = max(kept_share((threshold - mean[i]) / math.sqrt(covariance[i, i])), 1e-6)
         covariance[i, i] /= share
-    known = np.linalg.inv(covariance)
+    precision = np.linalg.inv(covariance)
     for a in range(photons):
         spread = np.zeros(2)
-        for which in range(2):
-            direction = latent[2 * a + which]
-            strength = direction @ known @ direction
+        for effect in range(2):
+            direction = latent[2 * a + effect]
+            strength = direction @ precision @ direction
             if strength > 0:
-                table = leak if which == 0 else depth
-                spread[which] = math.sqrt(np.interp(1 / math.sqrt(strength), table[0], table[1]))
-        one, two = spread[0] * latent[2 * a], spread[1] * latent[2 * a + 1]
-        covariance += np.outer(one, one) + np.outer(two, two)
-        covariance += coupling * (np.outer(one, two) + np.outer(two, one))
+                table = leak if effect == 0 else depth
+                spread[effect] = math.sqrt(np.interp(1 / math.sqrt(strength), table[0], table[1]))
+        leak_mode, depth_mode = spread[0] * latent[2 * a], spread[1] * latent[2 * a + 1]
+        covariance += np.outer(leak_mode, leak_mode) + np.outer(depth_mode, depth_mode)
+        covariance += coupling * (np.outer(leak_mode, depth_mode) + np.outer(depth_mode, leak_mode))
     return place, mean, slope, covariance, covariance_slope

@@ -1,4 +1,4 @@
-"""Fisher information of Gaussian data, of data cut by a threshold, and of data shifted by a skewed number."""
+"""Fisher information of Gaussian data, of data with a threshold, and of data shifted by a skewed number."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Latent", "conversion", "gaussian_information", "kept_share", "leakag
 
 #: Widths of the Gaussian around a latent number at which its information is tabulated.
 _WIDTHS = np.geomspace(0.03, 30.0, 40)
-#: Bins of a latent number's distribution.
+#: Number of bins of a latent number's distribution.
 _BINS = 600
 
 
 @numba.njit(cache=True, error_model="numpy")
 def gaussian_information(slope, covariance, covariance_slope):
-    """Fisher information of a Gaussian vector whose mean and covariance depend on parameters.
+    """Compute the Fisher information of a Gaussian vector whose mean and covariance depend on parameters.
 
     J_ij = dmu_i' C^-1 dmu_j + 1/2 tr(C^-1 dC_i C^-1 dC_j)
 
@@ -40,28 +40,29 @@ def gaussian_information(slope, covariance, covariance_slope):
     """
     count = len(slope)
     inverse = np.linalg.inv(covariance)
-    found = slope @ inverse @ slope.T
-    turned = np.empty_like(covariance_slope)
+    information = slope @ inverse @ slope.T
+    products = np.empty_like(covariance_slope)
     for i in range(count):
-        turned[i] = inverse @ covariance_slope[i]
+        products[i] = inverse @ covariance_slope[i]
         for j in range(i + 1):
-            trace = 0.5 * np.sum(turned[i] * turned[j].T)
-            found[i, j] += trace
+            trace = 0.5 * np.sum(products[i] * products[j].T)
+            information[i, j] += trace
             if i != j:
-                found[j, i] += trace
-    return found
+                information[j, i] += trace
+    return information
 
 
 @numba.njit(cache=True, error_model="numpy")
 def kept_share(level):
-    """Share of the information on its mean that a Gaussian number keeps if only seen above a threshold.
+    """Return the share of the information on its mean that a Gaussian number retains above a threshold.
 
-    1 - Phi(z) + phi(z) (phi(z) / Phi(z) + z): by what is seen, and by not being seen.
+    1 - Phi(z) + phi(z) (phi(z) / Phi(z) + z): from values above the threshold, and from the fact of being
+    below.
 
     Parameters
     ----------
     level : float
-        z, threshold less mean in standard deviations.
+        z, threshold minus mean in standard deviations.
     """
     if level > 8:
         return 0.0
@@ -74,11 +75,12 @@ def kept_share(level):
 
 @dataclass(frozen=True)
 class Latent:
-    """A number that moves all cells along one direction, and not as a Gaussian does.
+    """A random number that moves all cells along one direction and is not Gaussian.
 
-    If the rest of the data is Gaussian and fixes the number to a width t, the data hold as much information
-    on anything else as if the number were Gaussian with the variance v for which 1 / (v + t^2) is the Fisher
-    information on a shift of (number + t x normal). For one number and a linear model this is exact.
+    If the rest of the data is Gaussian and constrains the number to a width t, the data have as much
+    information on all other parameters as if the number were Gaussian with the variance v for which 1 / (v +
+    t^2) is the Fisher information on a shift of (number + t x normal). For one number and a linear model this
+    is exact.
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ class Latent:
 
     @classmethod
     def of(cls, values: NDArray[np.float64], weights: NDArray[np.float64]) -> Latent:
-        """The latent number with the given values and weights, which sum to 1."""
+        """Create the latent number with the given values and weights, which sum to 1."""
         variances = []
         for width in _WIDTHS:
             step = min(width, 0.1) / 4
@@ -105,24 +107,24 @@ class Latent:
                 bell = weight * np.exp(-0.5 * pull * pull)
                 density[first:last] += bell
                 slope[first:last] -= bell * pull / width
-            seen = density > 1e-280
-            information = np.sum(slope[seen] ** 2 / density[seen]) / np.sum(density)
+            significant = density > 1e-280
+            information = np.sum(slope[significant] ** 2 / density[significant]) / np.sum(density)
             variances.append(max(1 / information - width**2, 0.0))
         return cls(float(values @ weights), _WIDTHS, np.array(variances))
 
 
 def _binned(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Latent:
-    """Latent number from many weighted values; bins equidistant in the logarithm."""
+    """Create a latent number from many weighted values; bins equidistant in the logarithm."""
     edges = np.geomspace(values.min(), values.max() * 1.0001, _BINS)
-    place = np.digitize(values, edges)
-    weight = np.bincount(place, weights)
+    bin_index = np.digitize(values, edges)
+    weight = np.bincount(bin_index, weights)
     filled = weight > 0
-    mean = np.bincount(place, weights * values)[filled] / weight[filled]
+    mean = np.bincount(bin_index, weights * values)[filled] / weight[filled]
     return Latent.of(mean, weight[filled] / weights.sum())
 
 
 def leakage(model: ShowerModel) -> Latent:
-    """Leakage over that of a conversion at the mean depth: exp(growth u + spread z)."""
+    """Return the leakage over that of a conversion at the mean depth: exp(growth u + spread z)."""
     return _leakage(model.leakage_growth, model.leakage_spread)
 
 
@@ -136,6 +138,6 @@ def _leakage(growth: float, spread: float) -> Latent:
 
 @lru_cache(maxsize=1)
 def conversion() -> Latent:
-    """Depth of the conversion in mean free paths: exponential."""
+    """Return the depth of the conversion in mean free paths: exponential."""
     late = -np.log1p(-(np.arange(40000) + 0.5) / 40000)
     return _binned(late, np.full(len(late), 1 / len(late)))

@@ -1,4 +1,4 @@
-"""The parts of which a mean shower is made, and how far they move from shower to shower."""
+"""The parts of a mean shower and their displacements from shower to shower."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from projects.ecal.simulation.showers import ShowerModel, typical
 
 __all__ = ["Parts", "parts"]
 
-#: Least width of a displacement in cm: a term that never moves is smeared by so little that no cell shows it.
+#: Smallest width of a displacement in cm: smearing of a fixed term by so little is invisible in the cells.
 _LEAST = 0.01
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Parts of mean showers and how they move; p parts, one photon an entry.
+    """Parts of mean showers and their displacements; p parts, one entry per photon.
 
     Parameters
     ----------
     amplitude, loss : ndarray, shape (photons, p)
-        Mean seen energy in GeV with the mean leakage taken off, and its change when the leakage grows by the
-        leakage of a conversion at the mean depth.
+        Mean visible energy in GeV after the mean leakage, and its change when the leakage grows by that of a
+        conversion at the mean depth.
     x, y : ndarray, shape (photons, p)
         Mean displacement from the impact in cm: slope times depth.
     width, sigma : ndarray, shape (photons, p)
@@ -33,7 +33,7 @@ class Parts:
     powers : ndarray, shape (photons, ORDER, p, p)
         Powers 1, 2, ... of the correlation of displacements.
     sampling : ndarray, shape (photons,)
-        Relative variance of the seen energy of all parts together.
+        Relative variance of the visible energy of all parts together.
     total : ndarray, shape (photons,)
         Mean energy within reach, whose granularity cancels in the sum over the cells, GeV.
     """
@@ -55,14 +55,14 @@ def parts(
     mean_leak: float,
     slope: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
 ) -> Parts:
-    """Parts of the mean showers of `energy` (GeV, shape (photons,)) and their displacements.
+    """Compute the parts of the mean showers of `energy` (GeV, shape (photons,)) and their displacements.
 
     Parameters
     ----------
     mean_leak : float
         Mean leakage over that of a conversion at the mean depth.
     slope : pair of ndarray, shape (photons,), optional
-        dx/dz and dy/dz in rad. Without it both halves of a term lie at one place and are one part.
+        dx/dz and dy/dz in rad. Without it both halves of a term have the same position and are one part.
     """
     common = typical(model, energy)
     loss = -common.seen[:, None] * common.leak[:, None] * np.array(model.leakage_shares)
@@ -74,16 +74,16 @@ def parts(
     apart = apart[:, :, None] * np.eye(len(mixing))
     scale = sigma[:, :, None] * sigma[:, None, :]
     order = np.arange(1, ORDER + 1)[None, :, None, None]
-    same, other = (((together + sign * apart) / scale)[:, None] ** order for sign in (1, -1))
+    same, opposite = (((together + sign * apart) / scale)[:, None] ** order for sign in (1, -1))
     sampling = model.stochastic**2 / energy
     total = (amplitude * (1 - common.width / np.hypot(common.width, REACH))).sum(axis=1)
     if slope is None:
         still = np.zeros_like(amplitude)
-        powers = (same + other) / 2
+        powers = (same + opposite) / 2
         return Parts(amplitude, loss, still, still, common.width, sigma, powers, sampling, total)
     depth = common.depth[:, None] + np.array([-1.0, 1.0]) * common.length[:, None]
     depth = np.repeat(depth, len(mixing), axis=1)
-    powers = np.block([[same, other], [other, same]])
+    powers = np.block([[same, opposite], [opposite, same]])
     twice = [np.tile(array, 2) for array in (amplitude / 2, loss / 2, common.width, sigma)]
     shift = [part[:, None] * depth for part in slope]
     return Parts(twice[0], twice[1], shift[0], shift[1], twice[2], twice[3], powers, sampling, total)

@@ -1,4 +1,4 @@
-"""Training of the network that corrects fitted photons, and its adaptation to measured ones."""
+"""Training of the network that corrects fitted photons, and its adaptation to measured photons."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from shashlik.task.estimator import Bench
 
 __all__ = ["taught"]
 
-#: Fewer events cannot teach the last layer without spoiling it.
+#: With fewer events, retraining the last layer would degrade it.
 _ADAPTABLE = 2000
 
-#: From events to views of photons and what to answer.
+#: Maps events to views of photons and correction targets.
 Lesson = Callable[[Windowed], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
@@ -32,27 +32,28 @@ def taught(
     bench: Bench,
     **network: Any,
 ) -> keras.Model:
-    """A correction network, trained.
+    """Train a correction network.
 
     Parameters
     ----------
     lesson : callable
-        Views (photons, features) and what to answer (photons, 3), of all photons that can be learned.
+        Returns views (photons, features) and targets (photons, 3) of all photons that are usable for
+        training.
     pool : Windowed
         Simulated events.
     own, watching : Windowed
-        The training sample, and the part of it that watches over the training. Measured events (see
+        The training sample, and its part used for validation during training. Measured events (see
         `shashlik.task.estimator.Bench`) adapt the network afterwards.
     plan : Plan
     bench : Bench
     **network
-        Of `projects.ecal.networks.pair_networks.correction_network`.
+        Arguments of `projects.ecal.networks.pair_networks.correction_network`.
     """
     lessons, watched = lesson(pool), lesson(watching)
     correction = correction_network(lessons[0].shape[-1], **network)
     train("correction", correction, correction_loss, lessons, watched, plan, bench)
     if bench.measured and len(own) >= _ADAPTABLE:
-        # The sample is what the tuned fits are tuned to, and small: the last layer alone is taught.
+        # The sample also tunes the fits and is small, so only the last layer is retrained.
         for layer in [layer for layer in correction.layers if layer.weights][:-1]:
             layer.trainable = False
         cut = len(own) * 9 // 10

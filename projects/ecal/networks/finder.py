@@ -1,11 +1,11 @@
-"""The network that finds photons anywhere in an image of cells: what it says of every cell, and its peaks.
+"""Network that finds photons anywhere in an image of cells: outputs per cell, and their peaks.
 
-It is convolutional throughout, so that it is trained on small images and used on large ones. A cell says
-whether it claims a photon (a logit), where (cm from the cell's centre), and with which energy. A photon near
-a cell's border is claimed by the neighbour too, so that nobody needs to know on which side it is; of cells
-that place a photon at about the same spot the surest one stays (non-maximum suppression). A cell between two
-photons claims neither. Before any training it is the usual finder of clusters: highest cells among their
-neighbours, centre of gravity and energy of 3 x 3 cells.
+The network is fully convolutional, so that it is trained on small images and applied to large ones. The
+output of a cell is whether it claims a photon (a logit), the photon's position (cm from the cell's centre)
+and its energy. A photon near a cell's border is also claimed by the neighbouring cell, so that its side need
+not be known; of cells that place a photon at about the same position, the one with the largest logit is
+selected (non-maximum suppression). A cell between two photons claims neither. Before training, the network
+equals the usual cluster finder: local maxima, centre of gravity and energy of 3 x 3 cells.
 """
 
 from __future__ import annotations
@@ -22,49 +22,50 @@ from projects.ecal.networks.pair_networks import mirrored
 
 __all__ = ["finder_loss", "finder_network", "lesson", "peaks", "turned"]
 
-#: A cell claims the nearest photon up to this far (cells) from its centre, along the rows and the columns;
-#: one that is not in it only if every other photon is farther than the second number.
+#: A cell claims the nearest photon up to this distance (cells) from its centre, along rows and columns; a
+#: photon outside the cell only if every other photon is farther than the second number.
 _CLAIM, _CLEAR = 0.75, 1.0
-#: Claims closer to each other than this (cm) are one photon's.
+#: Claims closer to each other than this (cm) are the same photon.
 _SAME = 3.0
 #: Errors of position (cm) and ln E below which the loss is quadratic and beyond which it is linear.
 _POSITION, _ENERGY = 0.3, 0.15
-#: Side of the first layer's filters; those of the others have three cells.
+#: Side of the first layer's filters; those of the other layers have three cells.
 _FIRST = 5
-#: Somewhere that no photon is, cm.
+#: A position far from all photons, cm.
 _AWAY = 1e4
 
 Tensor = Any
 
 
 def finder_network(pitch: float, width: int = 32, depth: int = 3) -> keras.Model:
-    """From cells (n, rows, columns) in GeV, of any number, to what every cell says: (n, rows, columns, 4).
+    """Build the finder, which maps cells (n, rows, columns) in GeV, any number, to (n, rows, columns, 4).
 
-    Logit of a claim, the photon's x and y in cm from the cell's centre, and ln(E/GeV).
+    Outputs per cell are the logit of a claim, the photon's x and y in cm from the cell's centre, and
+    ln(E/GeV).
 
     Parameters
     ----------
     pitch : float
         Side of a cell in cm.
     width, depth : int
-        Filters of a layer, and how many layers look at neighbours: `depth` = 3 sees 9 x 9 cells.
+        Filters per layer, and number of layers that see neighbours: `depth` = 3 covers 9 x 9 cells.
     """
     cells = keras.Input((None, None), name="cells")
     image = cells[..., None]
     hidden = ops.concatenate([ops.sqrt(image) * 0.3, ops.log1p(image * 10.0) * 0.3], axis=-1)
-    # All cells beyond the border are empty ones; padding each layer's output would be something else.
+    # All cells beyond the border are empty; padding the output of each layer would not be equivalent.
     hidden = layers.ZeroPadding2D(_FIRST // 2 + depth - 1)(hidden)
     hidden = layers.Conv2D(width, _FIRST, activation="relu")(hidden)
     for _ in range(depth - 1):
         hidden = layers.Conv2D(width, 3, activation="relu")(hidden)
     hidden = layers.Conv2D(2 * width, 1, activation="relu")(hidden)
     small = keras.initializers.RandomNormal(stddev=0.01)
-    said = layers.Conv2D(4, 1, kernel_initializer=small)(hidden) + _gravity(image)
-    return keras.Model(cells, said * np.array([1.0, pitch, pitch, 1.0], dtype="float32"), name="finder")
+    output = layers.Conv2D(4, 1, kernel_initializer=small)(hidden) + _gravity(image)
+    return keras.Model(cells, output * np.array([1.0, pitch, pitch, 1.0], dtype="float32"), name="finder")
 
 
 def _gravity(image: Tensor) -> Tensor:
-    """The same four numbers, positions in cells, by 3 x 3 cells: image (n, rows, columns, 1)."""
+    """Compute the same four outputs, positions in cells, from 3 x 3 cells: image (n, rows, columns, 1)."""
     highest = layers.MaxPooling2D(3, strides=1, padding="same")(image)
     prominent = 8.0 * (image / (highest + 0.1) - 0.75) + 2.0 * ops.minimum(ops.log(image + 0.01), 0.0)
     wide = layers.ZeroPadding2D(1)(image)
@@ -77,34 +78,34 @@ def _gravity(image: Tensor) -> Tensor:
 
 
 def finder_loss(pitch: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """Loss of what lit cells say; cells without energy have no say.
+    """Return the loss of the outputs of lit cells; cells without energy do not contribute.
 
-    Cross entropy of the claims, and for cells with one the robust errors of the photon's place and energy.
+    Cross entropy of the claims, and robust errors of the photon's position and energy for cells with a claim.
 
     The truth is (n, rows, columns, 1 + 3 photons): the cells, then the photons of the event, the same for all
-    cells: x and y (cm from the lower-left cell's centre) and ln E; NaN for photons that are not there.
+    cells: x and y (cm from the lower-left cell's centre) and ln E; NaN for absent photons.
     """
 
-    def loss(truth: Tensor, said: Tensor) -> Tensor:
+    def loss(truth: Tensor, prediction: Tensor) -> Tensor:
         lit = ops.cast(truth[..., 0] > 0, "float32")
         photons = (truth.shape[-1] - 1) // 3
         rows, columns = ops.shape(truth)[1], ops.shape(truth)[2]
         x = truth[..., 1::3] - (pitch * ops.cast(ops.arange(columns), "float32"))[:, None]
         y = truth[..., 2::3] - (pitch * ops.cast(ops.arange(rows), "float32"))[:, None, None]
-        there = ops.logical_not(ops.isnan(truth[..., 1::3]))
-        x, y, energy = (ops.where(there, value, _AWAY) for value in (x, y, truth[..., 3::3]))
+        present = ops.logical_not(ops.isnan(truth[..., 1::3]))
+        x, y, energy = (ops.where(present, value, _AWAY) for value in (x, y, truth[..., 3::3]))
         far = ops.maximum(ops.absolute(x), ops.absolute(y)) / pitch
         nearest = ops.one_hot(ops.argmin(far, axis=-1), photons)
         x, y, energy = (ops.sum(nearest * value, axis=-1) for value in (x, y, energy))
         first, second = ops.min(far, axis=-1), ops.min(far + _AWAY * nearest, axis=-1)
         beside = ops.logical_and(first < _CLAIM, second > _CLEAR)
         claim = ops.cast(ops.logical_or(first < 0.5, beside), "float32")
-        logit = said[..., 0]
+        logit = prediction[..., 0]
         entropy = ops.relu(logit) - logit * claim + ops.log1p(ops.exp(-ops.absolute(logit)))
         off = [
-            ops.square((said[..., 1] - x) / _POSITION),
-            ops.square((said[..., 2] - y) / _POSITION),
-            ops.square((said[..., 3] - energy) / _ENERGY),
+            ops.square((prediction[..., 1] - x) / _POSITION),
+            ops.square((prediction[..., 2] - y) / _POSITION),
+            ops.square((prediction[..., 3] - energy) / _ENERGY),
         ]
         miss = ops.sqrt(1.0 + sum(off)) - 1.0
         return ops.sum(lit * (entropy + 0.2 * claim * ops.where(claim > 0, miss, 0.0)), axis=(1, 2))
@@ -113,26 +114,26 @@ def finder_loss(pitch: float) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def peaks(cells: Tensor, said: Tensor, pitch: float, photons: int) -> tuple[Tensor, Tensor]:
-    """The photons of an image, those of the surest claims.
+    """Select the photons of an image, those of the claims with the largest logits.
 
     Parameters
     ----------
     cells : tensor, shape (n, rows, columns)
         GeV.
     said : tensor, shape (n, rows, columns, 4)
-        By `finder_network`.
+        Output of `finder_network`.
     pitch : float
         Side of a cell in cm.
     photons : int
-        Photons reported at most.
+        Largest number of photons reported.
 
     Returns
     -------
     points : tensor, shape (n, photons, 3)
-        x, y (cm from the centre of the lower-left cell) and ln E, the surest first; where there are fewer
-        photons than reported, what was next to be one.
+        x, y (cm from the centre of the lower-left cell) and ln E, the largest logit first; if there are fewer
+        photons than reported, the next candidates.
     number : tensor, shape (n,)
-        Photons found; one more than reported stands for any number more.
+        Photons found; one more than reported means any larger number.
     """
     rows, columns = cells.shape[1:]
     row, column = np.mgrid[:rows, :columns].reshape(2, -1).astype("float32") * pitch
@@ -154,10 +155,11 @@ def peaks(cells: Tensor, said: Tensor, pitch: float, photons: int) -> tuple[Tens
 
 
 def turned(pitch: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Augmentation by the eight symmetries of a square image, one drawn for each event, for `finder_loss`.
+    """Return an augmentation by the eight symmetries of a square image, a random one per event, for
+    `finder_loss`.
 
-    Takes cells (n, size, size), photons (n, 3 photons) and a stateless seed; makes of the photons the truth
-    of the loss.
+    It takes cells (n, size, size), photons (n, 3 photons) and a stateless seed, and converts the photons to
+    the truth of the loss.
     """
 
     def augment(cells: Tensor, photons: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,6 +170,6 @@ def turned(pitch: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Ten
 
 
 def lesson(cells: Tensor, photons: Tensor) -> Tensor:
-    """Truth as `finder_loss` takes it, of cells (n, rows, columns) and photons (n, 3 photons)."""
+    """Return the truth of `finder_loss` for cells (n, rows, columns) and photons (n, 3 photons)."""
     shape = tf.concat([tf.shape(cells), [photons.shape[-1]]], axis=0)
     return tf.concat([cells[..., None], tf.broadcast_to(photons[:, None, None], shape)], axis=-1)

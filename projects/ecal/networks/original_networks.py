@@ -1,7 +1,7 @@
-"""The networks of the original study and their losses, with all that it tried on them.
+"""The networks of the original study and their losses, with all variants that the study tried.
 
 Stages 1 to 3 share the hidden layers and the output, x and y in cm from the corner of the grid and E in GeV;
-they differ in how the cells are scaled. Stage 4 has wider layers and two photons.
+they differ in the scaling of the cells. Stage 4 has wider layers and two photons.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = ["loss", "network", "ordered", "remembering"]
 _WIDTHS = {1: (64, 128, 256, 128, 64, 32), 2: (128, 256, 512, 256, 128, 64)}
 #: Mean and variance of fixed scaling, by the number of photons.
 _FIXED = {1: {"mean": 3.9, "variance": 16.2}, 2: {"mean": 2.5, "variance": 13.4}}
-#: The resolution that was wished for: x and y in cm, E in GeV.
+#: Target resolution of the study: x and y in cm, E in GeV.
 _RESOLUTION = (0.5, 0.5, 2.5)
-#: Which number of a photon (x, y, E) an order goes by.
+#: Index of the quantity (x, y, E) that defines an order.
 _BY = {"x": 0, "y": 1, "energy": 2}
 _DEFAULT = Switches()
 
@@ -40,7 +40,7 @@ def network(
     position: bool = False,
     switches: Switches = _DEFAULT,
 ) -> keras.Model:
-    """A network of the study, not yet trained.
+    """Build a network of the study, not yet trained.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def network(
     size : int
         Cells on a side of the grid.
     scaling : {"none", "event", "sample", "fixed"}
-        Stage 1: the cells of every event to mean 0 and variance 1, which loses the energy; stage 2: by mean
-        and variance over the training events; stages 3 and 4: by a fixed mean and variance.
+        Stage 1: the cells of every event to mean 0 and variance 1, which discards the energy; stage 2: by
+        mean and variance over the training events; stages 3 and 4: by a fixed mean and variance.
     cells : ndarray, shape (n, size, size)
-        The training events, GeV; for ``sample`` alone.
+        The training events, GeV; only for ``sample``.
     position : bool
         Whether x and y of the grid's corner are two more inputs.
     switches : Switches
-        ``dropout``, ``total`` and ``convolution`` of them.
+        Uses ``dropout``, ``total`` and ``convolution``.
     """
     grid = keras.Input((size, size), name="cells")
     flat = layers.Reshape((size * size,))(grid)
@@ -71,15 +71,15 @@ def network(
         inputs.append(keras.Input((2,), name="corner"))
         more.append(inputs[-1])
     if more:
-        # What belongs to the whole event is scaled by the same numbers for all events.
+        # Quantities of the whole event have a fixed scale, the same for all events.
         further = more[0] if len(more) == 1 else layers.Concatenate()(more)
         values = layers.Concatenate()([values, layers.Normalization(**_FIXED[photons])(further)])
     for width in _WIDTHS[photons]:
         values = layers.Dense(width, activation="relu")(values)
         if switches.dropout:
             values = layers.Dropout(switches.dropout)(values)
-    taken = inputs if len(inputs) > 1 else grid
-    return keras.Model(taken, layers.Dense(3 * photons)(values), name="seed")
+    graph_inputs = inputs if len(inputs) > 1 else grid
+    return keras.Model(graph_inputs, layers.Dense(3 * photons)(values), name="seed")
 
 
 def _scaled(flat: Tensor, scaling: str, cells: NDArray[np.float32] | None, photons: int) -> Tensor:
@@ -88,35 +88,35 @@ def _scaled(flat: Tensor, scaling: str, cells: NDArray[np.float32] | None, photo
     if scaling == "sample":
         if cells is None:
             raise ValueError("scaling by the training sample needs its cells")
-        every = cells.astype(np.float64)
-        return layers.Normalization(mean=float(every.mean()), variance=float(every.var()))(flat)
+        values = cells.astype(np.float64)
+        return layers.Normalization(mean=float(values.mean()), variance=float(values.var()))(flat)
     return flat if scaling == "none" else layers.Normalization(**_FIXED[photons])(flat)
 
 
 def loss(photons: int, switches: Switches = _DEFAULT) -> Loss:
-    """The loss of the study: of x, y (cm) and E (GeV) of each photon.
+    """Return the loss of the study in x, y (cm) and E (GeV) of each photon.
 
-    One photon: the mean of the squared errors, all with the same weight. Two: the sum of their squares in
-    units of the resolution wished for, by default of the better of both orders.
+    One photon: the mean of the squared errors, all with equal weight. Two: the sum of squared errors in units
+    of the target resolution, by default for the better of both orders.
     """
     units = switches.units if switches.units != "stage" else ("resolution" if photons == 2 else "none")
     scale = np.tile(1 / np.array(_RESOLUTION if units == "resolution" else (1, 1, 1), np.float32), photons)
 
-    def error(truth: Tensor, found: Tensor) -> Tensor:
+    def error(truth: Tensor, prediction: Tensor) -> Tensor:
         if switches.loss == "percentage":
-            each = 100.0 * ops.absolute(truth - found) / ops.maximum(ops.absolute(truth), 1e-7)
+            errors = 100.0 * ops.absolute(truth - prediction) / ops.maximum(ops.absolute(truth), 1e-7)
         else:
-            each = ops.square((truth - found) * scale)
-        return ops.mean(each, axis=-1) if photons == 1 else ops.sum(each, axis=-1)
+            errors = ops.square((truth - prediction) * scale)
+        return ops.mean(errors, axis=-1) if photons == 1 else ops.sum(errors, axis=-1)
 
     def better(truth: Tensor, pair: Tensor) -> Tensor:
         return ops.minimum(error(truth, pair), error(truth, ops.roll(pair, 3, axis=-1)))
 
-    def remembered(truth: Tensor, both: Tensor) -> Tensor:
-        pair, before = both[:, :6], both[:, 6:]
+    def remembered(truth: Tensor, pairs: Tensor) -> Tensor:
+        pair, before = pairs[:, :6], pairs[:, 6:]
         exchanged = ops.roll(truth, 3, axis=-1)
-        kept = error(truth, before) <= error(exchanged, before)
-        return ops.where(kept, error(truth, pair), error(exchanged, pair))
+        same_order = error(truth, before) <= error(exchanged, before)
+        return ops.where(same_order, error(truth, pair), error(exchanged, pair))
 
     if photons == 1:
         return error
@@ -124,9 +124,9 @@ def loss(photons: int, switches: Switches = _DEFAULT) -> Loss:
 
 
 def ordered(truth: NDArray[np.float32], order: str) -> NDArray[np.float32]:
-    """True pairs (n, 6) with the photon of more energy, larger x or larger y first.
+    """Order true pairs (n, 6) with the photon of larger energy, x or y first.
 
-    With the orders ``better`` and ``epoch`` they stay as they are: the loss does it.
+    With the orders ``better`` and ``epoch`` they are unchanged: the loss orders them.
     """
     if order not in _BY:
         return truth
@@ -135,16 +135,17 @@ def ordered(truth: NDArray[np.float32], order: str) -> NDArray[np.float32]:
 
 
 def remembering(model: keras.Model) -> tuple[keras.Model, Callable[[], None]]:
-    """A network beside itself as it was at the end of the epoch before, for the order ``epoch``.
+    """Combine a network with its state at the end of the previous epoch, for the order ``epoch``.
 
-    The study exchanged, after each epoch, the labels of those pairs that the network had the other way round.
+    After each epoch, the study exchanged the labels of the pairs that the network predicted in the other
+    order.
 
     Returns
     -------
     keras.Model
-        From the same inputs to the pair of now and that of then, shape (n, 12).
+        Maps the same inputs to the current and the previous pair, shape (n, 12).
     callable
-        Makes now to then; to be called after each epoch.
+        Copies the current weights to the previous state; call it after each epoch.
     """
     copy = keras.models.clone_model(model)
     before = keras.Model(copy.input, copy.output, name="before")
@@ -155,5 +156,5 @@ def remembering(model: keras.Model) -> tuple[keras.Model, Callable[[], None]]:
 
     remember()
     inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
-    both = layers.Concatenate()([model(inputs), before(inputs, training=False)])
-    return keras.Model(inputs, both, name="remembering"), remember
+    outputs = layers.Concatenate()([model(inputs), before(inputs, training=False)])
+    return keras.Model(inputs, outputs, name="remembering"), remember

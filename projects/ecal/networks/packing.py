@@ -1,4 +1,4 @@
-"""A network of photons as files that predict elsewhere."""
+"""Export of a photon network as files for prediction elsewhere."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["packed"]
 
 
 def packed(model: Any, folder: Path, threshold: float, cluster: str = "all", larger: str = "cut") -> Portable:
-    """The graph and one file that needs numpy, Keras and TensorFlow.
+    """Write the graph and one module that needs numpy, Keras and TensorFlow.
 
     Parameters
     ----------
     model : keras.Model
     folder : pathlib.Path
-        Where they are written.
+        Output folder.
     threshold, cluster, larger
         See `projects.ecal.networks.served_network.answers`.
     """

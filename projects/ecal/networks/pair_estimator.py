@@ -1,4 +1,4 @@
-"""The network as an estimator of one or two photons: trained around a fit, one graph afterwards."""
+"""Estimator of one or two photons by a network that is trained around a fit and exported as one graph."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["PRESETS", "NetworkEstimator", "NetworkSettings"]
 
-#: Without a simulation, training events below which a network is not worth training.
+#: Fewest training events for a network without a simulation.
 _FEWEST = 1000
-#: Events of the training sample that watch over the training.
+#: Events of the training sample used for validation during training.
 _WATCHING = 10_000
 
 
@@ -37,43 +37,43 @@ class NetworkSettings:
     network_events : int
         Events simulated for the training.
     epochs : int
-        Passes over them, in each stage.
+        Epochs of each stage of the training.
     batch : int
-        Events in a step.
+        Batch size.
     rate : float
         Peak learning rate.
     patience : int
         Epochs without improvement after which a stage ends; 0: never.
     hypotheses : int
-        Places where the fit is started.
+        Number of starting points of the fit.
     window : int
         Cells on a side of the window.
     placement : {"centred", "random"}
-        How the window is placed in training.
+        Position of the window in training.
     incidence : {"normal", "target"}
-        How photons come.
+        Direction of the photons.
     threshold : float
         Cells at or below this energy (GeV) are absent.
     photons : {1, 2}
         Photons of an event.
     cluster : {"all", "sides", "corners"}
-        Which cells belong to an event, see `projects.ecal.windows.placement.windows`.
+        Cells that belong to an event, see `projects.ecal.windows.placement.windows`.
     larger : {"cut", "drop"}
-        What becomes of clusters that are larger than the window.
+        Treatment of clusters that are larger than the window.
     position : bool
-        Whether the network knows where in the calorimeter the window is, and thus the angle of a photon from
-        the target.
+        Whether the network knows the position of the window in the calorimeter, and thus the angle of a
+        photon from the target.
     scaling : {"event", "sample", "fixed"}
-        How the stage's network of the study scales the cells, see
+        Scaling of the cells in the study's network, see
         `projects.ecal.networks.original_networks.network`.
     width, depth : int
-        Units of a hidden layer of the correction, and how many such layers.
+        Units of a hidden layer of the correction, and number of hidden layers.
     activation : str
-        Their activation.
+        Activation of the hidden layers.
     dropout : float
-        Share of their units left out in training.
+        Dropout rate of the hidden layers.
     switches : Switches
-        What is tried on the study's network.
+        Variants of the study's network.
     """
 
     network: str = "default"
@@ -99,10 +99,10 @@ class NetworkSettings:
     switches: Switches = field(default_factory=Switches)
 
     def placing(self, sample: Sample, rng: np.random.Generator) -> Windowed:
-        """Usable events of a sample in their windows, for the training."""
+        """Place the usable events of a sample in windows, for the training."""
         if self.switches.events == "lednev":
-            found = ProfileFit("lednev", shipped("lednev", self.photons, self.incidence), self.photons)
-            split = found.predict(sample)["photons"] == self.photons
+            lednev = ProfileFit("lednev", shipped("lednev", self.photons, self.incidence), self.photons)
+            split = lednev.predict(sample)["photons"] == self.photons
             if not split.any():
                 raise BadInput(f"the Lednev fit splits none of {len(sample)} events: leave events: out")
             sample = sample.select(split)
@@ -129,7 +129,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class NetworkEstimator:
-    """A network that finds photons; see `projects.ecal.networks.pair_graph` for what it computes.
+    """A network that reconstructs photons; see `projects.ecal.networks.pair_graph` for its computation.
 
     Parameters
     ----------
@@ -143,33 +143,33 @@ class NetworkEstimator:
     name: str = "network"
 
     def fit(self, train: Sample, bench: Bench) -> NetworkEstimator:
-        """Train on simulated events, watched by the training sample, to which the fit's profile is tuned.
+        """Train on simulated events; the training sample tunes the fit's profile and validates the training.
 
         Raises
         ------
         BadInput
             Without a simulation and with fewer than 1000 training events.
         shashlik.estimators.training.Diverged
-            When a loss is no longer a number.
+            If a loss is not finite.
         """
         from shashlik.estimators.training import prepare
 
         prepare(bench.seed)
-        place = self.settings.placing
-        own = place(train, np.random.default_rng(bench.seed))
+        placing = self.settings.placing
+        training = placing(train, np.random.default_rng(bench.seed))
         if bench.simulate is not None:
-            pool = simulated(bench.simulate, place, self.settings.network_events, bench.seed)
+            pool = simulated(bench.simulate, placing, self.settings.network_events, bench.seed)
         elif len(train) >= _FEWEST:
-            pool = place(train, np.random.default_rng((bench.seed, 1)))
+            pool = placing(train, np.random.default_rng((bench.seed, 1)))
         else:
             raise BadInput(
                 f"{len(train)} training events and no simulation: the network needs at least {_FEWEST} events"
             )
         fitted = self._fit_seed if self.settings.network == "seed" else self._fit_refined
-        return replace(self, model=fitted(train, pool, own, bench))
+        return replace(self, model=fitted(train, pool, training, bench))
 
     def predict(self, sample: Sample) -> Predictions:
-        """Photons of every event, ``x1 y1 e1 ...``, their errors and chi2; NaN for an unusable event."""
+        """Predict the photons, ``x1 y1 e1 ...``, their errors and chi2; NaN for an unusable event."""
         from projects.ecal.networks.served_network import answers
 
         settings = self.settings
@@ -178,14 +178,14 @@ class NetworkEstimator:
         )
 
     def portable(self, folder: Path) -> Portable:
-        """The graph and one file that needs numpy, Keras and TensorFlow."""
+        """Write the graph and one module that needs numpy, Keras and TensorFlow."""
         from projects.ecal.networks.packing import packed
 
         settings = self.settings
         return packed(self.model, folder, settings.threshold, settings.cluster, settings.larger)
 
-    def _fit_seed(self, train: Sample, pool: Windowed, own: Windowed, bench: Bench) -> Any:
-        """A network of the study, trained as there."""
+    def _fit_seed(self, train: Sample, pool: Windowed, training: Windowed, bench: Bench) -> Any:
+        """Train a network of the study with the study's settings."""
         from projects.ecal.networks import original_networks
         from projects.ecal.networks.pair_graph import seed_graph
         from shashlik.estimators.training import Plan
@@ -200,7 +200,7 @@ class NetworkEstimator:
             patience=settings.patience or None,
         )
         scaling = settings.scaling if switches.scaling == "stage" else switches.scaling
-        # Where photons come in parallel the position says nothing.
+        # For parallel photons the position carries no information.
         position = settings.position and settings.incidence == "target"
         if settings.photons == 2:
             position = switches.position
@@ -212,14 +212,14 @@ class NetworkEstimator:
             trained, remember = original_networks.remembering(network)
         taught, watched = (
             (part.inputs(network), original_networks.ordered(part.truth, switches.order))
-            for part in (pool, own.cut(0, _WATCHING))
+            for part in (pool, training.cut(0, _WATCHING))
         )
         loss = original_networks.loss(settings.photons, switches)
         run("seed", trained, loss, taught, watched, plan, bench, after=remember)
         return seed_graph(network)
 
-    def _fit_refined(self, train: Sample, pool: Windowed, own: Windowed, bench: Bench) -> Any:
-        """Starts, fit, correction, and the correction adapted to the training sample."""
+    def _fit_refined(self, train: Sample, pool: Windowed, training: Windowed, bench: Bench) -> Any:
+        """Train start and correction around the fit, and adapt the correction to the training sample."""
         from projects.ecal.fits.baselines import shipped
         from projects.ecal.fits.tuning import tuned_profile
         from projects.ecal.networks import pair_graph, pair_networks
@@ -228,7 +228,7 @@ class NetworkEstimator:
         from shashlik.estimators.training import Plan, predict
         from shashlik.estimators.training import train as run
 
-        settings, watching = self.settings, own.cut(0, _WATCHING)
+        settings, watching = self.settings, training.cut(0, _WATCHING)
         incidence = settings.incidence if settings.position else "normal"
         classical = shipped("coral", settings.photons, settings.incidence)
         tuned = tuned_profile(classical, cell_arrays(train), truth_array(train, settings.photons))
@@ -264,7 +264,7 @@ class NetworkEstimator:
         correction = taught(
             lesson,
             pool,
-            own,
+            training,
             watching,
             plan,
             bench,

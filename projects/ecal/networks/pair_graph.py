@@ -1,6 +1,7 @@
-"""The estimator of one or two photons as one Keras graph: hypotheses, fit, choice, correction, answer.
+"""The estimator of one or two photons as one Keras graph: hypotheses, fit, selection, correction, outputs.
 
-Cells and the window's corner in, named answers out; layers and `keras.ops` alone: plain Keras loads it.
+Inputs are the cells and the corner of the window, outputs are named. Only layers and `keras.ops` are used, so
+that plain Keras loads the graph.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ __all__ = [
 
 #: Steps of the fit for all hypotheses, and further ones for the best.
 _STEPS, _MORE_STEPS = 3, 3
-#: Half of the central 68.3 % of Student's t with the correction loss's 4 degrees of freedom, in scales.
+#: Half of the central 68.3 % of Student's t with 4 degrees of freedom, as in the correction's loss, in
+#: scales.
 _HALF_WIDTH = 1.142
-#: Answers farther than this from the truth (cm) are the fit's failures, from which no correction is learned.
+#: Photons farther than this from the truth (cm) are failures of the fit and excluded from the correction's
+#: training.
 _LEARNABLE = 1.5
 #: Name of the graph by the number of photons.
 _NAMES = {1: "one_photon", 2: "two_photons"}
@@ -40,7 +43,7 @@ Tensor = Any
 
 
 def gravity_start(readout: Readout) -> keras.Model:
-    """From cells to one photon (n, 1, 3) at the centre of gravity of the 3 x 3 cells around the highest."""
+    """Start one photon (n, 1, 3) at the centre of gravity of the 3 x 3 cells around the highest cell."""
     cells = keras.Input((readout.size, readout.size), name="cells")
     row, column = np.mgrid[: readout.size, : readout.size].reshape(2, -1).astype("float32")
     flat = ops.reshape(cells, (-1, readout.size**2))
@@ -57,7 +60,7 @@ def gravity_start(readout: Readout) -> keras.Model:
 
 
 def fitted_photons(start: keras.Model, readout: Readout) -> keras.Model:
-    """From cells to the fitted photons (n, 3 photons) and chi-square (n,): the best hypothesis, fitted."""
+    """Map cells to fitted photons (n, 3 photons) and chi-square (n,): the best hypothesis, fitted."""
     cells = keras.Input((readout.size, readout.size), name="cells")
     points = start(cells)
     points = _steps(cells, points, readout, _STEPS, "fit_all")
@@ -68,7 +71,7 @@ def fitted_photons(start: keras.Model, readout: Readout) -> keras.Model:
 
 
 def _steps(cells: Tensor, points: Tensor, readout: Readout, steps: int, name: str) -> Tensor:
-    """Gauss-Newton steps as one shared sub-graph."""
+    """Apply Gauss-Newton steps as one shared sub-graph."""
     window, point = keras.Input(cells.shape[1:]), keras.Input(points.shape[1:])
     step = keras.Model([window, point], gauss_newton_step(window, point, readout), name=name)
     for _ in range(steps):
@@ -77,20 +80,20 @@ def _steps(cells: Tensor, points: Tensor, readout: Readout, steps: int, name: st
 
 
 def view_graph(readout: Readout, incidence: str, photons: int = 2) -> keras.Model:
-    """From cells, corner (n, 2) and fitted photons (n, 3 photons) to the views and frames of each."""
+    """Map cells, corner (n, 2) and fitted photons (n, 3 photons) to the views and frames of each."""
     cells = keras.Input((readout.size, readout.size), name="cells")
     corner, point = keras.Input((2,), name="corner"), keras.Input((3 * photons,), name="point")
     slope = None
     if incidence == "target":
-        place = ops.reshape(point, (-1, photons, 3))[..., :2] + corner[:, None]
-        slope = place / Z_TARGET
+        position = ops.reshape(point, (-1, photons, 3))[..., :2] + corner[:, None]
+        slope = position / Z_TARGET
     return keras.Model([cells, corner, point], list(photon_views(cells, point, readout, slope)), name="views")
 
 
 def front_shift(place: Tensor, log_energy: Tensor) -> Tensor:
-    """How far the front face is from the fitted place (..., 2), cm, for photons from the target.
+    """Return the shift from the fitted position (..., 2) to the front face, cm, for photons from the target.
 
-    A photon of slope x/Z is seen at the depth t(E) of its shower, at x (1 + t/Z).
+    A photon of slope x/Z appears at the depth t(E) of its shower, at x (1 + t/Z).
     """
     depth = X0 * (log_energy[..., None] - float(np.log(0.025)) + 1.5)
     return place / (1.0 + depth / Z_TARGET) - place
@@ -99,12 +102,12 @@ def front_shift(place: Tensor, log_energy: Tensor) -> Tensor:
 def correction_targets(
     point: np.ndarray, frame: np.ndarray, truth: np.ndarray, corner: np.ndarray, incidence: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the correction network should answer, and for which photons it can.
+    """Compute the targets of the correction network, and select the photons that are usable.
 
     Parameters
     ----------
     point : ndarray, shape (n, 3 photons)
-        What was fitted.
+        Fitted photons.
     frame : ndarray, shape (n, photons, 3)
     truth : ndarray, shape (n, 3 photons)
         True photons at the front face, from the corner, with ln E.
@@ -119,15 +122,15 @@ def correction_targets(
     """
     photons = point.shape[1] // 3
     photon, true = point.reshape(-1, photons, 3), truth.reshape(-1, photons, 3)
-    place = photon[..., :2].copy()
+    position = photon[..., :2].copy()
     if incidence == "target":
-        place += np.asarray(front_shift(place + corner[:, None], photon[..., 2]))
+        position += np.asarray(front_shift(position + corner[:, None], photon[..., 2]))
     # A photon alone is its own mirror image.
-    straight = np.square(place - true[..., :2]).sum(axis=(1, 2))
-    flipped = np.square(place - true[:, ::-1, :2]).sum(axis=(1, 2))
+    straight = np.square(position - true[..., :2]).sum(axis=(1, 2))
+    flipped = np.square(position - true[:, ::-1, :2]).sum(axis=(1, 2))
     true = np.where((flipped < straight)[:, None, None], true[:, ::-1], true)
     typical = np.asarray(scales(photon[..., 2]))
-    shift = true[..., :2] - place
+    shift = true[..., :2] - position
     learnable = np.hypot(*np.moveaxis(shift, -1, 0)) < _LEARNABLE
     folded = np.asarray(fold(shift, frame)) / typical[..., :1]
     energy = (true[..., 2:] - photon[..., 2:]) / typical[..., 1:]
@@ -135,70 +138,69 @@ def correction_targets(
 
 
 def assemble(start: keras.Model, correction: keras.Model, readout: Readout, incidence: str) -> keras.Model:
-    """The estimator: ``cells`` (n, size, size) in GeV and ``corner`` (n, 2) in cm to named answers (n,).
+    """Assemble the estimator: ``cells`` (n, size, size) in GeV, ``corner`` (n, 2) in cm to named outputs
+    (n,).
 
-    As many photons as `start` has.
-
-    ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the front face, the more energetic photon first, errors
-    as half of the central 68 %, and ``chi2``.
+    The number of photons is that of `start`. Outputs are ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the
+    front face, the more energetic photon first, errors as half of the central 68 %, and ``chi2``.
     """
     cells = keras.Input((readout.size, readout.size), name="cells")
     corner = keras.Input((2,), name="corner")
     point, quality = fitted_photons(start, readout)(cells)
     photons = point.shape[1] // 3
     views, frame = view_graph(readout, incidence, photons)([cells, corner, point])
-    answer = ops.reshape(correction(ops.reshape(views, (-1, views.shape[-1]))), (-1, photons, 6))
-    columns = corrected_photons(point, answer, frame, corner, incidence)
+    shifts = ops.reshape(correction(ops.reshape(views, (-1, views.shape[-1]))), (-1, photons, 6))
+    columns = corrected_photons(point, shifts, frame, corner, incidence)
     return keras.Model([cells, corner], named_answers(columns) | {"chi2": quality}, name=_NAMES[photons])
 
 
 def corrected_photons(
     point: Tensor, answer: Tensor, frame: Tensor, corner: Tensor, incidence: str
 ) -> list[Tensor]:
-    """Fitted photons (n, 3 photons) as the answers (n, photons, 6) of the correction network move them.
+    """Move fitted photons (n, 3 photons) by the outputs `answer` (n, photons, 6) of the correction network.
 
     Returns x, y, energy at the front face and their errors, each (n, photons), in cm and GeV.
     """
     photon = ops.reshape(point, (-1, answer.shape[1], 3))
     typical = scales(photon[..., 2])
-    place = photon[..., :2] + corner[:, None]
+    position = photon[..., :2] + corner[:, None]
     if incidence == "target":
-        place = place + front_shift(place, photon[..., 2])
-    place = place + unfold(answer[..., :2] * typical[..., :1], frame)
+        position = position + front_shift(position, photon[..., 2])
+    position = position + unfold(answer[..., :2] * typical[..., :1], frame)
     energy = ops.exp(photon[..., 2] + answer[..., 2] * typical[..., 1])
     width = _HALF_WIDTH * ops.exp(answer[..., 3:])
-    # Errors have no sign: exchanging x and y is all that the frame does to them.
+    # Errors have no sign, so the frame only exchanges x and y.
     across = ops.where(frame[..., 2:] > 0, width[..., 1::-1], width[..., :2]) * typical[..., :1]
     along = energy * width[..., 2] * typical[..., 1]
-    return [place[..., 0], place[..., 1], energy, across[..., 0], across[..., 1], along]
+    return [position[..., 0], position[..., 1], energy, across[..., 0], across[..., 1], along]
 
 
 def seed_graph(network: keras.Model) -> keras.Model:
-    """A network of the study with the inputs and outputs of `assemble`; it states no errors.
+    """Give a network of the study the inputs and outputs of `assemble`; it reports no errors.
 
     Parameters
     ----------
     network : keras.Model
-        From ``cells``, or from ``cells`` and ``corner``, to x, y (cm from the corner) and E of the photons.
+        Maps ``cells``, or ``cells`` and ``corner``, to x, y (cm from the corner) and E of the photons.
     """
-    inputs = {item.name: keras.Input(item.shape[1:], name=item.name) for item in network.inputs}
+    inputs = {tensor.name: keras.Input(tensor.shape[1:], name=tensor.name) for tensor in network.inputs}
     inputs.setdefault("corner", keras.Input((2,), name="corner"))
     photons = network.output_shape[-1] // 3
-    taken = [inputs[item.name] for item in network.inputs]
-    found = network(taken if len(taken) > 1 else taken[0])
-    photon = ops.reshape(found, (-1, photons, 3))
-    place = photon[..., :2] + inputs["corner"][:, None]
+    network_inputs = [inputs[tensor.name] for tensor in network.inputs]
+    output = network(network_inputs if len(network_inputs) > 1 else network_inputs[0])
+    photon = ops.reshape(output, (-1, photons, 3))
+    position = photon[..., :2] + inputs["corner"][:, None]
     return keras.Model(
         [inputs["cells"], inputs["corner"]],
-        named_answers([place[..., 0], place[..., 1], photon[..., 2]]),
+        named_answers([position[..., 0], position[..., 1], photon[..., 2]]),
         name=_NAMES[photons],
     )
 
 
 def named_answers(columns: list[Tensor], found: Tensor | None = None) -> dict[str, Tensor]:
-    """Columns x, y, e[, sx, sy, se], each (n, photons), as named flat ones, the most energetic first.
+    """Return columns x, y, e[, sx, sy, se], each (n, photons), as named flat ones, the most energetic first.
 
-    Photons that are not `found` (n, photons), 1 or 0, come last and are NaN.
+    Photons whose `found` (n, photons), 1 or 0, is 0 come last and are NaN.
     """
     energy = columns[2]
     if found is not None:

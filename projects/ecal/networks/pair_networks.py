@@ -1,6 +1,6 @@
-"""Networks and losses of the two-photon task: where the pair is, and what the fit gets wrong.
+"""Networks and losses of the two-photon task: start of the pair, and correction of its fit.
 
-Pairs have no order, so every loss on pairs takes the better of the two assignments.
+Pairs have no order, so every loss on pairs takes the better of both assignments.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = [
     "start_network",
 ]
 
-#: Degrees of freedom of Student's t in the correction's loss: close to a Gaussian, yet an event that the fit
-#: took for another one does not pull.
+#: Degrees of freedom of Student's t in the correction's loss: close to a Gaussian, but robust against events
+#: in which the fit confuses photons.
 FREEDOM = 4.0
 
 Tensor = Any
@@ -31,7 +31,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def start_network(size: int, pitch: float, hypotheses: int, width: int = 384, depth: int = 2) -> keras.Model:
-    """From cells (n, size, size) in GeV to hypotheses (n, hypotheses, 6) of the pair, as the fit takes them.
+    """Map cells (n, size, size) in GeV to hypotheses (n, hypotheses, 6) of the pair, in the form of the fit.
 
     Cells enter as square root and logarithm, so that a photon of 2 GeV beside one of 200 GeV still counts.
     """
@@ -43,17 +43,17 @@ def start_network(size: int, pitch: float, hypotheses: int, width: int = 384, de
         hidden = layers.Dense(width, activation="relu")(hidden)
     pair = layers.Reshape((hypotheses, 2, 3))(layers.Dense(hypotheses * 6)(hidden))
     position = (size - 1) / 2 * pitch + pair[..., :2] * 5.0
-    # Half of the visible energy each, until the network knows better.
+    # Initially half of the visible energy each.
     energy = total - math.log(2.0) + pair[..., 2:]
     points = layers.Reshape((hypotheses, 6))(ops.concatenate([position, energy], axis=-1))
     return keras.Model(cells, points, name="start")
 
 
 def start_loss(position: float = 0.3, energy: float = 0.15, others: float = 0.05) -> Loss:
-    """Loss of the best hypothesis (multiple-choice learning), with a small share of all of them.
+    """Return the loss of the best hypothesis (multiple-choice learning), with a small weight on all of them.
 
-    Hypotheses that need not agree cover the local minima of the fit's chi2, whose best one is chosen later.
-    The share of all keeps a hypothesis that never wins from dying.
+    Hypotheses need not agree: they cover the local minima of the fit's chi2, of which the best is selected
+    later. The weight on all hypotheses keeps those that are never best in training.
 
     Parameters
     ----------
@@ -76,25 +76,25 @@ def start_loss(position: float = 0.3, energy: float = 0.15, others: float = 0.05
 def correction_network(
     features: int, width: int = 128, depth: int = 3, activation: str = "relu", dropout: float = 0.0
 ) -> keras.Model:
-    """From views of photons (n, features) to shifts and log errors (n, 6) of x, y, ln E in typical errors."""
+    """Map views of photons (n, features) to shifts and log errors (n, 6) of x, y, ln E in typical errors."""
     view = hidden = keras.Input((features,), name="view")
     for _ in range(depth):
         hidden = layers.Dense(width, activation=activation)(hidden)
         if dropout:
             hidden = layers.Dropout(dropout)(hidden)
-    # Small first answers: the fit is right until shown wrong.
+    # Small initial shifts: the network starts from the fit.
     small = keras.initializers.RandomNormal(stddev=0.01)
     return keras.Model(view, layers.Dense(6, kernel_initializer=small)(hidden), name="correction")
 
 
 def correction_loss(truth: Tensor, answer: Tensor) -> Tensor:
-    """Negative log likelihood of Student's t with the network's own location and scale."""
+    """Compute the negative log likelihood of Student's t with the network's own location and scale."""
     pull2 = ops.square((truth - answer[:, :3]) * ops.exp(-answer[:, 3:]))
     return ops.sum(answer[:, 3:] + (FREEDOM + 1) / 2 * ops.log1p(pull2 / FREEDOM), axis=-1)
 
 
 def mirrored(size: int, pitch: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Augmentation by the eight symmetries of the window, one drawn for each event.
+    """Return an augmentation by the eight symmetries of the window, a random one per event.
 
     The result takes cells (n, size, size), photons (n, 3 photons) and a stateless seed.
     """

@@ -1,16 +1,16 @@
-"""Photons fitted to a window of cells, as a Keras graph: Gauss-Newton on the lateral shower profile.
+"""Fit of photons to a window of cells as a Keras graph: Gauss-Newton on the lateral shower profile.
 
-Built from `keras.ops` alone, so that the fit is saved, loaded and exported with the networks around it.
-A hypothesis is a point (x1, y1, ln E1, x2, ...) of one photon or more, cm from the centre of the window's
-lower-left cell and GeV; hypotheses are a second batch axis.
+Only `keras.ops` are used, so that the fit is saved, loaded and exported with the networks around it.
+A hypothesis is a point (x1, y1, ln E1, x2, ...) of one photon or more, in cm from the centre of the window's
+lower-left cell and in GeV; hypotheses are a second batch axis.
 
 The profile is Lednev's (A. A. Lednev, NIM A366 (1995) 292): with corners at (u, v) from the shower axis
 
     F(u, v) = 1/4 + sum_i a_i/(2 pi) [atan(u/b_i) + atan(v/b_i) + atan(u v / (b_i sqrt(b_i^2+u^2+v^2)))]
 
-and a cell's share is the difference of F over its four corners. The terms in one coordinate alone cancel
-in that difference, as do those of the derivative dF/du = sum_i a_i b_i/(2 pi (b_i^2+u^2)) (1 + v/s_i), so the
-graph does not compute them.
+and a cell's share is the difference of F over its four corners. The terms in one coordinate cancel in that
+difference, as do those of the derivative dF/du = sum_i a_i b_i/(2 pi (b_i^2+u^2)) (1 + v/s_i), so the graph
+does not compute them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from keras import ops
 
 __all__ = ["Readout", "cell_variance", "chi2", "gauss_newton_step", "photon_cells"]
 
-#: Photons are kept above this energy (GeV) while the fit moves, so that its logarithm stays finite.
+#: The fit bounds photon energies (GeV) from below, so that the logarithm stays finite.
 LEAST_ENERGY = 0.2
-#: Largest move in one step: cm, and in ln E. Newton's step is only trusted near the minimum.
+#: Largest move in one step: cm, and in ln E. Newton's step is reliable only near the minimum.
 _REACH = (1.5, 1.5, 0.7)
-#: Added to the diagonal of the normal equations, relative: two photons on one spot have singular ones.
+#: Relative addition to the diagonal of the normal equations, which are singular for two photons at one
+#: position.
 _DAMPING = 1e-3
 
 Tensor = Any
@@ -36,7 +37,7 @@ Tensor = Any
 
 @dataclass(frozen=True)
 class Readout:
-    """What the fit knows of showers and cells.
+    """Showers and cells as the fit models them.
 
     Parameters
     ----------
@@ -58,30 +59,30 @@ class Readout:
 
 
 def cell_variance(energy: Tensor) -> Tensor:
-    """Variance (GeV^2) of a cell of the given energy (GeV), as the coral fit has it."""
+    """Return the variance (GeV^2) of a cell of the given energy (GeV), as in the coral fit."""
     return 0.15**2 * energy + 0.015**2 * energy * energy + 0.05**2
 
 
 def _across(corners: Tensor) -> Tensor:
-    """Second difference over the last two axes: (..., n+1, n+1) corners to (..., n, n) cells."""
+    """Take the second difference over the last two axes: (..., n+1, n+1) corners to (..., n, n) cells."""
     rows = corners[..., 1:, :] - corners[..., :-1, :]
     return rows[..., 1:] - rows[..., :-1]
 
 
 def photon_cells(point: Tensor, readout: Readout, slopes: bool = True) -> tuple[Tensor, ...]:
-    """Cell energies of each photon and their derivatives with respect to its position.
+    """Compute the cell energies of each photon and their derivatives with respect to its position.
 
     Parameters
     ----------
     point : tensor, shape (n, hypotheses, 3 photons)
     readout : Readout
     slopes : bool
-        Whether the derivatives are wanted.
+        Whether to compute the derivatives.
 
     Returns
     -------
     energy, by_x, by_y : tensors, shape (n, hypotheses, photons, size, size)
-        GeV, GeV/cm, GeV/cm; the last axes are iy, ix. Only the first one without `slopes`.
+        GeV, GeV/cm, GeV/cm; the last axes are iy, ix. Without `slopes` only the energy.
     """
     photon = ops.reshape(point, (-1, point.shape[1], point.shape[2] // 3, 3))
     edges = ((np.arange(readout.size + 1) - 0.5) * readout.pitch).astype("float32")
@@ -105,23 +106,23 @@ def photon_cells(point: Tensor, readout: Readout, slopes: bool = True) -> tuple[
 
 
 def _mismatch(cells: Tensor, expected: Tensor, threshold: float) -> Tensor:
-    """Cell energy less the expectation; an absent cell may have held anything below the threshold."""
+    """Return cell energy minus expectation; an absent cell may have any energy below the threshold."""
     return ops.where(cells > 0, cells - expected, -ops.relu(expected - threshold))
 
 
 def chi2(cells: Tensor, point: Tensor, readout: Readout) -> Tensor:
-    """Chi-square of hypotheses, shape (n, hypotheses), with weights from the data alone.
+    """Compute the chi-square of hypotheses, shape (n, hypotheses), with weights from the data only.
 
-    Weights that followed the hypothesis would favour a wrong one that expects much energy.
+    Weights that depend on the hypothesis would favour a wrong one with a large expected energy.
     """
-    (each,) = photon_cells(point, readout, slopes=False)
+    (showers,) = photon_cells(point, readout, slopes=False)
     data = cells[:, None]
-    pull2 = ops.square(_mismatch(data, ops.sum(each, axis=2), readout.threshold)) / cell_variance(data)
+    pull2 = ops.square(_mismatch(data, ops.sum(showers, axis=2), readout.threshold)) / cell_variance(data)
     return ops.sum(pull2, axis=(2, 3))
 
 
 def gauss_newton_step(cells: Tensor, point: Tensor, readout: Readout) -> Tensor:
-    """Hypotheses after one damped Gauss-Newton step.
+    """Move hypotheses by one damped Gauss-Newton step.
 
     Parameters
     ----------
@@ -135,14 +136,14 @@ def gauss_newton_step(cells: Tensor, point: Tensor, readout: Readout) -> Tensor:
     tensor, shape (n, hypotheses, 3 photons)
     """
     photons = point.shape[2] // 3
-    each, by_x, by_y = photon_cells(point, readout)
+    by_energy, by_x, by_y = photon_cells(point, readout)
     data = cells[:, None]
-    expected = ops.sum(each, axis=2)
+    expected = ops.sum(by_energy, axis=2)
     missing = _mismatch(data, expected, readout.threshold)
-    # An absent cell that is expected to be below threshold says nothing: no residual, no slope.
-    telling = ops.cast(ops.logical_or(data > 0, expected > readout.threshold), "float32")
-    weight = telling / cell_variance(data)
-    columns = [slope[:, :, photon] for photon in range(photons) for slope in (by_x, by_y, each)]
+    # An absent cell expected below threshold carries no information: no residual, no slope.
+    informative = ops.cast(ops.logical_or(data > 0, expected > readout.threshold), "float32")
+    weight = informative / cell_variance(data)
+    columns = [slope[:, :, photon] for photon in range(photons) for slope in (by_x, by_y, by_energy)]
     weighted = [column * weight for column in columns]
     normal = [
         [ops.sum(weighted[i] * columns[j], axis=(2, 3)) for j in range(i + 1)] for i in range(3 * photons)
@@ -152,17 +153,17 @@ def gauss_newton_step(cells: Tensor, point: Tensor, readout: Readout) -> Tensor:
         normal[i][i] = normal[i][i] * (1 + _DAMPING) + 1e-6
     step = ops.stack(_solve(normal, pull), axis=-1)
     reach = np.tile(np.array(_REACH, dtype=np.float32), photons)
-    moved = point + ops.minimum(ops.maximum(step, -reach), reach)
+    updated = point + ops.minimum(ops.maximum(step, -reach), reach)
     border = (-0.5 * readout.pitch, (readout.size - 0.5) * readout.pitch)
     low = np.array(photons * [border[0], border[0], math.log(LEAST_ENERGY)], dtype=np.float32)
     high = np.array(photons * [border[1], border[1], math.log(1e4)], dtype=np.float32)
-    return ops.minimum(ops.maximum(moved, low), high)
+    return ops.minimum(ops.maximum(updated, low), high)
 
 
 def _solve(matrix: list[list[Tensor]], right: list[Tensor]) -> list[Tensor]:
-    """Solution of a symmetric positive system by Cholesky, written out over tensors of batch shape.
+    """Solve a symmetric positive system by Cholesky, written out over tensors of batch shape.
 
-    `matrix` holds the lower triangle. Library solvers treat a batch of 6x6 systems one at a time.
+    `matrix` holds the lower triangle. Library solvers process a batch of 6x6 systems one at a time.
     """
     n = len(right)
     low: list[list[Tensor]] = [[] for _ in range(n)]

@@ -1,4 +1,4 @@
-"""Predictions of a saved network of photons; travels with every registered one (numpy and Keras)."""
+"""Predictions of a saved photon network; travels with every registered network (numpy and Keras)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from projects.ecal.windows.whole_image import Image, image
 
 __all__ = ["answers", "graph", "load", "tensors"]
 
-#: Events in one call of the graph, by whether it takes a window or the whole image: memory bounds them.
+#: Batch size of the graph for a window and for the whole image; limited by memory.
 _BATCH = {False: 2048, True: 256}
-#: So many events are answered sooner without a compiled graph, which takes seconds to make.
+#: Up to this many events are faster without a compiled graph, which takes seconds to build.
 _FEW = 256
-#: Unit and meaning of what enters the graph and, without the photon's number, of what leaves it.
+#: Unit and meaning of the graph's inputs and, without the photon's number, of its outputs.
 _MEANING = {
     "cells": ("GeV", "energies of the cells of the image, [iy][ix], 0 where a cell is absent"),
     "corner": ("cm", "x and y of the centre of the image's lower-left cell"),
@@ -44,26 +44,26 @@ def answers(
     cluster: str = "all",
     larger: str = "cut",
 ) -> dict[str, NDArray[np.float64]]:
-    """Answers of the graph for all events, NaN where an event cannot be used.
+    """Predict all events with the graph; NaN for unusable events.
 
     Parameters
     ----------
     model : keras.Model
-        From ``cells`` and ``corner`` to named answers.
+        Maps ``cells`` and ``corner`` to named outputs.
     offsets, x, y, energy : ndarray
-        Flat cells as `projects.ecal.windows.placement.windows` takes them.
+        Flat cells in the form of `projects.ecal.windows.placement.windows`.
     threshold : float
         Cells at or below this energy (GeV) are absent, as in the training.
     cluster, larger : str
-        What belongs to an event and what becomes of large ones, see
+        Cells that belong to an event and treatment of large clusters, see
         `projects.ecal.windows.placement.windows`.
     """
     inputs, usable = tensors(model, offsets, x, y, energy, threshold, cluster, larger)
     if len(usable) <= _FEW:
-        found = model(list(inputs.values()), training=False)
+        outputs = model(list(inputs.values()), training=False)
     else:
-        found = model.predict(list(inputs.values()), batch_size=_BATCH[_whole(model)], verbose=0)
-    columns = {name: np.array(values, dtype=np.float64) for name, values in found.items()}
+        outputs = model.predict(list(inputs.values()), batch_size=_BATCH[_whole(model)], verbose=0)
+    columns = {name: np.array(values, dtype=np.float64) for name, values in outputs.items()}
     for values in columns.values():
         values[~usable | ~np.isfinite(values)] = np.nan
     return columns
@@ -79,7 +79,8 @@ def tensors(
     cluster: str = "all",
     larger: str = "cut",
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
-    """Inputs of the graph by name, shape (events, ...), and which events can be used; as for `answers`."""
+    """Return the inputs of the graph by name, shape (events, ...), and the usable events; as for
+    `answers`."""
     size = _shape(model)[0]
     placed: Windows | Image
     if _whole(model):
@@ -91,52 +92,53 @@ def tensors(
 
 
 def _shape(model: keras.Model) -> tuple[int, int]:
-    """Rows and columns of the cells that the graph takes."""
-    (cells,) = (one for one in model.inputs if one.name == "cells")
+    """Return the numbers of rows and columns of the graph's cells."""
+    (cells,) = (tensor for tensor in model.inputs if tensor.name == "cells")
     return cells.shape[1], cells.shape[2]
 
 
 def _whole(model: keras.Model) -> bool:
-    """Whether it takes the image of the whole shashlik part, which is no square, or a window."""
+    """Return whether the input is the image of the whole shashlik part, which is not square, or a window."""
     rows, columns = _shape(model)
     return rows != columns
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.float64]]]:
-    """The function that predicts from columns ``cell_x, cell_y, cell_e``, one sequence an event.
+    """Load the function that predicts from columns ``cell_x, cell_y, cell_e``, one sequence per event.
 
     Parameters
     ----------
     files : mapping
         ``network``: path of the saved graph; ``threshold``: path of a text file with the threshold in GeV;
-        ``cluster``, if there: path of a text file with the two words of `answers`.
+        ``cluster``, optional: path of a text file with the arguments `cluster` and `larger` of `answers`.
     """
-    model, how = _opened(files)
-    return lambda columns: answers(model, *flat_cells(columns), *how)
+    model, options = _opened(files)
+    return lambda columns: answers(model, *flat_cells(columns), *options)
 
 
 def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], dict[str, dict[str, str]]]:
-    """What an export needs: the graph, what makes its inputs of columns, and what its numbers mean.
+    """Return what an export needs: the graph, a function from columns to its inputs, and its documented
+    columns.
 
     Parameters
     ----------
     files : mapping
         As for `load`.
     """
-    model, how = _opened(files)
+    model, options = _opened(files)
     meaning = {}
-    for name in (*(one.name for one in model.inputs), *model.output):
+    for name in (*(tensor.name for tensor in model.inputs), *model.output):
         number = "" if name in _MEANING else name.lstrip("sxye")
         unit, words = _MEANING[name.removesuffix(number)]
-        which = ""
+        photon = ""
         if number and "x2" in model.output:
-            which = " of the most energetic photon" if number == "1" else f" of photon {number} by energy"
-        meaning[name] = {"unit": unit, "meaning": words + which}
-    return model, lambda columns: tensors(model, *flat_cells(columns), *how), meaning
+            photon = " of the most energetic photon" if number == "1" else f" of photon {number} by energy"
+        meaning[name] = {"unit": unit, "meaning": words + photon}
+    return model, lambda columns: tensors(model, *flat_cells(columns), *options), meaning
 
 
 def _opened(files: Mapping[str, str]) -> tuple[keras.Model, tuple[Any, ...]]:
-    """The graph, and what `answers` and `tensors` take behind the cells."""
+    """Load the graph and the arguments of `answers` and `tensors` that follow the cells."""
     model = keras.models.load_model(files["network"], compile=False)
     with open(files["threshold"], encoding="ascii") as stream:
         threshold = float(stream.read())

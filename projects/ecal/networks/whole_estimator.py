@@ -1,4 +1,4 @@
-"""The network that finds and measures any number of photons in the whole shashlik part, as an estimator."""
+"""Network that finds and measures any number of photons in the whole shashlik part, as an estimator."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["WholeEstimator", "WholeSettings"]
 
-#: Cells on a side of the images that the finder is taught with, and of the windows of the fit.
+#: Cells on a side of the finder's training images, and of the windows of the fit.
 _LESSON, _WINDOW = 13, 9
-#: Events of the training sample that watch over the training.
+#: Events of the training sample used for validation during training.
 _WATCHING = 10_000
 
 
@@ -33,17 +33,17 @@ class WholeSettings:
     Parameters
     ----------
     fewest_photons, most_photons : int
-        Photons of an event; the network reports `most_photons` at most, 2 or more.
+        Photons of an event; the network reports up to `most_photons`, which is 2 or more.
     network_events : int
         Events simulated for the training.
     finder_epochs, finder_batch, finder_rate : int, int, float
-        Passes of the finder over them, events in a step, peak learning rate.
+        Epochs, batch size and peak learning rate of the finder.
     filters : int
-        Of a layer of the finder.
+        Filters per layer of the finder.
     epochs, batch, rate : int, int, float
-        Passes of the correction over their photons, photons in a step, peak learning rate.
+        Epochs, batch size (photons) and peak learning rate of the correction.
     incidence : {"normal", "target"}
-        How photons come.
+        Direction of the photons.
     threshold : float
         Cells at or below this energy (GeV) are absent.
     """
@@ -62,14 +62,14 @@ class WholeSettings:
     threshold: float = 0.1
 
     def placing(self, sample: Sample, rng: np.random.Generator) -> Windowed:
-        """Usable events in small images around their photons, for the training."""
+        """Place the usable events in small images around their photons, for the training."""
         truth = truth_array(sample, self.most_photons, self.fewest_photons)
         return windowed(cell_arrays(sample), truth, _LESSON, self.threshold, "centred", rng)
 
 
 @dataclass(frozen=True)
 class WholeEstimator:
-    """A network that finds photons anywhere; see `projects.ecal.networks.whole_graph` for what it computes.
+    """A network that finds photons anywhere; see `projects.ecal.networks.whole_graph` for its computation.
 
     Parameters
     ----------
@@ -83,14 +83,14 @@ class WholeEstimator:
     name: str = "network"
 
     def fit(self, train: Sample, bench: Bench) -> WholeEstimator:
-        """Train on simulated events, watched by the training sample, to which the fit's profile is tuned.
+        """Train on simulated events; the training sample tunes the fit's profile and validates the training.
 
         Raises
         ------
         BadInput
             Without a simulation.
         shashlik.estimators.training.Diverged
-            When a loss is no longer a number.
+            If a loss is not finite.
         """
         from projects.ecal.fits.tuning import tuned_profile
         from projects.ecal.networks import finder, whole_graph
@@ -106,8 +106,8 @@ class WholeEstimator:
             )
         prepare(bench.seed)
         settings = self.settings
-        own = settings.placing(train, np.random.default_rng(bench.seed))
-        watching = own.cut(0, _WATCHING)
+        training = settings.placing(train, np.random.default_rng(bench.seed))
+        watching = training.cut(0, _WATCHING)
         pool = simulated(bench.simulate, settings.placing, settings.network_events, bench.seed)
         photons, incidence = settings.most_photons, settings.incidence
         most = of_number(train, photons)
@@ -116,10 +116,10 @@ class WholeEstimator:
         )
         readout = Readout(tuned.a, tuned.b, PITCH, settings.threshold, _WINDOW)
 
-        found = finder.finder_network(PITCH, settings.filters)
+        finder_model = finder.finder_network(PITCH, settings.filters)
         run(
             "finder",
-            found,
+            finder_model,
             finder.finder_loss(PITCH),
             (pool.cells, pool.seen(incidence)),
             (watching.cells, np.asarray(finder.lesson(watching.cells, watching.seen(incidence)))),
@@ -127,26 +127,28 @@ class WholeEstimator:
             bench,
             finder.turned(PITCH),
         )
-        located = whole_graph.located(found, readout, (_LESSON, _LESSON), photons)
+        locator = whole_graph.located(finder_model, readout, (_LESSON, _LESSON), photons)
 
         def lesson(events: Windowed) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            return whole_graph.lessons(located, readout, events, incidence)
+            return whole_graph.lessons(locator, readout, events, incidence)
 
         plan = Plan(settings.epochs, settings.batch, settings.rate)
-        correction = taught(lesson, pool, own, watching, plan, bench)
+        correction = taught(lesson, pool, training, watching, plan, bench)
         return replace(
             self,
-            model=whole_graph.assemble_whole(found, correction, readout, IMAGE_SHAPE, photons, incidence),
+            model=whole_graph.assemble_whole(
+                finder_model, correction, readout, IMAGE_SHAPE, photons, incidence
+            ),
         )
 
     def predict(self, sample: Sample) -> Predictions:
-        """Photons of every event, ``x1 y1 e1 ...``, their errors and number; NaN for those not found."""
+        """Predict the photons, ``x1 y1 e1 ...``, their errors and number; NaN for photons not found."""
         from projects.ecal.networks.served_network import answers
 
         return answers(self.model, *cell_arrays(sample), self.settings.threshold)
 
     def portable(self, folder: Path) -> Portable:
-        """The graph and one file that needs numpy, Keras and TensorFlow."""
+        """Write the graph and one module that needs numpy, Keras and TensorFlow."""
         from projects.ecal.networks.packing import packed
 
         return packed(self.model, folder, self.settings.threshold)

@@ -1,9 +1,9 @@
-"""The estimator of any number of photons in an image as one Keras graph: found, fitted, corrected.
+"""The estimator of any number of photons in an image as one Keras graph: find, fit, correct.
 
-Every photon found is fitted in a window of its own, together with its nearest neighbour there; what else is
-in the window is taken off as it was known before. Fit, views and correction are those of a pair
-(`projects.ecal.networks.refinement`, `projects.ecal.networks.photon_views`). Layers and `keras.ops` alone:
-plain Keras loads it.
+Every photon is fitted in its own window, together with its nearest neighbour; other light in the window is
+subtracted with the previous fit. Fit, views and correction are those of a pair
+(`projects.ecal.networks.refinement`, `projects.ecal.networks.photon_views`). Only layers and `keras.ops` are
+used, so that plain Keras loads the graph.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ from shashlik.estimators.training import predict
 
 __all__ = ["assemble_whole", "lessons", "located"]
 
-#: How often windows are chosen anew, and steps of the fit in each.
+#: Rounds of choosing windows, and steps of the fit in each.
 _ROUNDS, _STEPS = 2, 3
-#: ln(E/GeV) of a neighbour that is not there, and cm to it.
+#: ln(E/GeV) of an absent neighbour, and the distance to it in cm.
 _NOBODY, _FAR = float(np.log(1e-6)), 1e6
-#: Energy (GeV) that a lit cell keeps when others' light is taken off.
+#: Smallest energy (GeV) of a lit cell after subtraction of other photons.
 _STAYS_LIT = 1e-3
 
 Tensor = Any
 
 
 def located(finder: keras.Model, readout: Readout, shape: tuple[int, int], photons: int) -> keras.Model:
-    """From an image to its photons, found and fitted.
+    """Map an image to its photons, found and fitted.
 
     Parameters
     ----------
     finder : keras.Model
         See `projects.ecal.networks.finder.finder_network`.
     readout : Readout
-        Of the windows.
+        Profile and size of the windows.
     shape : tuple of int
         Rows and columns of the image.
     photons : int
-        Photons at most, 2 or more.
+        Largest number of photons, 2 or more.
 
     Returns
     -------
     keras.Model
-        From ``cells`` (n, rows, columns) in GeV to four tensors: windows (n, photons, size, size), in which
-        only the photon and its neighbour are left; their corners (n, photons, 2) in cm from the image's;
-        fitted pairs (n, photons, 6) in the window, the photon first; the number found (n,).
+        Maps ``cells`` (n, rows, columns) in GeV to four tensors: windows (n, photons, size, size), which
+        contain only the photon and its neighbour; their corners (n, photons, 2) in cm from the image's
+        corner; fitted pairs (n, photons, 6) in the window, the photon first; the number found (n,).
     """
     cells = keras.Input(shape, name="cells")
     points, number = peaks(cells, finder(cells), readout.pitch, photons)
-    found = _first(number, photons)
+    present = _first(number, photons)
     around, step = _neighbourhoods(readout, shape, photons), _step(readout)
     for _ in range(_ROUNDS):
-        window, corner, pair, alone = around([cells, points, found])
+        window, corner, pair, alone = around([cells, points, present])
         flat = ops.reshape(window, (-1, readout.size, readout.size))
         pair, alone = ops.reshape(pair, (-1, 6)), ops.reshape(alone, (-1, 1))
         for _ in range(_STEPS):
@@ -70,36 +70,36 @@ def located(finder: keras.Model, readout: Readout, shape: tuple[int, int], photo
 
 
 def _first(number: Tensor, photons: int) -> Tensor:
-    """1 for the first `number` (n,) of the photons, else 0, shape (n, photons)."""
+    """Return 1 for the first `number` (n,) of the photons, else 0, shape (n, photons)."""
     return ops.cast(ops.less(np.arange(photons, dtype="float32"), number[:, None]), "float32")
 
 
 def _step(readout: Readout) -> keras.Model:
-    """One step of the fit of pairs (m, 6) in windows; the second photon stays where there is none."""
+    """Take one step of the fit of pairs (m, 6) in windows; an absent second photon does not move."""
     window, pair = keras.Input((readout.size, readout.size)), keras.Input((6,))
     alone = keras.Input((1,))
-    moved = gauss_newton_step(window, pair[:, None], readout)[:, 0]
-    second = ops.where(alone > 0, pair[:, 3:], moved[:, 3:])
+    updated = gauss_newton_step(window, pair[:, None], readout)[:, 0]
+    second = ops.where(alone > 0, pair[:, 3:], updated[:, 3:])
     return keras.Model(
-        [window, pair, alone], ops.concatenate([moved[:, :3], second], axis=-1), name="fit_pairs"
+        [window, pair, alone], ops.concatenate([updated[:, :3], second], axis=-1), name="fit_pairs"
     )
 
 
 def _neighbourhoods(readout: Readout, shape: tuple[int, int], photons: int) -> keras.Model:
-    """From image, photons (n, photons, 3) and which of them are found to windows, corners, pairs in them, and
+    """Map image, photons (n, photons, 3) and the mask of those found to windows, corners, pairs in them, and
     1 for photons without a neighbour (n, photons, 1)."""
     cells, points = keras.Input(shape), keras.Input((photons, 3))
-    found = keras.Input((photons,))
+    present = keras.Input((photons,))
     size, reach, pitch = readout.size, readout.size // 2, readout.pitch
     rows, columns = shape
 
-    place = points[..., :2] / pitch
+    position = points[..., :2] / pitch
     border = np.array([columns - 1, rows - 1], dtype="float32")
-    home = ops.minimum(ops.maximum(ops.round(place), 0.0), border)
+    home = ops.minimum(ops.maximum(ops.round(position), 0.0), border)
     corner = (home - float(reach)) * pitch
 
     # The nearest of the others in the window.
-    others = ops.multiply(1.0 - np.eye(photons, dtype="float32"), found[:, None, :])
+    others = ops.multiply(1.0 - np.eye(photons, dtype="float32"), present[:, None, :])
     apart = points[:, None, :, :2] - points[:, :, None, :2]
     within = ops.max(ops.absolute(points[:, None, :, :2] / pitch - home[:, :, None]), axis=-1) < reach + 0.5
     distance = ops.sum(ops.square(apart), axis=-1)
@@ -117,17 +117,17 @@ def _neighbourhoods(readout: Readout, shape: tuple[int, int], photons: int) -> k
     window = ops.take_along_axis(ops.reshape(pad, (-1, 1, (rows + 2 * reach) * wide)), index, axis=2)
     window = ops.reshape(window, (-1, photons, size, size))
 
-    # Light of those that are neither the photon nor its neighbour.
+    # Light of photons other than the photon and its neighbour.
     energy = points[:, None, :, 2:] + ops.zeros_like(apart[..., :1])
-    moved = ops.concatenate([points[:, None, :, :2] - corner[:, :, None], energy], axis=-1)
-    (light,) = photon_cells(ops.reshape(moved, (-1, photons, 3 * photons)), readout, slopes=False)
-    rest = ops.sum(light * (others - partner)[..., None, None], axis=2)
-    window = ops.where(window > 0, ops.maximum(window - rest, _STAYS_LIT), 0.0)
+    relative = ops.concatenate([points[:, None, :, :2] - corner[:, :, None], energy], axis=-1)
+    (light,) = photon_cells(ops.reshape(relative, (-1, photons, 3 * photons)), readout, slopes=False)
+    other_light = ops.sum(light * (others - partner)[..., None, None], axis=2)
+    window = ops.where(window > 0, ops.maximum(window - other_light, _STAYS_LIT), 0.0)
 
     pair = ops.concatenate(
         [points[..., :2] - corner, points[..., 2:], neighbour[..., :2] - corner, neighbour[..., 2:]], axis=-1
     )
-    return keras.Model([cells, points, found], [window, corner, pair, alone], name="neighbourhoods")
+    return keras.Model([cells, points, present], [window, corner, pair, alone], name="neighbourhoods")
 
 
 def assemble_whole(
@@ -138,41 +138,42 @@ def assemble_whole(
     photons: int,
     incidence: str,
 ) -> keras.Model:
-    """The estimator: ``cells`` (n, rows, columns) in GeV and ``corner`` (n, 2) in cm to named answers (n,).
+    """Assemble the estimator: ``cells`` (n, rows, columns) in GeV, ``corner`` (n, 2) in cm to named outputs
+    (n,).
 
     ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the front face, the most energetic photon first, errors
-    as half of the central 68 %, NaN where there are fewer; and ``photons``, the number found, in which one
-    more than answered stands for any number more.
+    as half of the central 68 %, NaN for absent photons; and ``photons``, the number found, where one more
+    than the largest number reported means any larger number.
     """
     cells = keras.Input(shape, name="cells")
     corner = keras.Input((2,), name="corner")
-    window, own, pair, number = located(finder, readout, shape, photons)(cells)
-    place = ops.reshape(own + corner[:, None], (-1, 2))
+    window, local_corner, pair, number = located(finder, readout, shape, photons)(cells)
+    window_corner = ops.reshape(local_corner + corner[:, None], (-1, 2))
     flat, pair = ops.reshape(window, (-1, readout.size, readout.size)), ops.reshape(pair, (-1, 6))
-    views, frame = view_graph(readout, incidence)([flat, place, pair])
-    answer = correction(views[:, 0])[:, None]
-    columns = corrected_photons(pair[:, :3], answer, frame[:, :1], place, incidence)
+    views, frame = view_graph(readout, incidence)([flat, window_corner, pair])
+    shifts = correction(views[:, 0])[:, None]
+    columns = corrected_photons(pair[:, :3], shifts, frame[:, :1], window_corner, incidence)
     columns = [ops.reshape(column, (-1, photons)) for column in columns]
-    answers = named_answers(columns, _first(number, photons)) | {"photons": number}
-    return keras.Model([cells, corner], answers, name="whole_image")
+    outputs = named_answers(columns, _first(number, photons)) | {"photons": number}
+    return keras.Model([cells, corner], outputs, name="whole_image")
 
 
 def lessons(
     located: keras.Model, readout: Readout, events: Windowed, incidence: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Views (m, features) of the photons that were found, and what the correction should answer (m, 3)."""
+    """Return views (m, features) of the photons found, and the targets of the correction (m, 3)."""
     window, corner, pair, number = predict(located, events.cells)
     photons = pair.shape[1]
-    seen, true = (part.reshape(-1, photons, 3) for part in (events.seen(incidence), events.logarithmic()))
+    apparent, true = (part.reshape(-1, photons, 3) for part in (events.seen(incidence), events.logarithmic()))
     place = pair[..., :2] + corner
-    distance = np.square(place[:, :, None] - seen[:, None, :, :2]).sum(axis=3)
+    distance = np.square(place[:, :, None] - apparent[:, None, :, :2]).sum(axis=3)
     nearest = np.where(np.isnan(distance), np.inf, distance).argmin(axis=2)
     true = np.take_along_axis(true, nearest[..., None], axis=1)
     true[..., :2] -= corner
 
-    found = np.arange(photons) < number[:, None]
-    window, pair, true = window[found], pair[found], true[found]
-    place = (corner + events.corner[:, None])[found]
+    present = np.arange(photons) < number[:, None]
+    window, pair, true = window[present], pair[present], true[present]
+    place = (corner + events.corner[:, None])[present]
     views, frame = predict(view_graph(readout, incidence), [window, place, pair])
     target, learnable = correction_targets(pair[:, :3], frame[:, :1], true, place, incidence)
     return views[learnable[:, 0], 0], target[learnable[:, 0], 0]
