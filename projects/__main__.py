@@ -1,6 +1,6 @@
-"""``python -m projects``, as it was called before the platform became a package of its own.
+"""``python -m projects``, the former name of ``python -m shashlik``.
 
-Recorded commands and scripts of users may still say it; it does what ``python -m shashlik`` does.
+Recorded commands and users' scripts may still use it; it behaves like ``python -m shashlik``.
 """
 
 from __future__ import annotations

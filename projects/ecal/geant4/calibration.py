@@ -1,16 +1,16 @@
-"""Derive the shower table from a library of Geant4 showers.
+"""Derivation of the shower table from a library of Geant4 showers.
 
 ``python -m projects.ecal.geant4.calibration <library.npz> <table.json> [<reference.json>]``
 
-The library holds, shower by shower, the visible energy in fine pixels around the impact (``maps_MeV``), the
-true energy and the energy left in scintillator and lead. A first fit to every second shower is judged on the
-others, which shows that the parameters are not too many for the showers; the table is then made from all.
+The library contains for each shower the visible energy in fine pixels around the impact (``maps_MeV``), the
+true energy and the energy deposited in scintillator and lead. A first fit to every second shower is evaluated
+on the others, which tests for overfitting; the table is then derived from all showers.
 
-Energy: what is neither in scintillator nor in lead has leaked; its quantiles give the leakage, the rest gives
-response and sampling. Shape: the pixels are summed in ten rings around the impact. A ring's energy and its
-first two Fourier components in azimuth have means and covariances; the parameters of the simulated showers
-are fitted to these with the same pixels, energies and random numbers in every step, so that the chi square is
-a smooth function of them.
+Energy: energy deposited in neither scintillator nor lead has leaked; its quantiles give the leakage, the rest
+gives response and sampling. Shape: the pixels are summed in ten rings around the impact. A ring's energy and
+its first two Fourier components in azimuth have means and covariances. The parameters of the simulated
+showers are fitted to them with the same pixels, energies and random numbers in every step, so that the chi
+square is a smooth function of the parameters.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["BANDS", "calibrate", "chi_square", "main", "reference"]
 
-#: Bands of energy in GeV in which simulation and Geant4 are compared, by their name.
+#: Energy bands in GeV for the comparison of simulation and Geant4, by name.
 BANDS = {"2": (2.0, 3.0), "10": (8.0, 12.5), "40": (32.0, 50.0), "140": (110.0, 180.0)}
-#: How often a shower is placed for the reference moments; more would repeat the same fluctuations.
+#: Placements of a shower for the reference moments; more would repeat the same fluctuations.
 PLACEMENTS = 40
-#: Fitted parameters: starting value and scale. `tail` is the negative far term.
+#: Fitted parameters: start value and scale. `tail` is the negative far term.
 PARAMETERS = {
     "core": (0.3192, 0.05),
     "body": (0.6166, 0.1),
@@ -70,7 +70,7 @@ PARAMETERS = {
 
 
 def _energy_scale(library: Library, model: ShowerModel) -> ShowerModel:
-    """`model` with leakage, response and sampling of `library`."""
+    """Set leakage, response and sampling of `model` to those of `library`."""
     energy = library.energy
     log = np.log(energy / 10.0)
     leak = 1 - (library.visible + library.lead) / energy
@@ -80,18 +80,20 @@ def _energy_scale(library: Library, model: ShowerModel) -> ShowerModel:
     quantiles = np.array([np.quantile(leak[bin_], levels) for bin_ in bins])
     centres = np.array([log[bin_].mean() for bin_ in bins])[:, None]
     rng = np.random.default_rng(0)
-    late, other = rng.standard_exponential(50_000) - 1, rng.standard_normal(50_000)
+    late, normal = rng.standard_exponential(50_000) - 1, rng.standard_normal(50_000)
 
     def deviation(values: NDArray[np.float64]) -> NDArray[np.float64]:
         constant, exponent, growth, spread = values
-        expected = np.exp(constant + exponent * centres + np.quantile(growth * late + spread * other, levels))
-        # Leakage matters where it is not small against the sampling fluctuation, about 5 %/sqrt(E).
+        expected = np.exp(
+            constant + exponent * centres + np.quantile(growth * late + spread * normal, levels)
+        )
+        # Leakage matters only if it is not small against the sampling fluctuation, about 5 %/sqrt(E).
         return ((expected - quantiles) * np.sqrt(10 * np.exp(centres))).ravel()
 
     constant, exponent, growth, spread = least_squares(
         deviation, [-4.5, 0.33, 0.4, 0.2], diff_step=0.01, bounds=([-9, 0, 0, 0], [0, 2, 1, 1])
     ).x
-    # What leaks would have been seen a little less than what stays: it is the late, soft part.
+    # Leaked energy would have a slightly smaller response than the rest: it is the late, soft part.
     ratio, weight = library.seen / energy, np.sqrt(energy)
     terms = np.stack([np.ones_like(log), log, -leak], axis=1)
     response = np.linalg.lstsq(terms * weight[:, None], ratio * weight, rcond=None)[0]
@@ -108,7 +110,7 @@ def _energy_scale(library: Library, model: ShowerModel) -> ShowerModel:
 
 
 def _model(start: ShowerModel, values: NDArray[np.float64]) -> ShowerModel:
-    """`start` with the shape parameters `values`, in the order of `PARAMETERS`."""
+    """Set the shape parameters of `start` to `values`, in the order of `PARAMETERS`."""
     p = dict(zip(PARAMETERS, map(float, values), strict=True))
     weights = (p["core"], p["body"], 1 - p["core"] - p["body"] - p["tail"], p["tail"])
     slopes = (p["core slope"], p["body slope"])
@@ -139,18 +141,18 @@ class _Comparison:
         self.target, self.error = self.measure(self.measure.images(library), self.energy)
 
     def __call__(self, model: ShowerModel) -> NDArray[np.float64]:
-        """Deviations of `model`, shape (moments,), with the same random numbers in every call."""
+        """Compute deviations of `model`, shape (moments,), with the same random numbers in every call."""
         rng = np.random.default_rng(1)
         side = len(self.measure.edges) - 1
         images, at_origin = np.zeros((len(self.energy), side, side)), np.zeros(len(self.energy))
         showers = draw(model, self.energy, rng)
         deposit(images, np.arange(len(images)), at_origin, at_origin, showers, rng, edges=self.measure.edges)
-        # As many simulated showers as real ones: both have the same statistical error.
+        # Equal numbers of simulated and real showers give both the same statistical error.
         return (self.measure(images, self.energy)[0] - self.target) / self.error / np.sqrt(2)
 
 
 def chi_square(model: ShowerModel, library: Library) -> float:
-    """Chi square per ring moment of `model` on a library's showers."""
+    """Return the chi square per ring moment of `model` on a library's showers."""
     return float((_Comparison(library)(model) ** 2).mean())
 
 
@@ -160,9 +162,9 @@ def calibrate(library: Library, source: str, steps: int = 12) -> ShowerModel:
     Parameters
     ----------
     library : Library
-        The showers to learn from.
+        Showers for the fit.
     source : str
-        Where they come from, for the table.
+        Description of the showers, for the table.
     steps : int
         Iterations of the shape fit.
     """
@@ -174,8 +176,8 @@ def calibrate(library: Library, source: str, steps: int = 12) -> ShowerModel:
     def model(values: NDArray[np.float64]) -> ShowerModel:
         return _model(base, start + scale * (values - 1))
 
-    # Values start at 1 because the step of the derivative is relative to them; 0.05 is far above the noise of
-    # cells that cross zero. soft_l1 keeps moments that no sum of Lednev terms describes from ruling the rest.
+    # Values start at 1 because the derivative's step is relative; 0.05 is far above the noise of cells that
+    # cross zero. soft_l1 keeps moments that no sum of Lednev terms describes from dominating the fit.
     # Threads of a linear algebra library wait for each other, by spinning, on matrices as small as these.
     with threadpool_limits(limits=1, user_api="blas"):
         fit = least_squares(
@@ -190,21 +192,21 @@ def calibrate(library: Library, source: str, steps: int = 12) -> ShowerModel:
 
 
 def reference(library: Library, source: str) -> dict[str, object]:
-    """Reference moments of `projects.ecal.geant4.lateral.moments` in `BANDS`, for tests of the simulation."""
+    """Compute moments of `projects.ecal.geant4.lateral.moments` in `BANDS`, for tests of the simulation."""
     rng = np.random.default_rng(2)
     placed = [library.cells(rng) for _ in range(PLACEMENTS)]
     cells, x, y = (np.concatenate(part) for part in zip(*placed, strict=True))
-    energy, seen = np.tile(library.energy, PLACEMENTS), np.tile(library.seen, PLACEMENTS)
+    energy, visible = np.tile(library.energy, PLACEMENTS), np.tile(library.seen, PLACEMENTS)
     bands = {}
     for name, (low, high) in BANDS.items():
         band = (energy >= low) & (energy < high)
-        values = moments(cells[band], x[band], y[band], energy[band], seen[band])
+        values = moments(cells[band], x[band], y[band], energy[band], visible[band])
         bands[name] = {"range_gev": [low, high], "showers": int(band.sum()) // PLACEMENTS} | values
     return {"source": source, "bands": bands}
 
 
 def main(arguments: list[str]) -> int:
-    """The command; returns the exit code."""
+    """Run the command; return the exit code."""
     if len(arguments) not in (2, 3):
         print(
             "usage: python -m projects.ecal.geant4.calibration library.npz table.json [reference.json]",

@@ -1,4 +1,4 @@
-"""What a calorimeter sees of single showers: the observables in which simulation and Geant4 are compared.
+"""Observables of single showers in a calorimeter, for the comparison of simulation and Geant4.
 
 All functions take `cells`, energies in GeV of shape (showers, side, side), row (y) before column (x), with
 the impact at (x, y) cm from the centre of the middle cell and inside it.
@@ -28,7 +28,7 @@ __all__ = [
 def simulated_cells(
     model: ShowerModel, energy: NDArray[np.float64], rng: np.random.Generator, side: int = 5
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Cells, x and y of simulated showers at normal incidence, uniform over the middle cell, no noise."""
+    """Simulate showers at normal incidence, uniform over the middle cell, no noise; return cells, x and y."""
     x, y = rng.uniform(-PITCH / 2, PITCH / 2, (2, len(energy)))
     cells = np.zeros((len(energy), side, side))
     deposit(cells, np.arange(len(energy)), x, y, draw(model, energy, rng), rng)
@@ -36,13 +36,13 @@ def simulated_cells(
 
 
 def half_width(values: NDArray[np.floating]) -> float:
-    """Half the width of the central 68.27 % of `values`, shape (n,)."""
+    """Return half the width of the central 68.27 % of `values`, shape (n,)."""
     low, high = np.quantile(values, [0.158655, 0.841345])
     return float(high - low) / 2
 
 
 def centre_of_gravity(cells: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Energy-weighted mean (x, y) in cm of the 3x3 cells in the middle."""
+    """Return the energy-weighted mean (x, y) in cm of the 3x3 cells in the middle."""
     middle = cells.shape[1] // 2
     block = cells[:, middle - 1 : middle + 2, middle - 1 : middle + 2]
     total = np.maximum(block.sum(axis=(1, 2)), 1e-12)
@@ -51,7 +51,8 @@ def centre_of_gravity(cells: NDArray[np.floating]) -> tuple[NDArray[np.floating]
 
 
 def corrected(measured: NDArray[np.floating], true: NDArray[np.floating]) -> NDArray[np.floating]:
-    """`measured` coordinates, shape (n,), without the S-curve: an odd spline fitted to `true`; all in cm."""
+    """Correct `measured` coordinates, shape (n,), for the S-curve: an odd spline fitted to `true`; all in
+    cm."""
     size, folded = np.abs(measured), np.sign(measured) * true
     order = np.argsort(size)
     knots = np.quantile(size, np.linspace(0, 1, 8)[1:-1])
@@ -60,7 +61,8 @@ def corrected(measured: NDArray[np.floating], true: NDArray[np.floating]) -> NDA
 
 
 def lateral_fractions(cells: NDArray[np.floating], total: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Mean shares of `total` (GeV, shape (showers,)) in the middle cell, 3x3 and 5x5 cells, shape (3,)."""
+    """Return mean shares of `total` (GeV, shape (showers,)) in the middle cell, 3x3 and 5x5 cells, shape
+    (3,)."""
     middle = cells.shape[1] // 2
     blocks = [cells[:, middle - k : middle + k + 1, middle - k : middle + k + 1] for k in range(3)]
     return np.array([np.mean(block.sum(axis=(1, 2)) / total) for block in blocks])
@@ -72,7 +74,7 @@ def neighbour_correlation(
     y: NDArray[np.floating],
     energy: NDArray[np.floating],
 ) -> NDArray[np.floating]:
-    """Correlation of the 3x3 cells' residuals after the mean dependence on the impact is taken out.
+    """Return the correlation of the 3x3 cells' residuals about the mean dependence on the impact.
 
     Cells are mirrored so that the impact lies in the quadrant x, y > 0; the mean share of every cell as a
     function of the impact is a polynomial of total degree 5 there. Shape (9, 9), rows of cells along x first.
@@ -95,21 +97,21 @@ def moments(
     energy: NDArray[np.floating],
     total: NDArray[np.floating],
 ) -> dict[str, float]:
-    """Reference moments of showers in a narrow band of energy.
+    """Compute the reference moments of showers in a narrow band of energy.
 
     Parameters
     ----------
     energy, total : ndarray, shape (showers,)
-        True energy and seen energy in all cells, GeV.
+        True energy and visible energy in all cells, GeV.
 
     Returns
     -------
     dict
-        ``cog_sigma`` (cm, corrected 3x3 centre of gravity, both axes), ``rms`` of the relative seen energy
-        about its mean within 4 half widths, ``width`` its half width, ``share_1``, ``share_9``,
-        ``share_25`` the lateral fractions, ``beside``, ``opposite``, ``diagonal`` correlations of residuals:
-        middle cell with the cell beside it nearest the impact, that cell with the one on the other side, and
-        the two cells beside the middle one nearest the impact with each other.
+        ``cog_sigma`` (cm, corrected 3x3 centre of gravity, both axes), ``rms`` of the relative visible energy
+        about its mean within 4 half widths, ``width`` its half width, ``share_1``, ``share_9``, ``share_25``
+        the lateral fractions, ``beside``, ``opposite``, ``diagonal`` correlations of residuals: middle cell
+        with the adjacent cell nearest the impact, that cell with the one on the other side, and the two cells
+        adjacent to the middle one and nearest the impact with each other.
     """
     cog = np.concatenate(centre_of_gravity(cells))
     true = np.concatenate([x, y])

@@ -1,6 +1,6 @@
-"""A library of Geant4 showers in fine pixels, and the showers as cells would see them.
+"""A library of Geant4 showers in fine pixels, and their read-out in cells.
 
-The stack is laterally homogeneous, so that a shower may be moved, turned by 90 degrees and mirrored.
+The stack is laterally homogeneous, so a shower may be translated, rotated by 90 degrees and mirrored.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Library:
     energy, visible, lead : ndarray, shape (showers,)
         True energy, energy in the scintillator, energy in the lead, GeV.
     maps : ndarray, shape (showers, pixels, pixels)
-        Visible energy in MeV, y before x; the impact is the corner of the four pixels in the middle.
+        Visible energy in MeV, y before x; the impact is the common corner of the four middle pixels.
     pixel : float
         Side of a pixel in cm.
     calibration : float
-        Seen over visible energy.
+        Measured over visible energy.
     """
 
     energy: NDArray[np.float64]
@@ -42,7 +42,7 @@ class Library:
 
     @classmethod
     def read(cls, path: Path) -> Library:
-        """Read a ``.npz`` file; raises `BadInput` if it lacks an array."""
+        """Read a ``.npz`` file; raise `BadInput` if it lacks an array."""
         try:
             with np.load(path) as file:
                 return cls(
@@ -59,7 +59,7 @@ class Library:
             ) from None
 
     def select(self, rows: slice | NDArray) -> Library:
-        """Some of the showers."""
+        """Select showers by `rows`."""
         return replace(
             self,
             energy=self.energy[rows],
@@ -70,16 +70,17 @@ class Library:
 
     @property
     def seen(self) -> NDArray[np.float64]:
-        """Seen energy of the whole shower, GeV, shape (showers,)."""
+        """Measured energy of the whole shower, GeV, shape (showers,)."""
         return self.visible * self.calibration
 
     def cells(self, rng: np.random.Generator, side: int = 5) -> tuple[NDArray, NDArray, NDArray]:
-        """Showers read out in cells: each placed at random in the middle cell, turned and mirrored at random.
+        """Read out showers in cells: each at a random point of the middle cell, randomly rotated and
+        mirrored.
 
         Returns
         -------
         cells : ndarray, shape (showers, side, side)
-            Seen energies in GeV.
+            Measured energies in GeV.
         x, y : ndarray, shape (showers,)
             Impact from the centre of the middle cell, cm.
         """

@@ -1,8 +1,8 @@
-"""Two overlapping photons, simulated and of Geant4: does a profile fit resolve both equally well?
+"""Comparison of the resolution of profile fits on simulated and Geant4 pairs of overlapping photons.
 
-Moments of single showers can agree while a fit, which weighs the cells in its own way, sees something else.
-So the tuned fits are tuned on half of the real pairs and judged on the other half, tuned and judged on as
-many simulated pairs in the same way, and their resolutions are compared.
+Moments of single showers can agree while a fit, which weights the cells differently, responds differently.
+Therefore the tuned fits are tuned on half of the real pairs and evaluated on the other half, then tuned and
+evaluated in the same way on equally many simulated pairs, and their resolutions are compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shashlik.task.sample import Sample
 
 __all__ = ["FEWEST_PAIRS", "PairResolution", "pair_figure", "pair_resolutions", "pair_table"]
 
-#: Pairs with which a fit can be tuned and judged in bins.
+#: Fewest pairs for tuning a fit and evaluating it in bins.
 FEWEST_PAIRS = 1000
 #: Boundaries of the bins of photon energy, GeV.
 ENERGIES = (2.0, 20.0, 40.0, 80.0, 140.0, 200.0)
@@ -35,16 +35,16 @@ QUANTITIES = ("x", "y", "energy")
 
 @dataclass(frozen=True)
 class PairResolution:
-    """Resolution of a fit for photons of one range of energy, simulated and real.
+    """Resolution of a fit for photons in one energy range, simulated and real.
 
     Parameters
     ----------
     fit, quantity : str
         Name of the fit, and ``x``, ``y`` (cm) or ``energy`` (relative).
     range_gev : tuple of float
-        Energies of the photons.
+        Energy range of the photons.
     simulated, real : Resolution
-        Core and widths of the residuals; failures are left out.
+        Core and widths of the residuals; failures are excluded.
     """
 
     fit: str
@@ -57,24 +57,25 @@ class PairResolution:
     def ratio(self) -> tuple[float, float]:
         """Simulated over real core sigma, and its error."""
         ratio = self.simulated.sigma / self.real.sigma
-        ours, theirs = (part.sigma_err / part.sigma for part in (self.simulated, self.real))
-        return ratio, ratio * float(np.hypot(ours, theirs))
+        simulated_error, real_error = (part.sigma_err / part.sigma for part in (self.simulated, self.real))
+        return ratio, ratio * float(np.hypot(simulated_error, real_error))
 
 
 def pair_resolutions(real: Sample, seed: int = 1) -> list[PairResolution]:
-    """Resolutions of the tuned fits on the pairs of a file and on simulated ones, overall and in bins.
+    """Compute resolutions of the tuned fits on the pairs of a file and on simulated ones, overall and in
+    bins.
 
     Parameters
     ----------
     real : Sample
         Pairs at normal incidence with the default noise, gains and threshold of `Scene`.
     seed : int
-        Of the simulated pairs and of the halving.
+        Random seed of the simulated pairs and of the split into halves.
 
     Raises
     ------
     BadInput
-        If there are fewer than `FEWEST_PAIRS`, or not two photons in every event.
+        If there are fewer than `FEWEST_PAIRS`, or an event does not have two photons.
     """
     if len(real) < FEWEST_PAIRS:
         raise BadInput(
@@ -89,33 +90,33 @@ def pair_resolutions(real: Sample, seed: int = 1) -> list[PairResolution]:
     )
     order = np.random.default_rng(seed).permutation(len(real))
     samples = (simulate(scene, len(real), seed, progress=True), real.select(order))
-    found = []
+    resolutions = []
     for name in FITS:
         simulated, measured = (_judged(name, sample) for sample in samples)
         for quantity in QUANTITIES:
             for low, high in ((ENERGIES[0], ENERGIES[-1]), *pairwise(ENERGIES)):
                 pair = (_resolution(part, quantity, low, high) for part in (simulated, measured))
-                found.append(PairResolution(name, quantity, (low, high), *pair))
-    return found
+                resolutions.append(PairResolution(name, quantity, (low, high), *pair))
+    return resolutions
 
 
 def pair_table(found: list[PairResolution]) -> str:
-    """Markdown table of core sigmas (mm and %) and their ratios."""
+    """Format a Markdown table of core sigmas (mm and %) and their ratios."""
     lines = ["| fit | quantity | E (GeV) | simulation | Geant4 | ratio |", "|---|---|---|---|---|---|"]
     for row in found:
         unit, scale = ("%", 100) if row.quantity == "energy" else ("mm", 10)
-        ours, theirs = (f"{scale * part.sigma:.3f}" for part in (row.simulated, row.real))
+        simulated, real = (f"{scale * part.sigma:.3f}" for part in (row.simulated, row.real))
         ratio, error = row.ratio
         low, high = row.range_gev
         lines.append(
-            f"| {row.fit} | {row.quantity} ({unit}) | {low:g}-{high:g} | {ours} | {theirs} "
+            f"| {row.fit} | {row.quantity} ({unit}) | {low:g}-{high:g} | {simulated} | {real} "
             f"| {ratio:.3f} ± {error:.3f} |"
         )
     return "\n".join(lines)
 
 
 def pair_figure(found: list[PairResolution]) -> Figure:
-    """Core sigma against energy for the first of the fits, Geant4 as points, simulation as lines."""
+    """Draw core sigma against energy for the first fit, Geant4 as points, simulation as lines."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
     for axis, quantities in zip(axes, (("x", "y"), ("energy",)), strict=True):
         for colour, quantity in zip(("C0", "C1"), quantities, strict=False):
@@ -148,7 +149,7 @@ def pair_figure(found: list[PairResolution]) -> Figure:
 
 
 def _judged(name: str, sample: Sample) -> Residuals:
-    """Residuals of a fit on the second half of `sample`, tuned on the first."""
+    """Tune a fit on the first half of `sample`; return its residuals on the second."""
     half = len(sample) // 2
     train, test = sample.select(slice(None, half)), sample.select(slice(half, None))
     (fit,) = (estimator for estimator in baselines(2, "normal") if estimator.name == name)
@@ -156,7 +157,7 @@ def _judged(name: str, sample: Sample) -> Residuals:
 
 
 def _resolution(part: Residuals, quantity: str, low: float, high: float) -> Resolution:
-    """Resolution of photons of `low` <= true energy <= `high` GeV that did not fail."""
+    """Return the resolution of photons of `low` <= true energy <= `high` GeV that did not fail."""
     energy = part.variables["energy"]
     rows = (energy >= low) & (energy <= high)
     if part.failed is not None:

@@ -1,7 +1,7 @@
-"""Moments of showers in rings around the impact: what the shape of simulated showers is fitted to.
+"""Moments of showers in rings around the impact, for the fit of the simulated shower shape.
 
-The energy of ten rings and its first two Fourier components in azimuth; their means and, between rings that
-are near each other, their covariances, in bins of energy.
+The energy of ten rings and its first two Fourier components in azimuth; their means and, between neighbouring
+rings, their covariances, in bins of energy.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from projects.ecal.geant4.library import Library
 
 __all__ = ["RingMoments"]
 
-#: Bins of energy whose moments are fitted, GeV.
+#: Energy bins of the fitted moments, GeV.
 ENERGY_BINS = (1.9, 4.0, 10.0, 30.0, 80.0, 201.0)
 #: Boundaries of the rings, cm.
 RINGS = np.array([0.0, 0.3, 0.6, 1.0, 1.6, 2.4, 3.4, 5.0, 8.0, 13.4, 30.0])
 #: Boundaries of the summed pixels on one side of the impact, in pixels: fine where the shower is steep.
 STEPS = np.array([0, 1, 2, 3, 4, 6, 8, 10, 13, 17, 23, 32, 45, 70])
-#: How well means and covariances of Lednev terms are asked to agree at best, relative.
+#: Relative systematic uncertainty of means and covariances of Lednev terms.
 MEAN_FLOOR, COVARIANCE_FLOOR = 0.003, 0.03
 #: Square of the share of the energy below which a ring is empty.
 TINY = 1e-10
@@ -48,28 +48,28 @@ class RingMoments:
         self.projection = np.concatenate([member * wave[:, None] for wave in waves], axis=1)
 
     def images(self, library: Library) -> NDArray[np.float64]:
-        """The library's maps in coarser pixels, GeV."""
+        """Rebin the library's maps to coarser pixels, GeV."""
         cuts = (np.rint(self.edges / library.pixel) + library.maps.shape[1] // 2).astype(int)[:-1]
         sums = np.add.reduceat(np.add.reduceat(library.maps, cuts, axis=1, dtype=np.float64), cuts, axis=2)
         return sums * library.calibration / 1e3
 
     def __call__(self, images: NDArray, energy: NDArray) -> tuple[NDArray, NDArray]:
-        """Moments and their statistical errors, each of shape (moments,)."""
+        """Compute moments and their statistical errors, each of shape (moments,)."""
         values, errors = [], []
         rings = (images.reshape(len(images), -1) @ self.projection).reshape(len(images), 5, self.count)
         rings /= energy[:, None, None]
         for low, high in pairwise(ENERGY_BINS):
-            chosen = (energy >= low) & (energy < high)
-            number = chosen.sum()
-            # Fluctuations fall as 1/sqrt(E): bring all showers of the bin to one energy.
-            scale = np.sqrt(energy[chosen] / np.exp(np.log(energy[chosen]).mean()))[:, None]
-            sums = rings[chosen, 0]
+            in_bin = (energy >= low) & (energy < high)
+            number = in_bin.sum()
+            # Fluctuations fall as 1/sqrt(E): scale all showers of the bin to one energy.
+            scale = np.sqrt(energy[in_bin] / np.exp(np.log(energy[in_bin]).mean()))[:, None]
+            sums = rings[in_bin, 0]
             mean = sums.mean(axis=0)
             values.append(mean)
             errors.append(np.sqrt(sums.var(axis=0) / number + (MEAN_FLOOR * mean) ** 2 + TINY))
             share = sums / sums.sum(axis=1, keepdims=True)
             waves = [[share - share.mean(axis=0)]] + [
-                [rings[chosen, k], rings[chosen, k + 1]] for k in (1, 3)
+                [rings[in_bin, k], rings[in_bin, k + 1]] for k in (1, 3)
             ]
             for components, reach in zip(waves, (3, 4, 3), strict=True):
                 covariance = np.mean([(c * scale).T @ (c * scale) / number for c in components], axis=0)

@@ -1,4 +1,4 @@
-"""Figures that compare simulated single photons with Geant4: profile, resolutions, correlations."""
+"""Figures comparing simulated single photons with Geant4: profile, resolutions, correlations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENERGIES = (2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 32.0, 50.0, 80.0, 120.0, 200.0)
 
 
 def figures(real: Photons, fast: Photons) -> dict[str, Figure]:
-    """The four figures by name."""
+    """Draw the four figures; return them by name."""
     return {
         "lateral_profile": _lateral_profile(real, fast),
         "energy_resolution": _energy_resolution(real, fast),
@@ -30,18 +30,19 @@ def figures(real: Photons, fast: Photons) -> dict[str, Figure]:
 
 
 def _bins(photons: Photons) -> tuple[NDArray[np.float64], list[Photons]]:
-    """Centres of the energy bins that hold enough photons, GeV, and the photons."""
+    """Return centres of the energy bins with enough photons, GeV, and the photons."""
     filled = [edges for edges in pairwise(ENERGIES) if len(photons.between(*edges).x) >= ENOUGH]
     centres = np.array([np.sqrt(low * high) for low, high in filled])
     return centres, [photons.between(low, high) for low, high in filled]
 
 
 def _lateral_profile(real: Photons, fast: Photons) -> Figure:
-    """Mean share of a cell against its distance from the impact along x, in the row that was hit."""
+    """Draw the mean share of a cell against its distance from the impact along x, in the row of the
+    impact."""
     figure, (above, below) = plt.subplots(
         2, 1, sharex=True, figsize=(7, 6), height_ratios=(3, 1), layout="constrained"
     )
-    # A library's showers are placed in steps of its pixels, a twentieth of a cell: one step in each bin.
+    # Library showers are placed in steps of a pixel, a twentieth of a cell: one step per bin.
     centres = np.arange(51) * PITCH / 20
     borders = np.append(centres - PITCH / 40, centres[-1] + PITCH / 40)
     for colour, (name, (low, high)) in zip(("C0", "C1", "C2", "C3"), bands(real).items(), strict=False):
@@ -104,7 +105,7 @@ def _position_resolution(real: Photons, fast: Photons) -> Figure:
 
 
 def _correlations(real: Photons, fast: Photons) -> Figure:
-    """Residual correlations of the 3x3 cells, the impact in the quadrant of cell 9, and the difference."""
+    """Draw residual correlations of the 3x3 cells, impact in the quadrant of cell 9, and the difference."""
     shown = bands(real)
     size = (9, 3 * len(shown))
     figure, rows = plt.subplots(len(shown), 3, figsize=size, squeeze=False, layout="constrained")

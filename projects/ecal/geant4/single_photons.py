@@ -1,4 +1,4 @@
-"""Single photons as a calorimeter reads them out: Geant4 showers from a library or a file, or simulated."""
+"""Single photons in the calorimeter read-out: Geant4 showers from a library or a file, or simulated."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from shashlik.task.sample import Sample
 
 __all__ = ["ENOUGH", "Photons", "bands", "simulated"]
 
-#: Photons that a bin of energy needs to be compared.
+#: Fewest photons of an energy bin for a comparison.
 ENOUGH = 100
-#: How often a library's shower is placed, each time elsewhere in the cell.
+#: Placements of a library's shower, each at another point of the cell.
 PLACEMENTS = 12
 
 
 @dataclass(frozen=True)
 class Photons:
-    """Single photons as read out.
+    """Single photons after read-out.
 
     Parameters
     ----------
     cells : ndarray, shape (photons, side, side)
-        Energies in GeV around the cell that was hit.
+        Energies in GeV around the cell of the impact.
     x, y : ndarray, shape (photons,)
         Impact from the centre of that cell, cm.
     energy, seen : ndarray, shape (photons,)
-        True energy and energy seen in all cells, GeV.
+        True energy and energy measured in all cells, GeV.
     """
 
     cells: NDArray[np.float64]
@@ -46,23 +46,24 @@ class Photons:
     seen: NDArray[np.float64]
 
     def between(self, low: float, high: float) -> Photons:
-        """Photons of `low` <= true energy < `high` GeV."""
+        """Select photons of `low` <= true energy < `high` GeV."""
         rows = (self.energy >= low) & (self.energy < high)
         return Photons(self.cells[rows], self.x[rows], self.y[rows], self.energy[rows], self.seen[rows])
 
     def moments(self) -> dict[str, float]:
-        """See `projects.ecal.geant4.lateral.moments`."""
+        """Compute `projects.ecal.geant4.lateral.moments`."""
         return moments(self.cells, self.x, self.y, self.energy, self.seen)
 
     def typical(self) -> Photons:
-        """Those within 4 half widths of the median response: one that all but leaks rules a correlation."""
+        """Select photons within 4 half widths of the median response; a large leakage dominates
+        correlations."""
         response = self.seen / self.energy
         rows = np.abs(response - np.median(response)) < 4 * half_width(response)
         return Photons(self.cells[rows], self.x[rows], self.y[rows], self.energy[rows], self.seen[rows])
 
     @classmethod
     def of_library(cls, library: Library) -> Photons:
-        """A library's showers, each placed `PLACEMENTS` times."""
+        """Read out a library's showers, each placed `PLACEMENTS` times."""
         rng = np.random.default_rng(3)
         placed = [library.cells(rng) for _ in range(PLACEMENTS)]
         cells, x, y = (np.concatenate(part) for part in zip(*placed, strict=True))
@@ -70,7 +71,7 @@ class Photons:
 
     @classmethod
     def of_sample(cls, events: Sample) -> Photons:
-        """Events of one photon each; raises `BadInput` if there are others."""
+        """Read events of one photon each; raise `BadInput` for other events."""
         if not ak.all(ak.num(events["true_e"]) == 1):
             raise BadInput(
                 f"{events.source} has events without or with several photons; give single photons, or pairs"
@@ -83,19 +84,19 @@ class Photons:
         middle_x, middle_y = np.rint((x - origin_x) / PITCH), np.rint((y - origin_y) / PITCH)
         column = np.rint((cell_x - origin_x) / PITCH - middle_x[event]).astype(int) + WINDOW // 2
         row = np.rint((cell_y - origin_y) / PITCH - middle_y[event]).astype(int) + WINDOW // 2
-        inside = (column >= 0) & (column < WINDOW) & (row >= 0) & (row < WINDOW)
+        in_window = (column >= 0) & (column < WINDOW) & (row >= 0) & (row < WINDOW)
         cells = np.zeros((len(events), WINDOW, WINDOW))
-        cells[event[inside], row[inside], column[inside]] = cell_e[inside]
-        seen = np.bincount(event, cell_e, len(events)).astype(float)
-        return cls(cells, x - origin_x - middle_x * PITCH, y - origin_y - middle_y * PITCH, energy, seen)
+        cells[event[in_window], row[in_window], column[in_window]] = cell_e[in_window]
+        measured = np.bincount(event, cell_e, len(events)).astype(float)
+        return cls(cells, x - origin_x - middle_x * PITCH, y - origin_y - middle_y * PITCH, energy, measured)
 
 
 def simulated(energy: NDArray[np.float64], model: ShowerModel, seed: int) -> Photons:
-    """Simulated photons of the true energies `energy` (GeV), without noise and threshold."""
+    """Simulate photons of the true energies `energy` (GeV), without noise and threshold."""
     cells, x, y = simulated_cells(model, energy, np.random.default_rng(seed), WINDOW)
     return Photons(cells, x, y, energy, cells.sum(axis=(1, 2)))
 
 
 def bands(real: Photons) -> dict[str, tuple[float, float]]:
-    """`BANDS` that hold enough photons."""
+    """Return the `BANDS` with enough photons."""
     return {name: edges for name, edges in BANDS.items() if len(real.between(*edges).x) >= ENOUGH}

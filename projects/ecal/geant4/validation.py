@@ -1,13 +1,13 @@
-"""Compare the simulated showers with Geant4.
+"""Comparison of the simulated showers with Geant4.
 
 ``python -m projects.ecal.geant4.validation <showers.npz, single.root or pairs.root> <folder> [--held-out]``
 
-From single photons at normal incidence without noise and threshold, a shower library as in
-`projects.ecal.geant4.calibration` or a ROOT file of the ECAL schema: simulates photons of the same energies,
-prints a table of moments and writes figures of the lateral profile, of the resolution of energy and position
-and of the correlations. With ``--held-out`` the shower model is first calibrated anew to every second shower
-of the library and compared with the others. From a ROOT file of pairs: compares the resolutions of the tuned
-fits.
+The source contains single photons at normal incidence without noise and threshold: a shower library as in
+`projects.ecal.geant4.calibration` or a ROOT file of the ECAL schema. The command simulates photons of the
+same energies, prints a table of moments and writes figures of the lateral profile, the resolution of energy
+and position, and the correlations. With ``--held-out`` the shower model is first recalibrated to every second
+shower of the library and compared with the others. From a ROOT file of pairs, the command compares the
+resolutions of the tuned fits.
 """
 
 from __future__ import annotations
@@ -34,25 +34,30 @@ from shashlik.task import rootio
 
 __all__ = ["compare", "main", "table"]
 
-#: Photons simulated at least, so that nearly all of the uncertainty is that of the Geant4 showers.
+#: Fewest simulated photons, so that the Geant4 showers dominate the uncertainty.
 SIMULATED = 60_000
 
 
 def table(real: Photons, fast: Photons) -> str:
-    """Markdown table of the moments in `BANDS`: simulation, Geant4 and the ratio or, for shares and
+    """Format a Markdown table of the moments in `BANDS`: simulation, Geant4 and the ratio or, for shares and
     correlations, the difference."""
     lines = ["| E (GeV) | moment | simulation | Geant4 | ratio or difference |", "|---|---|---|---|---|"]
     for name, (low, high) in bands(real).items():
-        ours, theirs = fast.between(low, high).moments(), real.between(low, high).moments()
-        for key, value in ours.items():
+        simulated_moments, geant4_moments = (
+            fast.between(low, high).moments(),
+            real.between(low, high).moments(),
+        )
+        for key, value in simulated_moments.items():
             relative = key in ("cog_sigma", "rms", "width")
-            compared = f"{value / theirs[key]:.3f}" if relative else f"{value - theirs[key]:+.4f}"
-            lines.append(f"| {name} | {key} | {value:.4f} | {theirs[key]:.4f} | {compared} |")
+            compared = (
+                f"{value / geant4_moments[key]:.3f}" if relative else f"{value - geant4_moments[key]:+.4f}"
+            )
+            lines.append(f"| {name} | {key} | {value:.4f} | {geant4_moments[key]:.4f} | {compared} |")
     return "\n".join(lines)
 
 
 def compare(source: str, held_out: bool) -> tuple[str, Mapping[str, Figure]]:
-    """Table and figures for the file `source`; see the module.
+    """Make table and figures for the file `source`; see the module.
 
     Raises
     ------
@@ -70,22 +75,22 @@ def compare(source: str, held_out: bool) -> tuple[str, Mapping[str, Figure]]:
         raise BadInput(f"{source} with --held-out; only a shower library, an .npz file, can be calibrated to")
     events = rootio.read(source, SCHEMA)
     if ak.all(ak.num(events["true_e"]) == 2):
-        found = pair_resolutions(events)
-        return pair_table(found), {"pair_resolution": pair_figure(found)}
+        resolutions = pair_resolutions(events)
+        return pair_table(resolutions), {"pair_resolution": pair_figure(resolutions)}
     return _compare_single(source, Photons.of_sample(events), model)
 
 
 def _compare_single(source: str, real: Photons, model: ShowerModel) -> tuple[str, Mapping[str, Figure]]:
     if not bands(real):
-        wanted = ", ".join(f"{low:g}-{high:g}" for low, high in BANDS.values())
-        raise BadInput(f"{source} has under {ENOUGH} photons in each of {wanted} GeV; give more photons")
+        ranges = ", ".join(f"{low:g}-{high:g}" for low, high in BANDS.values())
+        raise BadInput(f"{source} has under {ENOUGH} photons in each of {ranges} GeV; give more photons")
     energy = np.tile(real.energy, -(-SIMULATED // len(real.energy)))
     fast = simulated(energy, model, seed=1)
     return table(real, fast), figures(real, fast)
 
 
 def main(arguments: list[str]) -> int:
-    """The command; returns the exit code."""
+    """Run the command; return the exit code."""
     parser = argparse.ArgumentParser("python -m projects.ecal.geant4.validation")
     parser.add_argument("source", help="showers.npz, single.root or pairs.root")
     parser.add_argument("folder", type=Path, help="where table and figures go")

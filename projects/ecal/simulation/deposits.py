@@ -1,4 +1,4 @@
-"""Energy of showers in cells: compiled, shower by shower, with the granularity of each."""
+"""Energy of showers in cells, compiled, with the granularity of each shower."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from projects.ecal.simulation.showers import Showers
 
 __all__ = ["WINDOW", "add_corners", "deposit", "grained"]
 
-#: Cells per side of the square around the impact that can get energy: the reach of 20 cm on either side.
+#: Cells per side of the square around the impact that can receive energy: the reach of 20 cm on either side.
 WINDOW = 11
-#: Freedoms of the compiler that keep infinities and NaN meaningful.
+#: Compiler optimisations that preserve infinities and NaN.
 _FAST = {"contract", "reassoc", "arcp", "nsz"}
 
 
 @numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def add_corners(corner, columns, rows, b, weight):
-    """Add `weight` times the part of Lednev's cumulative that belongs to both coordinates of the corners.
+    """Add `weight` times the term of Lednev's cumulative in both coordinates of the corners.
 
-    atan(u v / (b sqrt(b^2 + u^2 + v^2))); the angle is halved twice into the reach of its series, which is
-    then good to 4e-9, and the loop has no branch, so that it runs on several corners at once.
+    atan(u v / (b sqrt(b^2 + u^2 + v^2))); the angle is halved twice into the range of its series, which is
+    then accurate to 4e-9, and the loop has no branch, so that it vectorises over corners.
     """
     for j in range(len(rows)):
         v = rows[j]
@@ -42,19 +42,21 @@ def add_corners(corner, columns, rows, b, weight):
 
 @numba.njit(cache=True, error_model="numpy")
 def grained(mean, spot, normal):
-    """A random energy of mean `mean` and variance `spot * mean` from a standard normal number `normal`.
+    """Return a random energy of mean `mean` and variance `spot * mean` from a standard normal number
+    `normal`.
 
     Parameters
     ----------
     mean, spot : float
         Mean energy and energy of a spot, GeV, above 0.
     normal : float
-        Standard normal number; the energy falls or grows with it and is never negative.
+        Standard normal number; the energy is monotonic in it and never negative.
 
     Notes
     -----
-    From one spot up a gamma number, by Wilson and Hilferty's cube. Their cube loses the mean of less than a
-    spot, which comes as nothing or as an exponential number; at one spot both are the exponential.
+    From one spot up, a gamma number in Wilson and Hilferty's approximation by a cube. The approximation loses
+    the mean below one spot, where the energy is zero or an exponential number; at one spot both are
+    exponential.
     """
     spots = mean / spot
     if spots > 1:
@@ -77,7 +79,7 @@ def _deposit(cells, event, x, y, energy, width, spot, normal, edges, pitch, reac
     corner = np.empty((window + 1, window + 1))
     share = np.empty((window, window))
     for shower in range(len(event)):
-        # The window lies around the cell of the heaviest part, grid cell `side // 2` being at the origin.
+        # The window is centred on the cell of the largest part; grid cell `side // 2` is at the origin.
         middle_x, middle_y = 0.0, 0.0
         if pitch > 0:
             middle_x, middle_y = np.rint(x[shower, 0] / pitch), np.rint(y[shower, 0] / pitch)
@@ -88,7 +90,7 @@ def _deposit(cells, event, x, y, energy, width, spot, normal, edges, pitch, reac
             for k in range(window + 1):
                 columns[k] = origin_x + edges[k] - x[shower, part]
                 rows[k] = origin_y + edges[k] - y[shower, part]
-            # The single arc tangents of Lednev's formula cancel in the sum over four corners.
+            # The terms of Lednev's formula in one coordinate cancel in the sum over four corners.
             add_corners(corner, columns, rows, b, weight)
         before, after = 0.0, 0.0
         for j in range(window):
@@ -131,11 +133,11 @@ def deposit(
     cells : ndarray, shape (events, side, side)
         Energies in GeV, row (y) before column (x); the middle cell's centre is the origin; `side` is odd.
     event : ndarray, shape (showers,)
-        Which event each shower belongs to.
+        Event of each shower.
     x, y : ndarray, shape (showers,)
         Impact on the front face in cm from the origin.
     slope : pair of ndarray, shape (showers,), optional
-        dx/dz and dy/dz of the photons in rad; normal incidence without it.
+        dx/dz and dy/dz of the photons in rad; without it, normal incidence.
     edges : ndarray, shape (side + 1,), optional
         Boundaries in cm of the rows and columns of `cells`, for a read-out finer than the calorimeter's;
         the origin is then the origin of `edges`. Without it, cells of the calorimeter's pitch.

@@ -1,4 +1,4 @@
-"""Fast simulation of photons in the shashlik calorimeter, in parallel or from the target."""
+"""Fast simulation of photons in the shashlik calorimeter, parallel or from the target."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DATASET1_ANGLE = 0.012
 
 @dataclass(frozen=True)
 class Scene:
-    """What is shot at the calorimeter and how it is read out.
+    """Photons on the calorimeter and their read-out.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ class Scene:
     incidence : {"normal", "target"}
         Parallel to the z axis or from the target.
     region : {"central", "dataset1", "shashlik"}
-        Where the photons' mean position lies, uniformly: in the cell at the origin of an endless
-        calorimeter, in ECAL2's shashlik part up to 0.012 rad, or in all of it. In ECAL2 only events are
-        kept whose cells above threshold are all shashlik.
+        Region of the photons' mean position, uniform: the cell at the origin of an endless calorimeter,
+        ECAL2's shashlik part up to 0.012 rad, or all of it. In ECAL2 events are selected whose cells above
+        threshold are all shashlik.
     grid : int
         Cells per side, odd, of the square around the photons that is read out.
     noise : float
@@ -59,16 +59,16 @@ class Scene:
     threshold : float
         Cells with at most this energy in GeV are dropped.
     gain_spread : float
-        Relative spread of the cells' gains, drawn anew in every event.
+        Relative spread of the cells' gains, random in every event.
     fluctuations : {"full", "none"}
-        Showers that fluctuate as the Geant4 ones do, or the profile ``geant4`` times the true energy.
+        Showers that fluctuate like those of Geant4, or the profile ``geant4`` times the true energy.
     smearing : {"none", "coral"}
-        ``coral`` replaces noise and gains by those of coral's own simulation.
+        ``coral`` replaces noise and gains with those of coral's own simulation.
 
     Raises
     ------
     BadInput
-        If a value is outside what is allowed.
+        If a value is not allowed.
     """
 
     photons: int = 2
@@ -112,12 +112,12 @@ def simulate(scene: Scene, events: int, seed: int, progress: bool = False) -> Sa
     Parameters
     ----------
     scene : Scene
-        What to simulate.
+        Photons and read-out.
     events : int
-        How many events.
+        Number of events.
     seed : int
-        Governs all random numbers; it is also the run number, so that events of different seeds never
-        share an identity. 0 or more.
+        Random seed; it is also the run number, so that events of different seeds have different identities.
+        0 or more.
     progress : bool
         Whether to show a progress bar on standard error.
 
@@ -135,20 +135,20 @@ def simulate(scene: Scene, events: int, seed: int, progress: bool = False) -> Sa
     if events < 0 or seed < 0:
         raise BadInput(f"events {events}, seed {seed}; both must be 0 or more")
     chunks: list[dict[str, ak.Array | NDArray]] = []
-    done = 0
+    simulated_events = 0
     with tqdm(total=events, unit="event", desc="simulation", disable=not progress) as bar:
-        while done < events or not chunks:
+        while simulated_events < events or not chunks:
             rng = np.random.default_rng([seed, len(chunks)])
-            size = CHUNK if scene.region != "central" else min(CHUNK, events - done)
+            size = CHUNK if scene.region != "central" else min(CHUNK, events - simulated_events)
             chunk = _chunk(scene, size, rng)
             if size and not len(chunk["true_e"]):
                 raise BadInput(
                     f"none of {size} events with photons {scene.distance} cm apart fits on {scene.region} "
                     "cells; shorten the distance or use region central"
                 )
-            chunk = {name: array[: events - done] for name, array in chunk.items()}
+            chunk = {name: array[: events - simulated_events] for name, array in chunk.items()}
             chunks.append(chunk)
-            done += len(chunk["true_e"])
+            simulated_events += len(chunk["true_e"])
             bar.update(len(chunk["true_e"]))
     columns = {name: ak.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
     columns["run"] = np.full(events, seed, dtype=np.int64)
@@ -158,7 +158,7 @@ def simulate(scene: Scene, events: int, seed: int, progress: bool = False) -> Sa
 
 
 def _chunk(scene: Scene, size: int, rng: np.random.Generator) -> dict[str, ak.Array]:
-    """Up to `size` events; fewer where the region rejects some."""
+    """Simulate up to `size` events; fewer if the region rejects some."""
     x, y, energy = _photons(scene, size, rng)
     centre_x, centre_y = _grid_centre(scene, x.mean(axis=1), y.mean(axis=1))
     slope_x, slope_y = (x / Z_TARGET, y / Z_TARGET) if scene.incidence == "target" else (0 * x, 0 * y)
@@ -177,13 +177,13 @@ def _chunk(scene: Scene, size: int, rng: np.random.Generator) -> dict[str, ak.Ar
 
     steps = (np.arange(scene.grid) - scene.grid // 2) * PITCH
     grid_x, grid_y = centre_x[:, None] + steps, centre_y[:, None] + steps
-    seen = cells > scene.threshold
+    lit = cells > scene.threshold
     keep = np.ones(size, dtype=bool)
     if scene.region != "central":
-        keep, present = _contained(x, y, grid_x, grid_y, seen)
-        seen &= present
-    seen &= keep[:, None, None]
-    counts = seen.sum(axis=(1, 2))[keep]
+        keep, present = _contained(x, y, grid_x, grid_y, lit)
+        lit &= present
+    lit &= keep[:, None, None]
+    counts = lit.sum(axis=(1, 2))[keep]
 
     def jagged(values: NDArray) -> ak.Array:
         return ak.unflatten(values, counts)
@@ -192,9 +192,9 @@ def _chunk(scene: Scene, size: int, rng: np.random.Generator) -> dict[str, ak.Ar
         return ak.unflatten(values[keep].ravel(), np.full(keep.sum(), scene.photons))
 
     return {
-        "cell_x": jagged(np.broadcast_to(grid_x[:, None, :], cells.shape)[seen]),
-        "cell_y": jagged(np.broadcast_to(grid_y[:, :, None], cells.shape)[seen]),
-        "cell_e": jagged(cells[seen]),
+        "cell_x": jagged(np.broadcast_to(grid_x[:, None, :], cells.shape)[lit]),
+        "cell_y": jagged(np.broadcast_to(grid_y[:, :, None], cells.shape)[lit]),
+        "cell_e": jagged(cells[lit]),
         "cell_type": jagged(np.full(counts.sum(), SHASHLIK, dtype=np.int64)),
         "true_x": truth(x),
         "true_y": truth(y),
@@ -205,7 +205,7 @@ def _chunk(scene: Scene, size: int, rng: np.random.Generator) -> dict[str, ak.Ar
 
 
 def _photons(scene: Scene, size: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
-    """True x, y (cm) and energy (GeV) of the photons, each of shape (size, photons)."""
+    """Draw true x, y (cm) and energy (GeV) of the photons, each of shape (size, photons)."""
     shape = (size, scene.photons)
     energy = rng.uniform(*scene.energy, shape)
     distance = rng.uniform(*scene.distance, shape)
@@ -224,7 +224,7 @@ def _photons(scene: Scene, size: int, rng: np.random.Generator) -> tuple[NDArray
 
 
 def _grid_centre(scene: Scene, x: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
-    """Centre of the middle cell of the grid around (x, y), cm."""
+    """Return the centre of the middle cell of the grid around (x, y), cm."""
     if scene.region == "central":
         return np.zeros_like(x), np.zeros_like(y)
     ix, iy = cell_index(x, y)
@@ -232,18 +232,18 @@ def _grid_centre(scene: Scene, x: NDArray, y: NDArray) -> tuple[NDArray, NDArray
 
 
 def _contained(
-    x: NDArray, y: NDArray, grid_x: NDArray, grid_y: NDArray, seen: NDArray[np.bool_]
+    x: NDArray, y: NDArray, grid_x: NDArray, grid_y: NDArray, lit: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Events of the wanted kind, shape (events,), and places that hold a cell, shape of `seen`."""
+    """Select events of the required kind, shape (events,), and positions that hold a cell, shape of `lit`."""
     ix, iy = cell_index(grid_x[:, None, :], grid_y[:, :, None])
     present = is_shashlik(ix, iy)
     hole = (ix >= 34) & (ix <= 35) & (iy >= 23) & (iy <= 24)
     on_cells = is_shashlik(*cell_index(x, y)).all(axis=1)
-    return np.asarray(on_cells & ~(seen & ~present & ~hole).any(axis=(1, 2))), present
+    return np.asarray(on_cells & ~(lit & ~present & ~hole).any(axis=(1, 2))), present
 
 
 def _read_out(scene: Scene, cells: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Measured energies in GeV of cells with the given deposits, same shape."""
+    """Return measured energies in GeV of cells with the given deposits, same shape."""
 
     def normal() -> NDArray[np.float32]:
         return rng.standard_normal(cells.shape, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The lateral profile of a shower: which share of its energy falls into a cell.
+"""The lateral profile of a shower: the share of its energy in a cell.
 
 A.A. Lednev, Nucl. Instrum. Meth. A366 (1995) 292: the energy density is a sum of terms
 a b / (2 pi (b^2 + r^2)^(3/2)), whose integral over a rectangle is elementary.
@@ -16,7 +16,7 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["PROFILES", "REACH", "Profile"]
 
-#: Distance in cm beyond which a cell gets nothing.
+#: Distance in cm beyond which a cell gets no energy.
 REACH = 20.0
 
 
@@ -53,7 +53,8 @@ class Profile:
             raise BadInput(f"profile widths {self.b} cm; all must be above 0 cm")
 
     def cumulative(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.floating]:
-        """Share of the energy left of x and below y, both in cm from the shower axis; they broadcast.
+        """Return the share of the energy left of x and below y, both in cm from the shower axis; they
+        broadcast.
 
         F(x, y) = 1/4 + 1/(2 pi) sum_i a_i [atan(x/b_i) + atan(y/b_i) + atan(x y / (b_i sqrt(b_i^2+x^2+y^2)))]
         """
@@ -65,7 +66,8 @@ class Profile:
         return 0.25 + total / (2 * np.pi)
 
     def fraction(self, dx: ArrayLike, dy: ArrayLike) -> NDArray[np.floating]:
-        """Share of the energy in cells whose centres lie at (dx, dy) cm from the shower axis; they broadcast.
+        """Return the share of the energy in cells centred at (dx, dy) cm from the shower axis; they
+        broadcast.
 
         Zero for centres more than `REACH` away, as in coral.
         """
@@ -80,8 +82,8 @@ class Profile:
         return np.where(np.hypot(dx, dy) > REACH, 0.0, share)
 
 
-#: Profiles by name. Shashlik sets of coral for its simulation and for data, the default of the Lednev fit
-#: (all from the sources of coral), and a fit to 10 GeV Geant4 11.4 showers in 155 x (0.8 mm Pb + 1.55 mm
+#: Profiles by name: coral's shashlik sets for simulation and for data, the default of the Lednev fit (all
+#: from the sources of coral), and a fit to 10 GeV Geant4 11.4 showers in 155 x (0.8 mm Pb + 1.55 mm
 #: scintillator).
 PROFILES: dict[str, Profile] = {
     "coral-mc-2008": Profile((1.2231, -0.1421, -0.0810), (0.62825, 3.04875, 4.24935)),

@@ -1,14 +1,14 @@
 """Electromagnetic showers that fluctuate as a whole, not cell by cell.
 
-A shower is a sum of Lednev terms (core, body, tail). From one shower to the next
+A shower is a sum of Lednev terms (core, body, tail). Showers differ as follows.
 
-* the photon converts early or late: late showers lose energy through the back, and they lose it from the
-  body, not from the core; this makes the low-energy tail at high energy and ties width to energy;
-* the terms are displaced together and against each other, by an amount proportional to 1/sqrt(E), as the
-  mean of E independent pieces would be. Each term is two halves that also move apart, by an amount
-  proportional to E^(-1/4), since it is the square of their distance that makes the shower oval;
-* what is left is the granularity of the shower: a cell's share fluctuates as if it were made of equal
-  spots of energy, while the sum over all cells fluctuates only by the sampling term.
+* The photon converts early or late. Late showers lose energy through the back, from the body rather than the
+  core; this makes the low-energy tail at high energy and correlates width with energy.
+* The terms are displaced together and against each other, by an amount proportional to 1/sqrt(E), like the
+  mean of E independent pieces. Each term has two halves that also move apart, by an amount proportional to
+  E^(-1/4), because the square of their distance makes the shower oval.
+* The remaining fluctuation is the granularity of the shower: a cell's share fluctuates as if it consisted of
+  equal spots of energy, while the sum over all cells fluctuates only by the sampling term.
 
 The numbers are in ``shower_table.json``, derived from Geant4 showers by `projects.ecal.geant4.calibration`.
 """
@@ -35,35 +35,36 @@ CONVERSION_DEPTH = 9 / 7 * X0
 #: Critical energy of the shashlik stack, GeV, and the slope of the longitudinal profile (Particle Data
 #: Group).
 CRITICAL_ENERGY, LONGITUDINAL_SLOPE = 0.0086, 0.5
-#: Energy to which the table refers, GeV; it depends on ln(E / REFERENCE).
+#: Reference energy of the table, GeV; it depends on ln(E / REFERENCE).
 REFERENCE = 10.0
 
 
 @dataclass(frozen=True)
 class ShowerModel:
-    """Parameters of the showers; every list over terms has one entry a Lednev term. L = ln(E / 10 GeV).
+    """Parameters of the showers; every list over terms has one entry per Lednev term. L = ln(E / 10 GeV).
 
     Parameters
     ----------
     source : str
-        Where the numbers come from.
+        Origin of the numbers.
     weights, weights_slope : tuple of float
         Shares of the terms at 10 GeV, summing to 1, and their change with L, summing to 0.
     widths_cm, widths_slope : tuple of float
         Widths at 10 GeV in cm; the width is multiplied by exp(slope L).
     response : tuple of float
-        Coefficients of 1, L of the mean seen energy over true energy, before leakage.
+        Coefficients of 1, L of the mean visible energy over true energy, before leakage.
     stochastic : float
-        Sampling fluctuation of the sum, relative, at 1 GeV; falls as 1/sqrt(E).
+        Relative sampling fluctuation of the sum at 1 GeV; falls as 1/sqrt(E).
     leakage_10gev, leakage_exponent, leakage_growth, leakage_spread : float
-        Lost share of the seen energy: leakage_10gev (E / 10 GeV)^exponent exp(growth u + spread z), where the
+        Lost share of the visible energy: leakage_10gev (E / 10 GeV)^exponent exp(growth u + spread z), where
+        the
         conversion depth is u + 1 mean free paths, u + 1 exponential, and z is normal.
     leakage_shares : tuple of float
-        From which terms the loss is taken; sums to 1.
+        Shares of the terms in the loss; they sum to 1.
     spot_gev : float
         Energy of one spot in GeV: the variance of a cell's energy over its mean.
     displacement : tuple of tuple of float
-        Lower triangle that turns independent normal numbers into the displacements of the terms along one
+        Lower triangle that maps independent normal numbers to the displacements of the terms along one
         axis, in cm at 1 GeV; falls as 1/sqrt(E).
     split : tuple of float
         Standard deviation along one axis of half the distance between the halves of a term, cm at 1 GeV;
@@ -88,32 +89,32 @@ class ShowerModel:
 
     @classmethod
     def read(cls, path: Path) -> ShowerModel:
-        """The model in the JSON file at `path`."""
+        """Read the model from the JSON file at `path`."""
         content = json.loads(path.read_text(encoding="utf-8"))
         if missing := sorted(set(cls.__dataclass_fields__) ^ set(content)):
             raise BadInput(f"shower table {path} and this version differ in {missing}; calibrate it anew")
         return cls(**{name: _frozen(value) for name, value in content.items()})
 
     def write(self, path: Path) -> None:
-        """Write the model as JSON to `path`, numbers to 5 digits."""
+        """Write the model as JSON to `path`, numbers with 5 digits."""
         content = {name: _rounded(value) for name, value in asdict(self).items()}
         lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items())
         path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+    return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_rounded(item) for item in value]
+        return [_rounded(entry) for entry in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 @cache
 def geant4_model() -> ShowerModel:
-    """The calibration that comes with this package, to Geant4 11.4 showers in 155 x (0.8 Pb + 1.55 PS) mm."""
+    """Return the calibration of this package to Geant4 11.4 showers in 155 x (0.8 Pb + 1.55 PS) mm."""
     return ShowerModel.read(Path(__file__).with_name("shower_table.json"))
 
 
@@ -124,15 +125,15 @@ class Showers:
     Parameters
     ----------
     energy : ndarray, shape (showers, parts)
-        Seen energy of each part in GeV; parts of the far tail are negative.
+        Visible energy of each part in GeV; parts of the far tail are negative.
     x, y : ndarray, shape (showers, parts)
         Displacement from the photon's line in cm.
     depth : ndarray, shape (showers, parts)
-        Depth below the front face in cm at which the part lies.
+        Depth of the part below the front face in cm.
     width : ndarray, shape (showers, parts)
         Width b in cm.
     spot : float
-        Energy of a spot in GeV; 0 makes no granularity.
+        Energy of a spot in GeV; 0 disables granularity.
     """
 
     energy: NDArray[np.float64]
@@ -144,7 +145,7 @@ class Showers:
 
 
 def smooth(profile: Profile, energy: NDArray[np.float64]) -> Showers:
-    """Showers without fluctuations: `profile` times the true energy, shape (showers,), in GeV."""
+    """Return showers without fluctuations: `profile` times the true energy, shape (showers,), in GeV."""
     line = np.zeros((len(energy), len(profile.a)))
     return Showers(
         energy=energy[:, None] * np.array(profile.a),
@@ -158,18 +159,18 @@ def smooth(profile: Profile, energy: NDArray[np.float64]) -> Showers:
 
 @dataclass(frozen=True)
 class Typical:
-    """What showers of one energy have in common, before they fluctuate.
+    """Common properties of showers of one energy, before fluctuations.
 
     Parameters
     ----------
     seen : ndarray, shape (showers,)
-        Mean seen energy in GeV, before leakage.
+        Mean visible energy in GeV, before leakage.
     leak : ndarray, shape (showers,)
         Lost share of a conversion at the mean depth.
     shares, width : ndarray, shape (showers, terms)
-        Shares of the seen energy before leakage, and widths in cm.
+        Shares of the visible energy before leakage, and widths in cm.
     depth, length : ndarray, shape (showers,)
-        Half of the energy lies `length` above, half as much below the mean depth, cm.
+        Half of the energy is `length` above the mean depth, half `length` below it, cm.
     """
 
     seen: NDArray[np.floating]
@@ -181,11 +182,11 @@ class Typical:
 
 
 def typical(model: ShowerModel, energy: NDArray[np.floating]) -> Typical:
-    """What showers of the true energies in GeV, shape (showers,), have in common."""
+    """Return the common properties of showers of the true energies in GeV, shape (showers,)."""
     log = np.log(energy / REFERENCE)[:, None]
     width = np.array(model.widths_cm) * np.exp(np.array(model.widths_slope) * log)
     shares = np.array(model.weights) + np.array(model.weights_slope) * log
-    # A term of width b holds 1 - b / sqrt(b^2 + r^2) of its energy within r.
+    # A term of width b contains 1 - b / sqrt(b^2 + r^2) of its energy within r.
     shares = shares / (shares * (1 - width / np.hypot(width, REACH))).sum(axis=1, keepdims=True)
     return Typical(
         seen=energy * np.polynomial.polynomial.polyval(log[:, 0], model.response),
@@ -206,8 +207,8 @@ def draw(model: ShowerModel, energy: NDArray[np.float64], rng: np.random.Generat
     leak = common.leak * np.exp(
         model.leakage_growth * late + model.leakage_spread * rng.standard_normal(count)
     )
-    seen = common.seen * (1 + model.stochastic / np.sqrt(energy) * rng.standard_normal(count))
-    # Nothing can lose more than it has; so late a conversion is a photon that all but crosses the stack.
+    visible = common.seen * (1 + model.stochastic / np.sqrt(energy) * rng.standard_normal(count))
+    # The loss is bounded; a conversion this late means that the photon almost crosses the stack.
     leak = np.minimum(leak, 0.9)[:, None]
     shares = common.shares - leak * np.array(model.leakage_shares)
 
@@ -222,7 +223,7 @@ def draw(model: ShowerModel, energy: NDArray[np.float64], rng: np.random.Generat
     depth = (common.depth + CONVERSION_DEPTH * late)[:, None] + np.zeros((1, terms))
     length = common.length[:, None]
     return Showers(
-        energy=np.tile(seen[:, None] * shares / 2, 2),
+        energy=np.tile(visible[:, None] * shares / 2, 2),
         x=halves[0],
         y=halves[1],
         depth=np.concatenate([np.maximum(depth - length, 0.0), depth + length], axis=1),

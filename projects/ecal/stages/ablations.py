@@ -1,7 +1,7 @@
-"""The investigations of the original study as tables of variants, a table a stage.
+"""Ablations of the original study as tables of variants, one table per stage.
 
 The base of a stage is its network of the study in a short training, so that a whole table takes a fraction of
-an hour: larger batches and one cycle of a high rate, where the study had a small constant one.
+an hour: larger batches and one cycle of a high learning rate, instead of the study's small constant one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SINGLE = {**_SHORT, "network_events": 40_000, "placement": "random"}
 _PAIR = {**_SHORT, "network_events": 60_000}
 
 
-def _switch(title: str, switches: str, **others: object) -> Variant:
-    return Variant(title, {"switches": f"{_CYCLE},{switches}", **others})
+def _switch(title: str, switches: str, **settings: object) -> Variant:
+    return Variant(title, {"switches": f"{_CYCLE},{switches}", **settings})
 
 
-#: What makes sense in every stage.
+#: Scalings for all stages.
 _SCALINGS = {
     "scaling-none": _switch("cells as they are, in GeV", "scaling:none"),
     "scaling-event": _switch("cells of each event to mean 0, variance 1", "scaling:event"),
@@ -44,8 +44,8 @@ _COMMON = {
 
 
 def _without(name: str) -> dict[str, Variant]:
-    """Scalings other than the stage's own."""
-    return {key: one for key, one in _SCALINGS.items() if key != name}
+    """Return the scalings other than the stage's own."""
+    return {key: variant for key, variant in _SCALINGS.items() if key != name}
 
 
 _DROPOUT = Statement("dropout is not useful (stage 1)", "dropout", "base", "no help")

@@ -1,4 +1,4 @@
-"""From the settings of a task to its events and their information limit, by the scene that they describe."""
+"""Simulation and information limit of tasks whose settings describe a scene."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["limit", "simulator"]
 
 
 def simulator(scene: Callable[[Any], Scene]) -> Callable[[Any, int, int], Sample]:
-    """`simulate` of a task whose settings `scene` turns into a scene."""
+    """Return `simulate` of a task whose settings `scene` converts to a scene."""
     return lambda settings, events, seed: simulate(scene(settings), events, seed)
 
 
 def limit(scene: Callable[[Any], Scene]) -> Callable[[Any, Sample], Predictions]:
-    """`limit` of such a task."""
+    """Return `limit` of such a task."""
     return lambda settings, sample: bound(scene(settings), sample)

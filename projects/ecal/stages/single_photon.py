@@ -1,4 +1,4 @@
-"""What the stages of a single photon share: settings, presets, what is judged, when a network is better."""
+"""Common parts of the single-photon stages: settings, presets, evaluation, promotion rule."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WINDOW = 5
 
 @dataclass(frozen=True)
 class SingleSettings(RunSettings):
-    """Parameters of a run with one photon an event."""
+    """Parameters of a run with one photon per event."""
 
     noise: float = setting(0.02, "noise of a cell, GeV", least=0, most=1)
     threshold: float = setting(0.1, "threshold of a cell, GeV", least=0, most=1)
@@ -73,7 +73,8 @@ class SingleSettings(RunSettings):
 
 
 def presets(batch: int) -> Mapping[str, Mapping[str, Any]]:
-    """``default``, ``smoke``, and ``seed``: the study's training with its batch, on fewer events."""
+    """Return ``default``, ``smoke``, and ``seed``: the study's training with its batch size, on fewer
+    events."""
     return {
         "default": {},
         "smoke": {
@@ -95,50 +96,52 @@ def presets(batch: int) -> Mapping[str, Mapping[str, Any]]:
 
 
 def estimators(settings: SingleSettings, incidence: str, scaling: str) -> Sequence[Estimator]:
-    """The classical methods of a single photon, then the network; settings reach it by their names.
+    """Return the classical methods of a single photon, then the network; settings are matched by name.
 
     Parameters
     ----------
     settings : SingleSettings
     incidence : {"normal", "target"}
     scaling : str
-        Of the study's network, see `projects.ecal.networks.original_networks.network`.
+        Scaling of the study's network, see `projects.ecal.networks.original_networks.network`.
     """
-    named = {item.name for item in fields(NetworkSettings)} & {item.name for item in fields(settings)}
-    chosen = {name: getattr(settings, name) for name in named}
-    chosen["switches"] = switched(settings.switches, settings.network, 1, incidence)
-    network = NetworkSettings(photons=1, window=WINDOW, incidence=incidence, scaling=scaling, **chosen)
+    common = {field.name for field in fields(NetworkSettings)} & {field.name for field in fields(settings)}
+    values = {name: getattr(settings, name) for name in common}
+    values["switches"] = switched(settings.switches, settings.network, 1, incidence)
+    network = NetworkSettings(photons=1, window=WINDOW, incidence=incidence, scaling=scaling, **values)
     return [*baselines(1, incidence), NetworkEstimator(network)]
 
 
-#: What of an event with one photon is studied in bins.
-BINNINGS = tuple(one for one in photons.BINNINGS if one.name in ("energy", "cell_position", "angle"))
+#: Binnings for events with one photon.
+BINNINGS = tuple(
+    binning for binning in photons.BINNINGS if binning.name in ("energy", "cell_position", "angle")
+)
 
-#: Functions of a task that only need to know that a photon is alone.
+#: Functions of a task with a fixed number of one photon.
 residuals = partial(photons.residuals, photons=1)
 carried = partial(photons.carried, photons=1)
 
 
 def _all_residuals(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Residuals]:
-    return {name: residuals(sample, answer) for name, answer in predictions.items()}
+    return {name: residuals(sample, prediction) for name, prediction in predictions.items()}
 
 
 def pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
-    """Resolution against energy, for tasks of more than one energy."""
+    """Draw resolution against energy, for tasks with more than one energy."""
     from projects.ecal.evaluation.energy_figures import energy_figure
 
     return {"energy_terms": energy_figure(_all_residuals(sample, predictions), photons.QUANTITIES)}
 
 
 def extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
-    """The terms of the resolution against energy, see `projects.ecal.evaluation.energy_terms`."""
+    """Return the terms of the resolution against energy, see `projects.ecal.evaluation.energy_terms`."""
     from projects.ecal.evaluation.energy_figures import energy_numbers
 
     return energy_numbers(_all_residuals(sample, predictions), photons.QUANTITIES)
 
 
 def rule(*primary: str) -> Rule:
-    """When a network of single photons becomes champion: at least one of `primary` better than all fits."""
+    """Return the promotion rule of single-photon networks: at least one of `primary` better than all fits."""
     return Rule(
         primary=primary,
         rivals=("coral", "lednev", "coral-tuned", "lednev-tuned"),
@@ -149,7 +152,7 @@ def rule(*primary: str) -> Rule:
 
 
 def spaces(placement: tuple[str, ...] = ("centred", "random")) -> Mapping[str, Space]:
-    """What a search varies: of our network, and what the study tried on its own."""
+    """Return the search spaces of our network, and of the study's own network."""
     return {
         "default": Space(
             {

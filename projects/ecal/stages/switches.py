@@ -1,4 +1,4 @@
-"""What the original study tried on its networks, each as one switch, shared by all stages."""
+"""Variants of the original study's networks, each as one switch, shared by all stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["HELP", "Switches", "switched"]
 
 @dataclass(frozen=True)
 class Switches:
-    """Settings of the study's network alone; the defaults are what it ended with."""
+    """Settings of the study's network only; the defaults are its final choice."""
 
     scaling: str = setting(
         "stage",
@@ -63,7 +63,7 @@ HELP = (
     "what to try on the study's network, as name:value,name:value of "
     f"{', '.join(item.name for item in dataclasses.fields(Switches))}"
 )
-#: Switches that only pairs of photons have, and why.
+#: Switches that only apply to pairs of photons, and the reason.
 _PAIRS = {
     "position": "one photon has the setting 'position' where its angle depends on it, in stage 3",
     "order": "one photon has no order",
@@ -72,7 +72,7 @@ _PAIRS = {
 
 
 def switched(text: str, network: str, photons: int, incidence: str) -> Switches:
-    """Switches from their text.
+    """Parse switches from their text.
 
     Parameters
     ----------
@@ -84,30 +84,30 @@ def switched(text: str, network: str, photons: int, incidence: str) -> Switches:
     Raises
     ------
     BadInput
-        For what cannot be read, and for a switch that makes no sense in the task.
+        For text that is not valid, and for a switch that does not apply to the task.
     """
-    given: dict[str, str] = {}
+    values: dict[str, str] = {}
     for word in filter(None, (part.strip() for part in text.split(","))):
         name, colon, value = word.partition(":")
         if not colon or not value:
             raise BadInput(f"switches={text!r}: {word!r} is not name:value, for example scaling:event")
-        given[name] = value
+        values[name] = value
     try:
-        found: Switches = resolve(Switches, {}, given)
+        switches: Switches = resolve(Switches, {}, values)
     except BadInput as error:
         raise BadInput(f"switches={text!r}: {error}") from None
-    if given and network != "seed":
+    if values and network != "seed":
         raise BadInput(
             f"switches={text!r} are those of the study's network: give network=seed, or leave them out"
         )
-    for name in given:
+    for name in values:
         if photons == 1 and name in _PAIRS:
             raise BadInput(f"switches={text!r}: {name!r} makes no sense here, {_PAIRS[name]}; leave it out")
-    if found.position and incidence == "normal":
+    if switches.position and incidence == "normal":
         raise BadInput(
             f"switches={text!r}: 'position' makes no sense where photons come in parallel; "
             "give incidence=target"
         )
-    if found.loss == "percentage" and "units" in given:
+    if switches.loss == "percentage" and "units" in values:
         raise BadInput(f"switches={text!r}: errors in per cent have no 'units'; leave one of the two out")
-    return found
+    return switches

@@ -1,4 +1,4 @@
-"""Square windows of cells, the input of the networks, placed without any knowledge of the truth.
+"""Square windows of cells, the input of the networks, placed without the truth.
 
 Self-contained (numpy only): the file travels with a registered model.
 """
@@ -13,16 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["CELL", "Windows", "windows"]
 
-#: Cell pitch in cm. Cells of an event must lie on one grid of this pitch, wherever its origin is.
+#: Cell pitch in cm. Cells of an event must lie on one grid of this pitch with any origin.
 CELL = 3.83
 
-#: Events placed at once; bounds the memory of the dense grids.
+#: Events placed at once; limits the memory of the dense grids.
 _CHUNK = 8192
-#: Windows that hold this share of the best one's signal count as equally good.
+#: Windows with this share of the best window's signal count as equally good.
 _EQUAL = 0.98
 #: Cells farther than this from a grid point, in cells, are not on the grid.
 _OFF_GRID = 0.1
-#: Cells farther apart than this, in cells, are no calorimeter's; COMPASS ECAL2 has 64 columns.
+#: Cells farther apart than this, in cells, belong to no calorimeter; COMPASS ECAL2 has 64 columns.
 _WIDEST = 100
 
 
@@ -37,8 +37,8 @@ class Windows:
     x0, y0 : ndarray of float64, shape (n,)
         Centre of the lower-left cell in cm; 0 for an unusable event.
     usable : ndarray of bool, shape (n,)
-        Events with a cell above threshold whose cells are finite and lie on one grid, and fit into the
-        window where that is asked for. The others have a window of zeros.
+        Events with a cell above threshold whose cells are finite, lie on one grid and, if required, fit into
+        the window. Other events have a window of zeros.
     """
 
     energy: NDArray[np.float32]
@@ -61,9 +61,9 @@ def windows(
 ) -> Windows:
     """Place a window in every event.
 
-    The window holds as much of sum(sqrt(E)) as a window can: the square root keeps a weak photon from
-    being sacrificed to the tail of a strong one. Among windows that are about equally good the one
-    nearest to the sqrt(E)-weighted centroid is taken, or any of them at random.
+    The window maximises sum(sqrt(E)): the square root keeps a weak photon from being sacrificed to the tail
+    of a strong one. Among windows that are about equally good, the one nearest to the sqrt(E)-weighted
+    centroid, or a random one, is selected.
 
     Parameters
     ----------
@@ -74,16 +74,16 @@ def windows(
     size : int
         Cells on a side.
     threshold : float
-        Cells at or below this energy (GeV) are left out.
+        Cells at or below this energy (GeV) are omitted.
     placement : {"centred", "random"}
-        How equally good windows are told apart; the random choice needs `rng`.
+        Selection among equally good windows; the random selection needs `rng`.
     rng : numpy.random.Generator, optional
-        Source of the random choice.
+        Generator of the random selection.
     cluster : {"all", "sides", "corners"}
-        Which cells belong to the event: all, or those that a chain of neighbours links to the highest one,
-        neighbours having a side, or at least a corner, in common.
+        Cells of the event: all, or those connected to the highest one by a chain of neighbours, which share a
+        side, or at least a corner.
     larger : {"cut", "drop"}
-        What becomes of events whose cells do not fit into the window: they are cut, or not usable.
+        Treatment of events whose cells do not fit into the window: cut, or not usable.
 
     Returns
     -------
@@ -111,10 +111,10 @@ def windows(
     for first in range(0, max(events, 1), _CHUNK):
         last = min(first + _CHUNK, events)
         event = np.repeat(np.arange(last - first), np.diff(edges[first : last + 1]))
-        inside = slice(edges[first], edges[last])
-        # Written so that a cell without a number stays and spoils its event.
-        lit = ~(e[inside] <= threshold)
-        cells = (event[lit], x[inside][lit], y[inside][lit], e[inside][lit])
+        in_chunk = slice(edges[first], edges[last])
+        # The condition keeps cells with NaN energy, which make their events unusable.
+        lit = ~(e[in_chunk] <= threshold)
+        cells = (event[lit], x[in_chunk][lit], y[in_chunk][lit], e[in_chunk][lit])
         source = rng if placement == "random" else None
         parts.append(_place(last - first, *cells, size, source, cluster, larger == "drop"))
     return Windows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -131,7 +131,7 @@ def _place(
     cluster: str,
     whole: bool,
 ) -> tuple[NDArray[Any], ...]:
-    """Energy, corner and usability of the windows of one chunk."""
+    """Return energy, corner and usability of the windows of one chunk."""
     bad = ~np.isfinite(x + y + e)
     with np.errstate(invalid="ignore"):
         left, low = np.full(events, np.inf), np.full(events, np.inf)
@@ -141,9 +141,9 @@ def _place(
         bad |= ~((np.abs(u - np.rint(u)) < _OFF_GRID) & (np.abs(v - np.rint(v)) < _OFF_GRID))
         bad |= ~((u < _WIDEST) & (v < _WIDEST))
     usable = (np.bincount(event, minlength=events) > 0) & (np.bincount(event, bad, events) == 0)
-    kept = usable[event]
-    event, e = event[kept], e[kept]
-    ix, iy = (np.rint(place[kept]).astype(np.int64) for place in (u, v))
+    selected = usable[event]
+    event, e = event[selected], e[selected]
+    ix, iy = (np.rint(place[selected]).astype(np.int64) for place in (u, v))
     columns, rows = (int(index.max(initial=0)) + 1 for index in (ix, iy))
 
     # A margin of size - 1 on every side, so that a window may reach beyond the lit cells.
@@ -152,8 +152,8 @@ def _place(
     grid[event, iy + margin, ix + margin] = e
     if cluster != "all":
         grid[~_linked(grid, cluster == "corners")] = 0.0
-        kept = grid[event, iy + margin, ix + margin] > 0
-        event, ix, iy, e = event[kept], ix[kept], iy[kept], e[kept]
+        selected = grid[event, iy + margin, ix + margin] > 0
+        event, ix, iy, e = event[selected], ix[selected], iy[selected], e[selected]
     signal = np.sqrt(grid)
 
     def slide(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
@@ -163,20 +163,20 @@ def _place(
         upper[axis], lower[axis] = slice(size, None), slice(None, -size)
         return total[tuple(upper)] - total[tuple(lower)]
 
-    held = slide(slide(signal, 2), 1)
-    good = held >= _EQUAL * held.max(axis=(1, 2), keepdims=True)
+    contained = slide(slide(signal, 2), 1)
+    good = contained >= _EQUAL * contained.max(axis=(1, 2), keepdims=True)
     if rng is None:
         weight = np.sqrt(e)
         norm = np.bincount(event, weight, events) + ~usable
         centre_x = np.bincount(event, weight * ix, events) / norm + margin / 2
         centre_y = np.bincount(event, weight * iy, events) / norm + margin / 2
-        far_x = np.square(np.arange(held.shape[2]) - centre_x[:, None])
-        far_y = np.square(np.arange(held.shape[1]) - centre_y[:, None])
+        far_x = np.square(np.arange(contained.shape[2]) - centre_x[:, None])
+        far_y = np.square(np.arange(contained.shape[1]) - centre_y[:, None])
         rank = far_y[:, :, None] + far_x[:, None, :]
     else:
-        rank = rng.random(held.shape)
+        rank = rng.random(contained.shape)
     best = np.where(good, rank, np.inf).reshape(events, -1).argmin(axis=1)
-    corner_y, corner_x = np.divmod(best, held.shape[2])
+    corner_y, corner_x = np.divmod(best, contained.shape[2])
 
     span = np.arange(size)
     energy = grid[
@@ -193,23 +193,23 @@ def _place(
 
 
 def _linked(grid: NDArray[np.float32], corners: bool) -> NDArray[np.bool_]:
-    """Lit cells (n, rows, columns) that neighbours link to the highest one; the border has none."""
+    """Select lit cells (n, rows, columns) connected to the highest one; the border has none."""
     lit = grid > 0
-    found = np.zeros_like(lit)
+    linked = np.zeros_like(lit)
     highest = grid.reshape(len(grid), -1).argmax(axis=1)
-    found.reshape(len(grid), -1)[np.arange(len(grid)), highest] = True
-    found &= lit
+    linked.reshape(len(grid), -1)[np.arange(len(grid)), highest] = True
+    linked &= lit
     growing = np.arange(len(grid))
     while len(growing):
-        before = found[growing]
+        before = linked[growing]
         beside = before.copy()
         beside[:, :, 1:] |= before[:, :, :-1]
         beside[:, :, :-1] |= before[:, :, 1:]
-        # Corners are sides of sides: the rows spread what the columns have spread.
+        # Corners are sides of sides: the row step extends the result of the column step.
         after, spread = beside.copy(), beside if corners else before
         after[:, 1:] |= spread[:, :-1]
         after[:, :-1] |= spread[:, 1:]
         after &= lit[growing]
-        found[growing] = after
+        linked[growing] = after
         growing = growing[(after != before).any(axis=(1, 2))]
-    return found
+    return linked

@@ -1,4 +1,4 @@
-"""Events as networks take them: windows of cells, where they are, and the true photons in them."""
+"""Training events of the networks: windows of cells, their positions, and the true photons in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shashlik.task.sample import Sample
 
 __all__ = ["Windowed", "simulated", "windowed"]
 
-#: Simulated at a time; a few seconds of work and of progress.
+#: Events simulated at a time, for a few seconds of work between progress updates.
 _CHUNK = 20_000
 
 
@@ -42,22 +42,22 @@ class Windowed:
         return len(self.cells)
 
     def cut(self, first: int, last: int) -> Windowed:
-        """Events `first` to `last`."""
+        """Return events `first` to `last`."""
         return Windowed(self.cells[first:last], self.corner[first:last], self.truth[first:last])
 
     def inputs(self, model: Any) -> Any:
-        """What a Keras model takes of ``cells`` and ``corner``: an array, or a tuple of both."""
-        taken = tuple(getattr(self, tensor.name) for tensor in model.inputs)
-        return taken if len(taken) > 1 else taken[0]
+        """Return the inputs of a Keras model among ``cells`` and ``corner``: an array, or a tuple of both."""
+        arrays = tuple(getattr(self, tensor.name) for tensor in model.inputs)
+        return arrays if len(arrays) > 1 else arrays[0]
 
     def logarithmic(self) -> NDArray[np.float32]:
-        """`truth` with energies as the fit's parameters, ln(E/GeV)."""
+        """Return `truth` with energies as the fit's parameters, ln(E/GeV)."""
         points = self.truth.copy()
         points[:, 2::3] = np.log(points[:, 2::3])
         return points
 
     def seen(self, incidence: str) -> NDArray[np.float32]:
-        """The same with the showers where they are seen: for photons from the target deeper than the face."""
+        """Return the same at the apparent shower positions, which for photons from the target lie deeper."""
         points = self.logarithmic()
         if incidence == "target":
             photon = points.reshape(len(points), -1, 3)
@@ -76,13 +76,13 @@ def windowed(
     cluster: str = "all",
     larger: str = "cut",
 ) -> Windowed:
-    """The usable events in their windows.
+    """Place the usable events in windows.
 
     Parameters
     ----------
     cells : tuple of ndarray
-        Offsets, x, y (cm) and energies (GeV), as `projects.ecal.windows.placement.windows` takes them, as all
-        that follows `truth`.
+        Offsets, x, y (cm) and energies (GeV). These and the arguments after `truth` are those of
+        `projects.ecal.windows.placement.windows`.
     truth : ndarray, shape (n, photons, 3)
         x, y (cm) and energy (GeV).
     """
@@ -90,8 +90,8 @@ def windowed(
     corner = np.stack([placed.x0, placed.y0], axis=1)
     photons = truth.copy()
     photons[..., :2] -= corner[:, None]
-    kept, flat = placed.usable, photons.reshape(len(photons), -1).astype(np.float32)
-    return Windowed(placed.energy[kept], corner[kept].astype(np.float32), flat[kept])
+    usable, flat = placed.usable, photons.reshape(len(photons), -1).astype(np.float32)
+    return Windowed(placed.energy[usable], corner[usable].astype(np.float32), flat[usable])
 
 
 def simulated(
@@ -100,17 +100,17 @@ def simulated(
     events: int,
     seed: int,
 ) -> Windowed:
-    """Training events of the simulation, placed some at a time, as cells of all would take much memory."""
+    """Simulate training events in chunks, because the cells of all events would need much memory."""
     rng = np.random.default_rng((seed, 1))
     parts: list[Windowed] = []
     with tqdm(total=events, unit="event", desc="training events") as bar:
-        # The bar itself does not count where TQDM_DISABLE is set.
+        # The bar's own count stays at zero if TQDM_DISABLE is set.
         for first in range(0, events, _CHUNK):
-            some = min(_CHUNK, events - first)
-            # Far from the small seeds that people choose for samples.
-            own = int(np.random.SeedSequence((seed, len(parts))).generate_state(1)[0])
-            parts.append(place(simulate(some, own), rng))
-            bar.update(some)
+            size = min(_CHUNK, events - first)
+            # Far from the small seeds that users choose for samples.
+            chunk_seed = int(np.random.SeedSequence((seed, len(parts))).generate_state(1)[0])
+            parts.append(place(simulate(size, chunk_seed), rng))
+            bar.update(size)
     return Windowed(
-        *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Windowed))
+        *(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Windowed))
     )
