@@ -1,4 +1,4 @@
-"""What needs no network: windows on masses, and boosted trees that know the mass."""
+"""Baselines without a network: windows on masses, and boosted trees with the mass as an input."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ __all__ = ["Trees", "Windows", "WindowsLearned"]
 
 @dataclass(frozen=True)
 class WindowsLearned:
-    """Centres and half widths by column, one value a mass."""
+    """Centres and half widths by column, one value per mass."""
 
     windows: Mapping[str, tuple[list[float], list[float]]]
 
     def responses(self, columns: Mapping[str, Any]) -> NDArray[np.floating]:
-        """See `projects.pnn.cross_fit.Learned`."""
+        """Return the responses; see `projects.pnn.cross_fit.Learned`."""
         return window_responses(columns, self.windows)
 
     def write(self, folder: Path, parity: str) -> dict[str, Path]:
-        """There is nothing but facts."""
+        """Write no files: the windows are facts."""
         return {}
 
     def facts(self) -> dict[str, Any]:
-        """The windows."""
+        """Return the windows."""
         return {"windows": self.windows}
 
 
 @dataclass(frozen=True)
 class Windows:
-    """A window around the mass of X, alone or with one around that of H -> bb.
+    """A window on the mass of X, alone or with a window on that of H -> bb.
 
-    Its middle is the median of the signal, its half width that which holds 68.3 %; between the masses seen
-    both are interpolated in the logarithm of the mass.
+    Its centre is the median of the signal, its half width contains 68.3 %; between the masses of the
+    training, both are interpolated in the logarithm of the mass.
 
     Parameters
     ----------
@@ -58,26 +58,26 @@ class Windows:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """See `projects.pnn.cross_fit.Method`."""
+        """Columns besides the networks' own; see `projects.pnn.cross_fit.Method`."""
         return self.variables
 
     def learn(self, half: Half, stage: str, bench: Bench) -> WindowsLearned:
-        """See `projects.pnn.cross_fit.Method`."""
-        seen = np.unique(half.masses[half.signal])
-        found = {}
+        """Fit the windows to a half; see `projects.pnn.cross_fit.Method`."""
+        signal_masses = np.unique(half.masses[half.signal])
+        windows = {}
         for name in self.variables:
             values = half.hh_mass if name == "HH_cand_mass" else half.features[:, FEATURES.index(name)]
             shares = [
                 np.quantile(values[half.signal & (half.masses == mass)], [0.1585, 0.5, 0.8415])
-                for mass in seen
+                for mass in signal_masses
             ]
             low, middle, high = np.array(shares).T
-            at = np.log(MASSES), np.log(seen)
-            found[name] = (
+            at = np.log(MASSES), np.log(signal_masses)
+            windows[name] = (
                 np.interp(*at, middle).tolist(),
                 np.interp(*at, np.maximum(0.5 * (high - low), 1e-3)).tolist(),
             )
-        return WindowsLearned(found)
+        return WindowsLearned(windows)
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ class _TreesLearned:
 
 @dataclass(frozen=True)
 class Trees:
-    """Gradient-boosted trees of scikit-learn on the features and the mass, kept as plain arrays.
+    """Gradient-boosted trees of scikit-learn on the features and the mass, stored as plain arrays.
 
     Parameters
     ----------
     number : int
-        Trees.
+        Number of trees.
     leaves : int
-        Of each.
+        Leaves per tree.
     rate : float
         Learning rate.
     """
@@ -119,7 +119,7 @@ class Trees:
     columns: tuple[str, ...] = ()
 
     def learn(self, half: Half, stage: str, bench: Bench) -> _TreesLearned:
-        """See `projects.pnn.cross_fit.Method`."""
+        """Train the trees on a half; see `projects.pnn.cross_fit.Method`."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         model = HistGradientBoostingClassifier(
@@ -130,17 +130,17 @@ class Trees:
             random_state=bench.seed % 2**32,
         )
         inputs = np.concatenate([half.features, half.masses[:, None]], axis=1).astype(np.float64)
-        # Its threads wait by spinning: on a machine with other work two take many times as long as one.
+        # OpenMP threads wait by spinning: on a busy machine two take many times as long as one.
         with threadpool_limits(limits=1, user_api="openmp"):
             model.fit(inputs, half.signal, sample_weight=half.weights / half.weights.mean())
         return _TreesLearned(_arrays(model))
 
 
 def _arrays(model: Any) -> dict[str, NDArray[Any]]:
-    """A fitted model of scikit-learn as arrays of shape (trees, nodes)."""
+    """Convert a fitted model of scikit-learn to arrays of shape (trees, nodes)."""
     nodes = [trees[0].nodes for trees in model._predictors]
     shape = len(nodes), max(map(len, nodes))
-    found: dict[str, NDArray[Any]] = {
+    arrays: dict[str, NDArray[Any]] = {
         "feature": np.full(shape, -1, np.int32),
         "threshold": np.zeros(shape),
         "left": np.zeros(shape, np.int32),
@@ -149,12 +149,12 @@ def _arrays(model: Any) -> dict[str, NDArray[Any]]:
     }
     for index, tree in enumerate(nodes):
         inner = tree["is_leaf"] == 0
-        found["feature"][index, : len(tree)][inner] = tree["feature_idx"][inner]
+        arrays["feature"][index, : len(tree)][inner] = tree["feature_idx"][inner]
         for name, field in (
             ("threshold", "num_threshold"),
             ("left", "left"),
             ("right", "right"),
             ("value", "value"),
         ):
-            found[name][index, : len(tree)] = tree[field]
-    return found | {"start": np.array(float(np.ravel(model._baseline_prediction)[0]))}
+            arrays[name][index, : len(tree)] = tree[field]
+    return arrays | {"start": np.array(float(np.ravel(model._baseline_prediction)[0]))}

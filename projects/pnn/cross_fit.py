@@ -1,4 +1,4 @@
-"""An estimator that is learned twice, from each half of the events, and answers about the other half."""
+"""Two-fold cross-fitting: train on each half of the events and predict the other."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["Crossed", "Learned", "Method"]
 
-#: Fewer background events than this in a quarter say nothing of a tail.
+#: Fewest background events in a quarter for a table of tail probabilities.
 FEWEST = 5
 
 
 class Learned(Protocol):
-    """What a method has learned from a half."""
+    """A method trained on a half."""
 
     def responses(self, columns: Any) -> NDArray[np.floating]:
-        """Responses of preselected events under every mass, shape (events, masses)."""
+        """Return responses of preselected events under every mass, shape (events, masses)."""
 
     def write(self, folder: Path, parity: str) -> dict[str, Path]:
-        """Files that `projects.pnn.predictor` reads, below `folder`."""
+        """Write the files that `projects.pnn.predictor` reads into `folder`."""
 
     def facts(self) -> dict[str, Any]:
-        """What goes into the facts of the model, the same or by parity."""
+        """Return facts of the model, the same or by parity."""
 
 
 class Method(Protocol):
-    """A way to tell signal from background."""
+    """A method that separates signal from background."""
 
     @property
     def kind(self) -> str:
-        """What `projects.pnn.predictor` calls it: networks, trees, or windows."""
+        """Kind in `projects.pnn.predictor`: networks, trees, or windows."""
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -53,15 +53,15 @@ class Method(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that it asks for beside the networks' own."""
+        """Columns that it needs besides the networks' own."""
 
     def learn(self, half: Half, stage: str, bench: Bench) -> Learned:
-        """Learn from a half; `stage` names curves and checkpoint."""
+        """Train on a half; `stage` names curves and checkpoint."""
 
 
 @dataclass(frozen=True)
 class Crossed:
-    """An estimator of two halves.
+    """A cross-fitted estimator.
 
     Parameters
     ----------
@@ -69,11 +69,11 @@ class Crossed:
         Name in metrics and tables.
     method : Method
     held_out : tuple of int
-        Masses of which it does not see signal.
+        Masses whose signal is excluded from training.
     folds : str
         Folder into which `fit` writes the events as fold files of LUMIN; none if empty.
     parts : sequence of Learned
-        From even and from odd events; none before `fit`.
+        Trained on even and on odd events; empty before `fit`.
     tables : sequence of ndarray
         Tail probabilities of the quarters, see `projects.pnn.predictor.answers`.
     """
@@ -86,7 +86,7 @@ class Crossed:
     tables: Sequence[NDArray[np.float64]] = ()
 
     def fit(self, train: Sample, bench: Bench) -> Crossed:
-        """A copy that has learned from both halves of `train`."""
+        """Train on both halves of `train`; return the trained copy."""
         self._complete(train)
         parts = []
         both = halves(train, self.held_out, bench.seed)
@@ -97,14 +97,15 @@ class Crossed:
         return replace(self, parts=tuple(parts), tables=tuple(_tables(train, both, parts)))
 
     def predict(self, sample: Sample) -> Predictions:
-        """Response and tail probability of every event under every mass; NaN where the preselection fails."""
+        """Predict response and tail probability under every mass; NaN for events that fail the
+        preselection."""
         if not self.parts:
             raise ValueError(f"{self.name} has not been fitted")
         self._complete(sample)
-        return predictor.answers(sample.columns, MASSES, [one.responses for one in self.parts], self.tables)
+        return predictor.answers(sample.columns, MASSES, [part.responses for part in self.parts], self.tables)
 
     def portable(self, folder: Path) -> Portable:
-        """Both parts as files, with the module that reads them."""
+        """Write both parts as files, with the module that reads them."""
         folder.mkdir(parents=True, exist_ok=True)
         files: dict[str, Path] = {}
         facts: dict[str, Any] = {"kind": self.method.kind, "masses": MASSES, "features": FEATURES}
@@ -120,18 +121,18 @@ class Crossed:
             )
         return Portable(
             portable.join([selection, tail_probability, predictor], folder),
-            files | {one.name: one for one in (path, tails)},
+            files | {file.name: file for file in (path, tails)},
             (f"numpy=={np.__version__}", *self.method.requirements),
             self.inputs,
         )
 
     @property
     def nested(self) -> Sequence[Nested]:
-        """The members of its networks, by half."""
+        """Members of its networks, by half."""
         return [
-            one
+            member
             for part, parity in zip(self.parts, predictor.PARITIES, strict=True)
-            for one in getattr(part, "nested", lambda parity: [])(parity)
+            for member in getattr(part, "nested", lambda parity: [])(parity)
         ]
 
     @property
@@ -150,9 +151,10 @@ class Crossed:
 
 
 def _tables(train: Sample, both: Sequence[Half], parts: Sequence[Learned]) -> Iterator[NDArray[np.float64]]:
-    """Tail probabilities for each quarter, from the background of the other quarter of the same half."""
+    """Tabulate the tail probability for each quarter, from the background of the same half's other
+    quarter."""
     background = train.select(selected(train) & ~is_signal(train))
-    found = predictor.responses(background.columns, MASSES, [one.responses for one in parts])
+    response = predictor.responses(background.columns, MASSES, [part.responses for part in parts])
     quarter, weights = predictor.quarter(background.columns), np.empty(len(background))
     for parity, half in enumerate(both):
         weights[quarter % 2 == parity] = half.weights[~half.signal]
@@ -164,4 +166,4 @@ def _tables(train: Sample, both: Sequence[Half], parts: Sequence[Learned]) -> It
                 f"that leaves {(number + 2) % predictor.QUARTERS} when divided by {predictor.QUARTERS}; "
                 f"{FEWEST} are needed: give more files or train_events"
             )
-        yield tail_probability.tabulated(found[rows], weights[rows])
+        yield tail_probability.tabulated(response[rows], weights[rows])

@@ -1,8 +1,8 @@
-"""Is the tail probability flat on background, and is that of a signal lowest at its own mass?
+"""Flatness of the tail probability on background, and the mass at which that of a signal is lowest.
 
-Asked are the events whose numbers leave 2 or 3 when divided by 4. The tables for these come from the others:
-no event is in a table that is used here. Among all events means would be 1/2 whatever the responses, as the
-quarters of a half are ranked among each other.
+The evaluation uses events whose numbers modulo 4 are 2 or 3. The tables for these come from the other events,
+so no event is in a table that is used here. Over all events the means would be 1/2 for any responses, because
+the quarters of a half are ranked against each other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["EFFICIENCIES", "Tails", "draw", "measured", "metrics"]
 
-#: Cuts on the tail probability, each meant to keep this share of the background.
+#: Cuts on the tail probability, named by the share of the background that should pass.
 EFFICIENCIES = (0.1, 0.01)
 REPLICAS = 200
 
@@ -46,14 +46,16 @@ class Tails:
 
     @property
     def errors(self) -> NDArray[np.floating]:
-        """Standard errors, shape (1 + efficiencies, masses), of the events asked; the tables add as much."""
+        """Standard errors, shape (1 + efficiencies, masses), of the evaluated events; the tables add as
+        much."""
         return self.background[..., 1:].std(axis=-1, ddof=1)
 
     @property
     def lowest(self) -> dict[str, int]:
-        """How many steps of the grid from its own mass each signal is least like background."""
-        own = {label(mass): place for place, mass in enumerate(MASSES)}
-        return {name: int(np.argmin(mean)) - own[name] for name, mean in self.signal.items()}
+        """Distance, in grid steps from its own mass, of the mass where each signal is least like
+        background."""
+        own_index = {label(mass): index for index, mass in enumerate(MASSES)}
+        return {name: int(np.argmin(mean)) - own_index[name] for name, mean in self.signal.items()}
 
 
 class _BackgroundOf:
@@ -64,48 +66,52 @@ class _BackgroundOf:
         self._values = np.concatenate(parts, axis=1).astype(np.float32)
 
     def __call__(self, counts: NDArray[np.integer]) -> NDArray[np.floating]:
-        found = (counts.astype(np.float32) @ self._values) / counts.sum(axis=1, keepdims=True)
-        return found.T.reshape(1 + len(EFFICIENCIES), len(MASSES), len(counts))
+        shares = (counts.astype(np.float32) @ self._values) / counts.sum(axis=1, keepdims=True)
+        return shares.T.reshape(1 + len(EFFICIENCIES), len(MASSES), len(counts))
 
 
 def measured(sample: Sample, predictions: Mapping[str, Predictions], seed: int = 0) -> dict[str, Tails]:
-    """Tail probabilities of the estimators that give them, by name.
+    """Compute the tail probabilities of the estimators that provide them, by name.
 
     Parameters
     ----------
     sample : Sample
-        With the columns of the truth.
+        Sample with the columns of the truth.
     predictions : mapping of str to Predictions
-        About its events, by estimator.
+        Predictions for its events, by estimator.
     seed : int
-        Of the bootstrap.
+        Random seed of the bootstrap.
     """
-    asked = selected(sample) & (quarter(sample.columns) >= QUARTERS // 2)
+    evaluated = selected(sample) & (quarter(sample.columns) >= QUARTERS // 2)
     signal, true = is_signal(sample), np.asarray(sample["res_mass"])
-    rows = np.flatnonzero(asked & ~signal)
+    rows = np.flatnonzero(evaluated & ~signal)
     names = [f"p{mass}" for mass in MASSES]
     tails = {
-        name: np.stack([found[output] for output in names], axis=1)
-        for name, found in predictions.items()
-        if names[0] in found
+        name: np.stack([prediction[output] for output in names], axis=1)
+        for name, prediction in predictions.items()
+        if names[0] in prediction
     }
     if not len(rows) or not tails:
         return {}
     statistics = {name: _BackgroundOf(values[rows]) for name, values in tails.items()}
-    drawn = replicate(statistics, len(rows), REPLICAS, np.random.default_rng(seed))
+    replicas = replicate(statistics, len(rows), REPLICAS, np.random.default_rng(seed))
     once = np.ones((1, len(rows)), dtype=np.uint8)
-    own = {label(mass): asked & signal & (true == mass) for mass in MASSES}
+    signal_rows = {label(mass): evaluated & signal & (true == mass) for mass in MASSES}
     return {
         name: Tails(
-            np.concatenate([statistics[name](once), drawn[name]], axis=-1),
-            {of: values[chosen].mean(axis=0) for of, chosen in own.items() if chosen.any()},
+            np.concatenate([statistics[name](once), replicas[name]], axis=-1),
+            {
+                mass_name: values[selection].mean(axis=0)
+                for mass_name, selection in signal_rows.items()
+                if selection.any()
+            },
         )
         for name, values in tails.items()
     }
 
 
 def metrics(found: Mapping[str, Tails]) -> dict[str, float]:
-    """Numbers of all estimators under their metric names.
+    """Return the numbers of all estimators under their metric names.
 
     ``tail_mean``, ``tail_10`` and ``tail_1`` of the background, its mean and its shares below 10 and 1 %: the
     average over the masses, each mass, and ``tail_..._flatness``, the largest over the smallest with a 95 %
@@ -122,29 +128,35 @@ def metrics(found: Mapping[str, Tails]) -> dict[str, float]:
                 numbers |= {f"{key}/{label(mass)}": float(value), f"{key}/{label(mass)}_err": float(error)}
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = values.max(axis=0) / values.min(axis=0)
-            one = interval(float(ratio[0]), ratio[1:])
-            for ending, value in (("", one.value), ("_low", one.low), ("_high", one.high)):
+            ratio_interval = interval(float(ratio[0]), ratio[1:])
+            for ending, value in (
+                ("", ratio_interval.value),
+                ("_low", ratio_interval.low),
+                ("_high", ratio_interval.high),
+            ):
                 numbers[f"{key}_flatness{ending}"] = value
-        numbers |= {f"{name}/tail_peak/{of}": float(steps) for of, steps in tails.lowest.items()}
+        numbers |= {
+            f"{name}/tail_peak/{mass_name}": float(steps) for mass_name, steps in tails.lowest.items()
+        }
     return numbers
 
 
 def draw(tails: Tails) -> Figure:
-    """What cuts keep of the background relative to what they should, and the signals' tail probabilities."""
+    """Draw the background efficiency of cuts relative to its target, and the signals' tail probabilities."""
     figure = Figure(figsize=(11.5, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     at = np.array(MASSES, dtype=float)
-    meant = (0.5, *EFFICIENCIES)
+    targets = (0.5, *EFFICIENCIES)
     labels = ("mean", *(f"share of $p \\leq$ {100 * share:g} %" for share in EFFICIENCIES))
-    for place, (value, text, colour) in enumerate(
-        zip(meant, labels, ("black", "#0072B2", "#D55E00"), strict=True)
+    for index, (value, text, colour) in enumerate(
+        zip(targets, labels, ("black", "#0072B2", "#D55E00"), strict=True)
     ):
         left.errorbar(
-            at * 1.012 ** (place - 1),
-            tails.background[place, :, 0] / value,
-            tails.errors[place] / value,
+            at * 1.012 ** (index - 1),
+            tails.background[index, :, 0] / value,
+            tails.errors[index] / value,
             color=colour,
-            marker="os^"[place],
+            marker="os^"[index],
             markersize=4,
             linewidth=0.8,
             elinewidth=1.1,
@@ -155,13 +167,13 @@ def draw(tails: Tails) -> Figure:
     left.set_ylabel("background, relative to what is meant")
     left.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     colours = colormaps["viridis"](np.linspace(0, 0.92, len(at)))
-    for place, (mass, colour) in enumerate(zip(MASSES, colours, strict=True)):
+    for index, (mass, colour) in enumerate(zip(MASSES, colours, strict=True)):
         mean = tails.signal.get(label(mass))
         if mean is None:
             continue
-        few = place in np.linspace(0, len(at) - 1, 8).round()
-        right.plot(at, mean, color=colour, linewidth=1.2, label=label(mass) if few else None)
-        right.plot(at[place], mean[place], color=colour, marker="o", markersize=5)
+        labelled = index in np.linspace(0, len(at) - 1, 8).round()
+        right.plot(at, mean, color=colour, linewidth=1.2, label=label(mass) if labelled else None)
+        right.plot(at[index], mean[index], color=colour, marker="o", markersize=5)
     right.plot(at, tails.background[0, :, 0], color="black", marker="s", markersize=3, label="background")
     right.set_yscale("log")
     right.set_ylabel("mean tail probability")

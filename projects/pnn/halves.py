@@ -1,7 +1,7 @@
-"""From a sample to what networks learn from: preselection, two halves, masses for the background, weights.
+"""Training halves of a sample: preselection, two halves, masses for the background, weights.
 
-As in the original study: events with even and odd numbers are two samples of their own, each with its own
-scales and its own draw of masses; what is learned from one is asked about the other.
+As in the original study, events with even and odd numbers are two independent samples, each with its own
+scales and its own random masses; a network trained on one is evaluated on the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shashlik.task.sample import Sample
 
 __all__ = ["Half", "balanced", "features", "folds", "halves", "scales", "selected"]
 
-#: Fewer events of a class than this in a half are no training.
+#: Fewest events of a class in a half for a training.
 FEWEST = 20
 
 
@@ -30,16 +30,16 @@ class Half:
     Parameters
     ----------
     features : ndarray, shape (events, features)
-        As they are in the file, single precision.
+        Features as in the file, single precision.
     signal : ndarray of bool, shape (events,)
     masses : ndarray, shape (events,)
-        Of X in GeV; drawn from those of the signal for background.
+        Mass of X in GeV; for background a random mass of the signal.
     weights : ndarray, shape (events,)
         Sum to 1 in each class and mass.
     original : ndarray, shape (events,)
-        What the file says: events expected in the data for each.
+        Weight in the file: events expected in the data for each.
     hh_mass : ndarray, shape (events,)
-        Mass of all candidates, GeV; NaN where the file does not have it.
+        Mass of all candidates, GeV; NaN if the file does not have it.
     """
 
     features: NDArray[np.float32]
@@ -54,72 +54,72 @@ class Half:
 
 
 def selected(sample: Sample) -> NDArray[np.bool_]:
-    """Which events of a sample pass the preselection."""
+    """Return which events of a sample pass the preselection."""
     return preselected(sample.columns)
 
 
 def features(sample: Sample) -> NDArray[np.float32]:
-    """The networks' columns, shape (events, features)."""
+    """Return the networks' columns, shape (events, features)."""
     return np.stack([np.asarray(sample[name], dtype=np.float32) for name in FEATURES], axis=1)
 
 
 def balanced(signal: NDArray[np.bool_], masses: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Weights that sum to 1 in each class and mass."""
+    """Return weights that sum to 1 in each class and mass."""
     _, group = np.unique(np.stack([signal, masses], axis=1), axis=0, return_inverse=True)
     group = group.reshape(-1)
     return 1.0 / np.bincount(group)[group]
 
 
 def halves(sample: Sample, held_out: Sequence[int], seed: int) -> tuple[Half, Half]:
-    """Preselected events with even, and with odd, numbers; none of the signal with a held-out mass.
+    """Split preselected events into even and odd numbers, without signal of the held-out masses.
 
     Parameters
     ----------
     sample : Sample
-        With the columns of the truth.
+        Sample with the columns of the truth.
     held_out : sequence of int
-        Masses that are not learned.
+        Masses excluded from training.
     seed : int
-        Of the masses drawn for the background.
+        Random seed of the masses of the background.
 
     Raises
     ------
     BadInput
-        When a half has too few events of signal or background.
+        If a half has too few events of signal or background.
     """
     signal = is_signal(sample)
     true = np.asarray(sample["res_mass"])
     rows = selected(sample) & ~(signal & np.isin(true, list(held_out)))
     matrix, original = features(sample), np.asarray(sample["weight_central"], dtype=float)
     hh_mass = sample["HH_cand_mass"] if "HH_cand_mass" in sample else np.full(len(sample), np.nan)
-    found = []
+    parts = []
     for parity, name in enumerate(("even", "odd")):
-        chosen = np.flatnonzero(rows & (np.asarray(sample["event"]) % 2 == parity))
-        ours = signal[chosen]
-        few = min(ours.sum(), (~ours).sum())
-        if few < FEWEST:
+        indices = np.flatnonzero(rows & (np.asarray(sample["event"]) % 2 == parity))
+        truth = signal[indices]
+        smallest = min(truth.sum(), (~truth).sum())
+        if smallest < FEWEST:
             raise BadInput(
-                f"{sample.source}: {ours.sum()} signal and {(~ours).sum()} background events with {name} "
+                f"{sample.source}: {truth.sum()} signal and {(~truth).sum()} background events with {name} "
                 f"numbers pass the preselection; {FEWEST} of each are needed: give more files or train_events"
             )
-        masses = true[chosen].astype(np.float32)
+        masses = true[indices].astype(np.float32)
         rng = np.random.default_rng((seed, parity))
-        masses[~ours] = rng.choice(np.unique(masses[ours]), (~ours).sum())
-        weights = balanced(ours, masses)
-        found.append(Half(matrix[chosen], ours, masses, weights, original[chosen], hh_mass[chosen]))
-    return found[0], found[1]
+        masses[~truth] = rng.choice(np.unique(masses[truth]), (~truth).sum())
+        weights = balanced(truth, masses)
+        parts.append(Half(matrix[indices], truth, masses, weights, original[indices], hh_mass[indices]))
+    return parts[0], parts[1]
 
 
 def folds(half: Half, number: int, rng: np.random.Generator) -> NDArray[np.integer]:
-    """The fold of every event; each class and mass is spread evenly over all of them."""
+    """Assign a fold to every event; each class and mass is distributed evenly over all folds."""
     shuffled = rng.permutation(len(half))
     order = shuffled[np.lexsort((half.masses[shuffled], half.signal[shuffled]))]
-    found = np.empty(len(half), dtype=int)
-    found[order] = np.arange(len(half)) % number
-    return found
+    fold = np.empty(len(half), dtype=int)
+    fold[order] = np.arange(len(half)) % number
+    return fold
 
 
 def scales(inputs: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The input pipeline: means and standard deviations, those of one half alone."""
+    """Return the input pipeline: means and standard deviations, those of one half only."""
     deviation = inputs.std(axis=0, dtype=np.float64)
     return inputs.mean(axis=0, dtype=np.float64), np.where(deviation > 0, deviation, 1.0)

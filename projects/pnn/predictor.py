@@ -1,8 +1,9 @@
-"""Answers of a method of the search about new events; the file travels with the registered model.
+"""Predictions of a method of the search; the file travels with the registered model.
 
-A method was learned twice, from events with even and from events with odd numbers. Each event is answered by
-what was learned from the others; one that fails the preselection has no answer. The tail probability of its
-response comes from the other quarter of its own half: events that were neither learned from nor are asked.
+A method is trained twice, on events with even and with odd numbers. Each event is predicted by the part
+trained on the other half; an event that fails the preselection has no prediction. The tail probability of its
+response comes from the other quarter of its own half: events used neither for training nor for the
+prediction.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ __all__ = [
     "window_responses",
 ]
 
-#: From columns of some events to responses, shape (events, masses).
+#: Maps columns of some events to responses, shape (events, masses).
 Respond = Callable[[Mapping[str, Any]], NDArray[np.floating]]
-#: What a method was learned from, in the order of its parts.
+#: Training halves of a method, in the order of its parts.
 PARITIES = ("even", "odd")
 #: Quarters of the events, see `quarter`.
 QUARTERS = 4
@@ -45,31 +46,32 @@ _BATCH = 512
 
 
 def quarter(columns: Mapping[str, Any]) -> NDArray[np.integer]:
-    """Event numbers modulo four: events of 0 and 2 are one half, those of 1 and 3 the other."""
+    """Return event numbers modulo four: 0 and 2 form one half, 1 and 3 the other."""
     return np.asarray(columns["event"]) % QUARTERS
 
 
 def responses(
     columns: Mapping[str, Any], masses: Sequence[float], parts: Sequence[Respond]
 ) -> NDArray[np.float64]:
-    """Responses to all events under every mass, shape (events, masses); NaN where the preselection fails.
+    """Compute responses to all events under every mass, shape (events, masses); NaN if the preselection
+    fails.
 
     Parameters
     ----------
     columns : mapping of str to array
         Flat columns of a file.
     masses : sequence of float
-        Of the hypotheses.
+        Masses of the hypotheses.
     parts : sequence of Respond
-        Learned from even and from odd events.
+        Trained on even and on odd events.
     """
     passed, odd = preselected(columns), np.asarray(columns["event"]) % 2 == 1
-    found = np.full((len(odd), len(masses)), np.nan)
-    for part, asked in zip(parts, (odd, ~odd), strict=True):
-        rows = np.flatnonzero(passed & asked)
+    response = np.full((len(odd), len(masses)), np.nan)
+    for part, other_half in zip(parts, (odd, ~odd), strict=True):
+        rows = np.flatnonzero(passed & other_half)
         if len(rows):
-            found[rows] = part({name: np.asarray(column)[rows] for name, column in columns.items()})
-    return found
+            response[rows] = part({name: np.asarray(column)[rows] for name, column in columns.items()})
+    return response
 
 
 def answers(
@@ -78,7 +80,8 @@ def answers(
     parts: Sequence[Respond],
     tables: Sequence[NDArray[np.float64]],
 ) -> dict[str, NDArray[np.floating]]:
-    """Two outputs a mass: response ``m260`` and tail probability ``p260``; NaN where the preselection fails.
+    """Predict two outputs per mass: response ``m260``, tail probability ``p260``; NaN if the preselection
+    fails.
 
     Parameters
     ----------
@@ -87,31 +90,31 @@ def answers(
     tables : sequence of ndarray
         Tail probabilities of each `quarter`, see `projects.pnn.tail_probability.tabulated`.
     """
-    found, asked = responses(columns, masses, parts), quarter(columns)
-    tails = np.full_like(found, np.nan)
+    response, event_quarter = responses(columns, masses, parts), quarter(columns)
+    tails = np.full_like(response, np.nan)
     for number, table in enumerate(tables):
-        tails[asked == number] = tail_probability(found[asked == number], table)
+        tails[event_quarter == number] = tail_probability(response[event_quarter == number], table)
     return {
         f"{letter}{mass:g}": values[:, index].copy()
-        for letter, values in (("m", found), ("p", tails))
+        for letter, values in (("m", response), ("p", tails))
         for index, mass in enumerate(masses)
     }
 
 
 def matrix(columns: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float32]:
-    """Columns side by side in single precision."""
+    """Stack columns side by side in single precision."""
     return np.stack([np.asarray(columns[name], dtype=np.float32) for name in names], axis=1)
 
 
 def network_responses(
     model: Any, features: NDArray[np.float32], masses: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Responses of a network to every event under every mass, shape (events, masses).
+    """Compute responses of a network to every event under every mass, shape (events, masses).
 
     Parameters
     ----------
     model : keras.Model
-        From features and a mass to a response; or from features to one response a mass, or to one for all.
+        Maps features and a mass to a response; or features to one response per mass, or to one for all.
     features : ndarray, shape (events, features)
     masses : sequence of float
         GeV.
@@ -120,27 +123,28 @@ def network_responses(
     parameterised = model.input.shape[1] == features.shape[1] + 1
     parts = []
     for start in range(0, events, _BATCH):
-        few = features[start : start + _BATCH]
+        batch = features[start : start + _BATCH]
         if parameterised:
-            mass = np.tile(np.asarray(masses, np.float32), len(few))[:, None]
-            found = np.asarray(model(np.concatenate([np.repeat(few, number, axis=0), mass], axis=1)))
-            parts.append(found.reshape(len(few), number))
+            mass = np.tile(np.asarray(masses, np.float32), len(batch))[:, None]
+            outputs = np.asarray(model(np.concatenate([np.repeat(batch, number, axis=0), mass], axis=1)))
+            parts.append(outputs.reshape(len(batch), number))
         else:
-            found = np.asarray(model(few))
-            parts.append(np.broadcast_to(found, (len(few), number)))
+            outputs = np.asarray(model(batch))
+            parts.append(np.broadcast_to(outputs, (len(batch), number)))
     return np.concatenate(parts).astype(np.float64) if parts else np.empty((0, number))
 
 
 def window_responses(columns: Mapping[str, Any], windows: Mapping[str, Any]) -> NDArray[np.float64]:
-    """How far an event lies from the middle of a window, in its half widths, negative.
+    """Return the negative distance of an event from the centre of a window, in its half widths.
 
-    With several variables it is an ellipse. An event passes a window of n half widths if this exceeds -n.
+    With several variables the window is an ellipse. An event passes a window of n half widths if this exceeds
+    -n.
 
     Parameters
     ----------
     columns : mapping of str to array
     windows : mapping of str to (centres, half widths)
-        By column, each with one value a mass.
+        By column, each with one value per mass.
     """
     squared = 0.0
     for name, (centres, widths) in windows.items():
@@ -152,7 +156,7 @@ def window_responses(columns: Mapping[str, Any], windows: Mapping[str, Any]) -> 
 def tree_responses(
     trees: Mapping[str, NDArray[Any]], features: NDArray[np.float32], masses: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Responses of boosted trees to features and a mass, shape (events, masses).
+    """Compute responses of boosted trees to features and a mass, shape (events, masses).
 
     Parameters
     ----------
@@ -170,37 +174,37 @@ def tree_responses(
 
 @cache
 def _walk() -> Any:
-    """The compiled walk through all trees; it is compiled when it is first asked for."""
+    """Return the compiled walk through all trees; compilation happens at the first call."""
     import numba
 
     @numba.njit
     def summed(feature, threshold, left, right, value, rows, masses):
-        found = np.zeros((len(rows), len(masses)))
+        sums = np.zeros((len(rows), len(masses)))
         last = rows.shape[1]
         for event in range(len(rows)):
-            for place in range(len(masses)):
+            for hypothesis in range(len(masses)):
                 total = 0.0
                 for tree in range(len(feature)):
                     node = 0
                     while feature[tree, node] >= 0:
-                        asked = feature[tree, node]
-                        x = masses[place] if asked == last else rows[event, asked]
+                        index = feature[tree, node]
+                        x = masses[hypothesis] if index == last else rows[event, index]
                         node = left[tree, node] if x <= threshold[tree, node] else right[tree, node]
                     total += value[tree, node]
-                found[event, place] = total
-        return found
+                sums[event, hypothesis] = total
+        return sums
 
     return summed
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:
-    """A function from columns to answers.
+    """Load a function from columns to predictions.
 
     Parameters
     ----------
     files : mapping of str to str
-        Paths of ``facts.json``, which says the kind of method, its masses and columns, of ``tails.npz``,
-        which has a table for each quarter, and of what it reads.
+        Paths of ``facts.json``, with the kind of method, its masses and columns, of ``tails.npz``, with a
+        table for each quarter, and of the method's own files.
     """
     facts = json.loads(Path(files["facts.json"]).read_text())
     parts, tables = [_opened(files, facts, parity) for parity in PARITIES], _tables(files)
@@ -227,9 +231,9 @@ def _opened(files: Mapping[str, str], facts: Mapping[str, Any], parity: str) -> 
 
 
 def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, dict[str, Any]]]:
-    """What an export needs: a network of both halves with two outputs a mass, and what makes its inputs.
+    """Return a network of both halves with two outputs per mass, for export, and the function for its inputs.
 
-    Its second input is the event number modulo four, which says what answers an event, see `answers`.
+    Its second input is the event number modulo four, which selects the half for an event, see `answers`.
     """
     import keras
     from keras import ops
@@ -238,7 +242,7 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
     names, masses = facts["features"], facts["masses"]
     columns = keras.Input((len(names),), name="columns")
     number = keras.Input((1,), name="quarter")
-    both = []
+    half_responses = []
     for parity in PARITIES:
         model = keras.models.load_model(files[f"{parity}.keras"], compile=False)
         model.name = f"learned_from_{parity}"
@@ -248,28 +252,28 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
         if model.input.shape[1] == len(names) + 1:
             # Every event under every mass, as one long table.
             mass = ops.ones_like(columns[:, :1]) * np.asarray(masses, np.float32)
-            each = keras.layers.RepeatVector(len(masses))(columns)
-            table = ops.concatenate([each, ops.expand_dims(mass, -1)], axis=2)
-            found = ops.reshape(model(ops.reshape(table, (-1, len(names) + 1))), (-1, len(masses)))
+            repeated = keras.layers.RepeatVector(len(masses))(columns)
+            table = ops.concatenate([repeated, ops.expand_dims(mass, -1)], axis=2)
+            half_response = ops.reshape(model(ops.reshape(table, (-1, len(names) + 1))), (-1, len(masses)))
         else:
-            found = model(columns) * np.ones((1, len(masses)), np.float32)
-        both.append(found)
-    # 1 and 3 lie beside 2, 0 does not.
+            half_response = model(columns) * np.ones((1, len(masses)), np.float32)
+        half_responses.append(half_response)
+    # The distance from 2 is 1 for 1 and 3, but not for 0.
     odd = ops.abs(ops.abs(number - 2.0) - 1.0) < 0.5
-    chosen = ops.where(odd, *both)
-    tails = ops.zeros_like(chosen)
+    response = ops.where(odd, *half_responses)
+    tails = ops.zeros_like(response)
     for index, table in enumerate(_tables(files)):
-        tails = ops.where(ops.abs(number - index) < 0.5, _tail_in_graph(chosen, table), tails)
+        tails = ops.where(ops.abs(number - index) < 0.5, _tail_in_graph(response, table), tails)
     outputs = {
         f"{letter}{mass:g}": values[:, index]
-        for letter, values in (("m", chosen), ("p", tails))
+        for letter, values in (("m", response), ("p", tails))
         for index, mass in enumerate(masses)
     }
-    named = keras.Model([columns, number], outputs)
+    exported = keras.Model([columns, number], outputs)
 
-    def prepare(given: Mapping[str, Any]) -> tuple[dict[str, NDArray[np.floating]], NDArray[np.bool_]]:
-        asked = quarter(given).astype(np.float32)[:, None]
-        return {"columns": matrix(given, names), "quarter": asked}, preselected(given)
+    def prepare(events: Mapping[str, Any]) -> tuple[dict[str, NDArray[np.floating]], NDArray[np.bool_]]:
+        event_quarter = quarter(events).astype(np.float32)[:, None]
+        return {"columns": matrix(events, names), "quarter": event_quarter}, preselected(events)
 
     meaning: dict[str, dict[str, Any]] = {
         "columns": {"of": names},
@@ -281,33 +285,36 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
         meaning[f"m{mass:g}"] = {"unit": "", "meaning": text}
         text = f"share of the background with at least that response; {none}"
         meaning[f"p{mass:g}"] = {"unit": "", "meaning": text}
-    return named, prepare, meaning
+    return exported, prepare, meaning
 
 
 def _sigmoid(logits: Any) -> Any:
-    """Right to a share of itself, as small responses need whose rank is asked; ONNX Runtime's is to 1e-7."""
+    """Compute the sigmoid with a small relative error, as ranks of small responses need; ONNX Runtime's is
+    1e-7."""
     from keras import ops
 
     return 1.0 / (ops.exp(-logits) + 1.0)
 
 
-def _tail_in_graph(found: Any, table: NDArray[np.float64]) -> Any:
-    """The same as `tail_probability` in operations of a graph and single precision.
+def _tail_in_graph(response: Any, table: NDArray[np.float64]) -> Any:
+    """Compute `tail_probability` in operations of a graph and single precision.
 
-    From the largest knot on, what is between two knots is added as far as the response lies below it, so that
-    the small shares are sums of few.
+    Starting at the largest knot, the share between two knots is added in proportion to the part above the
+    response, so that small shares are sums of few terms.
     """
     from keras import ops
 
     knots, shares = table
     steps = np.diff(knots, axis=-1)
-    # Where two knots are equal, their shares are too.
+    # Equal knots have equal shares.
     slopes = -np.diff(shares, axis=-1) / np.where(steps > 0, steps, 1.0)
-    each = ops.expand_dims(found, -1)
+    expanded = ops.expand_dims(response, -1)
     upper, most, slope = (values.astype(np.float32) for values in (knots[:, 1:], steps, slopes))
-    inside = ops.sum(ops.clip(-(each - upper), 0.0, most) * slope, axis=-1) + shares[:, -1].astype(np.float32)
+    share = ops.sum(ops.clip(-(expanded - upper), 0.0, most) * slope, axis=-1) + shares[:, -1].astype(
+        np.float32
+    )
     low, high = (values.astype(np.float32) for values in ends(knots))
     first, last = (knots[:, end].astype(np.float32) for end in (0, -1))
-    above, below = ops.maximum(found - last, 0.0), ops.maximum(-(found - first), 0.0)
-    fallen = inside / (above / high + 1.0)
+    above, below = ops.maximum(response - last, 0.0), ops.maximum(-(response - first), 0.0)
+    fallen = share / (above / high + 1.0)
     return fallen + (1.0 - fallen) * below / (below + low)

@@ -47,13 +47,13 @@ MASSES = (
     3000,
 )
 
-#: Masses of which nothing is learned, as in the original study: they show whether a network interpolates.
+#: Masses excluded from training, as in the original study: they test the network's interpolation.
 HELD_OUT = (900,)
 
-#: Code of the process that an event comes from, and the beginning of its file's name in the original study.
+#: Code of an event's process, and the beginning of its file's name in the original study.
 SIGNAL, BACKGROUNDS = 0, {1: "DYJetsToLL_M-10to50", 2: "DYToLL_0J", 3: "DYToLL_1J", 4: "DYToLL_2J"}
 
-#: What the networks see beside the mass, in the order of the original study.
+#: Inputs of the networks besides the mass, in the order of the original study.
 FEATURES = (
     "Higgsbb_cand_pt",
     "Zjet_cand_pt",
@@ -109,17 +109,17 @@ def _feature(name: str) -> Column:
 
 
 def named(file: str) -> dict[str, float]:
-    """What the name of a file of the original study says about its events: the columns of their truth.
+    """Parse the name of a file of the original study: return the columns of its events' truth.
 
-    ``..._M-260_narrow...`` is signal of that mass, ``DYToLL_1J...`` and its like are backgrounds; of other
-    names nothing is known. Weights are 1, as in the study.
+    ``..._M-260_narrow...`` is signal of that mass, ``DYToLL_1J...`` and similar names are backgrounds; other
+    names give nothing. Weights are 1, as in the study.
     """
     base = re.split(r"[/\\]", file)[-1]
     for code, start in BACKGROUNDS.items():
         if base.startswith(start):
             return {"process": code, "res_mass": 0.0, "weight_central": 1.0}
-    if found := re.search(r"HH.*_M-(\d+)_", base):
-        return {"process": SIGNAL, "res_mass": float(found[1]), "weight_central": 1.0}
+    if match := re.search(r"HH.*_M-(\d+)_", base):
+        return {"process": SIGNAL, "res_mass": float(match[1]), "weight_central": 1.0}
     return {}
 
 
@@ -145,20 +145,20 @@ SCHEMA = Schema(
 
 
 def label(mass: float) -> str:
-    """Name of a hypothesis in metrics and tables: ``m260``."""
+    """Return the name of a hypothesis in metrics and tables: ``m260``."""
     return f"m{mass:g}"
 
 
 def hypotheses() -> tuple[str, ...]:
-    """Names of all hypotheses, by rising mass."""
+    """Return the names of all hypotheses, by rising mass."""
     return tuple(label(mass) for mass in MASSES)
 
 
 def outputs(responses: NDArray[np.floating]) -> dict[str, NDArray[np.floating]]:
-    """Responses, shape (events, masses), as one prediction a hypothesis."""
+    """Return responses, shape (events, masses), as one prediction per hypothesis."""
     return {name: responses[:, index] for index, name in enumerate(hypotheses())}
 
 
 def is_signal(sample: Sample) -> NDArray[np.bool_]:
-    """Which events are signal."""
+    """Return which events are signal."""
     return np.asarray(sample["process"]) == SIGNAL

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["PRESELECTION", "preselected"]
 
-#: What each column must exceed; besides, an event has exactly two leptons.
+#: Lower limits of the columns; in addition, an event has exactly two leptons.
 PRESELECTION = {
     "ngood_bjets": 0,
     "Zlep_cand_mass": 15.0,
@@ -24,7 +24,7 @@ PRESELECTION = {
 
 
 def preselected(columns: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Which events pass, of any mapping with these columns."""
+    """Return which events pass, for any mapping with these columns."""
     passed = np.asarray(columns["lep_category"]) == 2
     for name, limit in PRESELECTION.items():
         passed = passed & (np.asarray(columns[name]) > limit)

@@ -1,4 +1,4 @@
-"""The search for X -> HH -> bb ZZ* by a network that takes the mass of X as an input."""
+"""The search for X -> HH -> bb ZZ* with a network that takes the mass of X as an input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shashlik.task.settings import RunSettings, setting
 
 __all__ = ["SEED_AUC", "SEED_SINGLE_AUC", "TASK", "Settings", "scores"]
 
-#: Areas under the curve of the original study, for its ensemble and its networks of a single mass.
+#: Areas under the curve of the original study, for its ensemble and its single-mass networks.
 _PUBLISHED = tuple(mass for mass in MASSES if mass not in HELD_OUT and mass <= 1000)
 SEED_AUC = dict(
     zip(
@@ -45,7 +45,7 @@ SEED_SINGLE_AUC = dict(
 
 @dataclass(frozen=True)
 class Settings(RunSettings):
-    """Parameters of the task; those of the training are the original study's."""
+    """Parameters of the task; the training has those of the original study."""
 
     train_events: int = setting(100_000, "events that are simulated, or read from data at most", least=400)
     test_events: int = setting(100_000, "how many of them are judged", least=200)
@@ -72,7 +72,7 @@ class Settings(RunSettings):
 
 
 def simulate(settings: Settings, events: int, seed: int) -> Sample:
-    """Signal of all masses and Z + jets, by our own simulation or by Pythia."""
+    """Simulate signal of all masses and Z + jets, by our own simulation or by Pythia."""
     if settings.engine == "pythia":
         from projects.pnn.simulation import pythia
 
@@ -81,7 +81,8 @@ def simulate(settings: Settings, events: int, seed: int) -> Sample:
 
 
 def estimators(settings: Settings) -> Sequence[Estimator]:
-    """Windows, boosted trees, networks without and of a single mass, and the parameterised ensemble."""
+    """Return windows, boosted trees, networks without mass and of a single mass, and the parameterised
+    ensemble."""
     from projects.pnn.baselines import Trees, Windows
     from projects.pnn.cross_fit import Crossed
     from projects.pnn.ensemble.methods import Ensemble, Singles
@@ -90,7 +91,7 @@ def estimators(settings: Settings) -> Sequence[Estimator]:
     cycle = Cycle(
         settings.epochs, settings.batch, settings.low_rate, settings.high_rate, patience=settings.patience
     )
-    # Networks to compare with do without a finder, so with rates of their own where it would be asked.
+    # Networks for comparison do not use the finder, so they have fixed rates where it would set them.
     plain = Cycle(
         settings.epochs,
         settings.batch,
@@ -99,38 +100,40 @@ def estimators(settings: Settings) -> Sequence[Estimator]:
         patience=settings.patience,
     )
     shape = settings.width, settings.depth
-    chosen: list[Estimator] = []
+    compared: list[Estimator] = []
     if settings.cuts:
-        chosen.append(Crossed("window", Windows(("HH_cand_mass",)), HELD_OUT))
-        chosen.append(Crossed("window-2d", Windows(("HH_cand_mass", "Higgsbb_cand_mass")), HELD_OUT))
+        compared.append(Crossed("window", Windows(("HH_cand_mass",)), HELD_OUT))
+        compared.append(Crossed("window-2d", Windows(("HH_cand_mass", "Higgsbb_cand_mass")), HELD_OUT))
     if settings.trees:
-        chosen.append(Crossed("trees", Trees(settings.trees), HELD_OUT))
+        compared.append(Crossed("trees", Trees(settings.trees), HELD_OUT))
     if settings.comparisons:
-        few = min(settings.members, 3)
-        chosen.append(Crossed("no-mass", Ensemble(few, plain, *shape, parameterised=False), HELD_OUT))
-        # They learn the mass that is held out: what could be known of it.
-        chosen.append(Crossed("single-mass", Singles(plain, *shape)))
+        fewer_members = min(settings.members, 3)
+        compared.append(
+            Crossed("no-mass", Ensemble(fewer_members, plain, *shape, parameterised=False), HELD_OUT)
+        )
+        # They train on the held-out mass too: an upper limit of the interpolation.
+        compared.append(Crossed("single-mass", Singles(plain, *shape)))
     network = Ensemble(settings.members, cycle, *shape, find=True)
-    return [*chosen, Crossed("network", network, HELD_OUT, settings.folds)]
+    return [*compared, Crossed("network", network, HELD_OUT, settings.folds)]
 
 
 def scores(sample: Sample, predictions: Predictions) -> Scores:
-    """Responses to preselected events, under the masses of which the sample has signal.
+    """Return responses to preselected events, under the masses of which the sample has signal.
 
     Raises
     ------
     BadInput
-        When no signal of a known mass, or no background, passes the preselection.
+        If no signal of a known mass, or no background, passes the preselection.
     """
     signal, true = is_signal(sample), np.asarray(sample["res_mass"])
     rows = selected(sample) & (~signal | np.isin(true, MASSES))
     signal, true = signal[rows], true[rows]
     masses = np.array([mass for mass in MASSES if (signal & (true == mass)).any()], dtype=float)
     if not len(masses) or signal.all():
-        what = "background" if len(masses) else f"signal of a known mass ({', '.join(map(str, MASSES))})"
-        raise BadInput(f"{sample.source}: no {what} passes the preselection; add a file with some")
+        missing = "background" if len(masses) else f"signal of a known mass ({', '.join(map(str, MASSES))})"
+        raise BadInput(f"{sample.source}: no {missing} passes the preselection; add a file with some")
     m_bb, m_zz = sample["Higgsbb_cand_mass"], sample["HiggsZZ_cand_mass"]
-    # Without the column, the least that the mass of two can be.
+    # Without the column, the smallest possible mass of the two.
     m_hh = sample["HH_cand_mass"] if "HH_cand_mass" in sample else m_bb + m_zz
     return Scores(
         response=np.stack([np.asarray(predictions[label(mass)])[rows] for mass in masses], axis=1),
@@ -146,31 +149,33 @@ def scores(sample: Sample, predictions: Predictions) -> Scores:
 
 
 def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
-    """What the finder of the rate saw, and how the members were trained."""
+    """Report the learning-rate finder and the training of the members."""
     from projects.pnn.ensemble import findings as training_findings
 
     return training_findings.findings(fitted["network"])
 
 
 def extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
-    """How flat the tail probabilities are on background, and where those of signals are lowest."""
+    """Return the flatness of tail probabilities on background, and the masses where those of signals are
+    lowest."""
     return flatness.metrics(flatness.measured(sample, predictions))
 
 
 def pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
-    """The tail probabilities of the network."""
+    """Draw the tail probabilities of the network."""
     network = flatness.measured(sample, {"network": predictions["network"]})["network"]
     return {"tail_probability": flatness.draw(network)}
 
 
 def files(sample: Sample) -> Mapping[str, NDArray[np.bool_]]:
-    """One file a mass and a background, with names that the original study's files begin with."""
+    """Select one file per mass and background, named like the original study's files."""
     process, mass = np.asarray(sample["process"]), np.asarray(sample["res_mass"])
-    named: dict[str, Any] = {
-        f"GluGluToRadionToHHTo2B2ZTo2L2J_M-{one}_narrow": is_signal(sample) & (mass == one) for one in MASSES
+    masks: dict[str, Any] = {
+        f"GluGluToRadionToHHTo2B2ZTo2L2J_M-{hypothesis}_narrow": is_signal(sample) & (mass == hypothesis)
+        for hypothesis in MASSES
     }
-    named |= {name: process == code for code, name in BACKGROUNDS.items()}
-    return {name: rows for name, rows in named.items() if rows.any()}
+    masks |= {name: process == code for code, name in BACKGROUNDS.items()}
+    return {name: rows for name, rows in masks.items() if rows.any()}
 
 
 _M_HH = (200.0, 250.0, 300.0, 350.0, 400.0, 450.0, 500.0, 600.0, 700.0, 800.0, 1000.0, 1300.0, 2000.0)

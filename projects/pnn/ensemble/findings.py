@@ -1,4 +1,4 @@
-"""What the training of an ensemble found out: rates, losses, members and speed."""
+"""Findings of the training of an ensemble: rates, losses, members and speed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["findings"]
 
 
 def findings(network: Any) -> Mapping[str, Finding]:
-    """Tables and figures of the two halves of an ensemble.
+    """Make tables and figures of both halves of an ensemble.
 
     Parameters
     ----------
@@ -27,13 +27,15 @@ def findings(network: Any) -> Mapping[str, Finding]:
     halves = dict(zip(PARITIES, network.parts, strict=True))
     method = network.method
     cycle = method.cycle
-    found: dict[str, Finding] = {}
+    results: dict[str, Finding] = {}
     rates = {name: part.found for name, part in halves.items() if part.found is not None}
     if rates:
         lines = ["**Rates that the finder suggests**\n", "| events | from | to |", "|---|---:|---:|"]
-        lines += [f"| {name} | {one.low:.1e} | {one.high:.1e} |" for name, one in rates.items()]
+        lines += [
+            f"| {name} | {estimate.low:.1e} | {estimate.high:.1e} |" for name, estimate in rates.items()
+        ]
         table = "\n".join(lines)
-        found["learning_rate"] = Finding(table, finder_figure(rates, (cycle.low, cycle.high)))
+        results["learning_rate"] = Finding(table, finder_figure(rates, (cycle.low, cycle.high)))
     lines = [
         "**Training of the members, all of a half at once**\n",
         "| events | members | best loss | worst | sub-epochs | seconds a member | events/s |",
@@ -42,18 +44,21 @@ def findings(network: Any) -> Mapping[str, Finding]:
     for name, part in halves.items():
         trained = part.trained
         members, parts = trained.losses.shape
-        done = part.events * members * parts / cycle.parts
+        processed = part.events * members * parts / cycle.parts
         lines.append(
             f"| {name} | {members} | {trained.least.min():.4f} | {trained.least.max():.4f} | {parts} | "
-            f"{trained.seconds / members:.2f} | {done / max(trained.seconds, 1e-9):.0f} |"
+            f"{trained.seconds / members:.2f} | {processed / max(trained.seconds, 1e-9):.0f} |"
         )
     curves = {
         name: (part.trained.losses, part.trained.training, part.trained.best) for name, part in halves.items()
     }
-    found["training"] = Finding("\n".join(lines), cycle_figure(curves, cycle.parts))
-    asked = [part.importance for part in halves.values() if len(part.importance[0])]
-    if asked:
-        values, errors = np.mean([one[0] for one in asked], axis=0), np.hypot(*(one[1] for one in asked)) / 2
+    results["training"] = Finding("\n".join(lines), cycle_figure(curves, cycle.parts))
+    importances = [part.importance for part in halves.values() if len(part.importance[0])]
+    if importances:
+        values, errors = (
+            np.mean([estimate[0] for estimate in importances], axis=0),
+            np.hypot(*(estimate[1] for estimate in importances)) / 2,
+        )
         names = [*FEATURES, "res_mass"][: len(values)]
         order = np.argsort(-values)
         lines = ["**Loss without an input**, its values exchanged between events\n", "| input | grows by |"]
@@ -62,5 +67,5 @@ def findings(network: Any) -> Mapping[str, Finding]:
             *(f"| {names[i]} | {100 * values[i]:.1f} ± {100 * errors[i]:.1f} % |" for i in order),
         ]
         figure = importance(names, 100 * values, 100 * errors, "growth of the loss (%)")
-        found["feature_importance"] = Finding("\n".join(lines), figure)
-    return found
+        results["feature_importance"] = Finding("\n".join(lines), figure)
+    return results

@@ -1,4 +1,4 @@
-"""How much each input matters to trained members: their loss when its values are exchanged between events."""
+"""Permutation importance of each input of trained members: their loss with its values permuted."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from projects.pnn.ensemble.stacked_step import Events, Member
 
 __all__ = ["importance"]
 
-#: Events of each member that are asked.
+#: Largest number of events per member.
 _MOST = 4000
 
 
 def importance(
     stack: Stack, events: Events, members: Sequence[Member], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Growth of the loss for each input, relative to the loss, and its error from the scatter of the members.
+    """Compute the relative growth of the loss for each input, and its error from the scatter of the members.
 
-    Every member is asked about the events on which it was validated (L. Breiman, Mach. Learn. 45 (2001) 5).
+    Every member is evaluated on its validation events (L. Breiman, Mach. Learn. 45 (2001) 5).
 
     Returns
     -------
@@ -34,15 +34,15 @@ def importance(
 
     def losses(values: NDArray[np.float32]) -> NDArray[np.float64]:
         logits = np.asarray(forward(stack, tf.constant(values)), dtype=np.float64)
-        each = np.logaddexp(0.0, np.where(truth, -logits, logits))
-        return np.average(each, axis=1, weights=weights)
+        cross_entropy = np.logaddexp(0.0, np.where(truth, -logits, logits))
+        return np.average(cross_entropy, axis=1, weights=weights)
 
     base = losses(inputs)
-    found = []
+    relative = []
     for column in range(inputs.shape[2]):
         exchanged = inputs.copy()
         exchanged[:, :, column] = rng.permuted(inputs[:, :, column], axis=1)
-        found.append(losses(exchanged) / base - 1.0)
-    growth = np.array(found)
+        relative.append(losses(exchanged) / base - 1.0)
+    growth = np.array(relative)
     errors = growth.std(axis=1, ddof=1) / np.sqrt(len(members)) if len(members) > 1 else np.zeros(len(growth))
     return growth.mean(axis=1), errors

@@ -1,8 +1,8 @@
 """Fold files of LUMIN (G. C. Strong, version 0.9): HDF5, read and written with its keys.
 
 A group ``fold_0``, ``fold_1``, ... each holds ``inputs`` (float32, events x features), ``targets`` (int64),
-``weights`` (float32) and columns of its own choice; ``meta_data`` holds the names of features, targets and
-weight as JSON text. Inputs are scaled already, as in the original study.
+``weights`` (float32) and additional columns; ``meta_data`` holds the names of features, targets and weight as
+JSON text. Inputs are already scaled, as in the original study.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from shashlik.exceptions import BadInput
 
 __all__ = ["EXTRA", "FOLDS", "FoldFile", "export", "of_half", "read", "training", "write"]
 
-#: Folds of a file, as in the original study.
+#: Number of folds of a file, as in the original study.
 FOLDS = 10
 
-#: Columns beside inputs, targets and weights: the weight that the events came with, class and mass as one
-#: text, and the mass without scaling.
+#: Columns besides inputs, targets and weights: the original weight of the events, class and mass as one text,
+#: and the mass without scaling.
 EXTRA = ("gen_orig_weight", "gen_strat_key", "res_mass_orig")
 
 
@@ -39,11 +39,11 @@ class FoldFile:
     Parameters
     ----------
     folds : sequence of mapping of str to ndarray
-        By key: ``inputs``, ``targets``, ``weights`` and more, of one length each.
+        By key: ``inputs``, ``targets``, ``weights`` and more, of equal length.
     features : tuple of str
         Names of the inputs: continuous ones first, then categorical ones.
     categorical : tuple of str
-        Which of them are categories.
+        Names of the categorical inputs.
     target, weight : str
         Names of target and weight.
     """
@@ -55,20 +55,20 @@ class FoldFile:
     weight: str = "gen_weight"
 
     def column(self, key: str) -> NDArray[Any]:
-        """A column of all folds behind each other."""
+        """Concatenate a column of all folds."""
         return np.concatenate([fold[key] for fold in self.folds])
 
 
 def of_half(
     half: Half, fold: NDArray[np.integer], mean: NDArray[np.floating], deviation: NDArray[np.floating]
 ) -> FoldFile:
-    """A half as LUMIN takes it.
+    """Convert a half to the format of LUMIN.
 
     Parameters
     ----------
     half : Half
     fold : ndarray of int, shape (events,)
-        The fold of each event.
+        Fold of each event.
     mean, deviation : ndarray, shape (features + 1,)
         The input pipeline: that of this half for training, of the other for inference.
     """
@@ -90,7 +90,7 @@ def of_half(
 
 
 def training(content: FoldFile, members: int) -> tuple[Events, list[Member]]:
-    """What `projects.pnn.ensemble.training.train` needs: as in LUMIN, member i is validated on fold i."""
+    """Return the inputs of `projects.pnn.ensemble.training.train`; as in LUMIN, fold i validates member i."""
     ends = np.cumsum([0, *(len(fold["targets"]) for fold in content.folds)])
     rows = np.arange(ends[-1])
     watched = [rows[ends[i % len(content.folds)] : ends[i % len(content.folds) + 1]] for i in range(members)]
@@ -103,23 +103,23 @@ def training(content: FoldFile, members: int) -> tuple[Events, list[Member]]:
 
 
 def export(halves: tuple[Half, Half], folder: Path, seed: int) -> list[Path]:
-    """Write both halves as the original study: ``train_0``, ``test_0`` of even events, ``_1`` of odd ones.
+    """Write both halves as in the original study: ``train_0``, ``test_0`` of even events, ``_1`` of odd ones.
 
-    Of a half, ``train`` is scaled by its own input pipeline and ``test`` by that of the other, whose networks
-    are asked about it.
+    The ``train`` file of a half is scaled by its own input pipeline, ``test`` by that of the other half,
+    whose networks predict it.
     """
     pipes = [scales(np.concatenate([half.features, half.masses[:, None]], axis=1)) for half in halves]
-    made = []
+    paths = []
     for index, half in enumerate(halves):
         fold = folds(half, FOLDS, np.random.default_rng((seed, 1)))
         for name, pipe in (("train", pipes[index]), ("test", pipes[1 - index])):
-            made.append(folder / f"{name}_{index}.hdf5")
-            write(of_half(half, fold, *pipe), made[-1])
-    return made
+            paths.append(folder / f"{name}_{index}.hdf5")
+            write(of_half(half, fold, *pipe), paths[-1])
+    return paths
 
 
 def write(content: FoldFile, path: Path) -> None:
-    """Write a fold file; the name appears when it is complete."""
+    """Write a fold file; the name appears only when the file is complete."""
     import h5py
 
     continuous = [name for name in content.features if name not in content.categorical]
@@ -146,12 +146,12 @@ def write(content: FoldFile, path: Path) -> None:
 
 
 def read(path: Path) -> FoldFile:
-    """The contents of a fold file, whoever wrote it.
+    """Read the contents of any fold file.
 
     Raises
     ------
     BadInput
-        When it is not one.
+        If it is not a fold file.
     """
     import h5py
 

@@ -1,4 +1,4 @@
-"""Networks as a method: the parameterised ensemble, one network a mass, and networks that know no mass."""
+"""Networks as a method: the parameterised ensemble, one network per mass, and networks without the mass."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Committee:
     Parameters
     ----------
     model : keras.Model
-        With its input pipeline.
+        Network with its input pipeline.
     trained : Trained
-        How its members were trained.
+        Training history of its members.
     average : ndarray, shape (members,)
         Weights of the members.
     found : Suggestion or None
-        What the finder of the rate saw.
+        Result of the learning-rate finder.
     events : int
-        Events that a member learned from in an epoch.
+        Training events of a member per epoch.
     importance : (values, errors)
-        Of each input, see `projects.pnn.ensemble.importance`; empty where it was not asked.
+        Importance of each input, see `projects.pnn.ensemble.importance`; empty if not computed.
     """
 
     model: keras.Model
@@ -56,21 +56,21 @@ class Committee:
     importance: tuple[NDArray[np.floating], NDArray[np.floating]] = (np.empty(0), np.empty(0))
 
     def responses(self, columns: Mapping[str, Any]) -> NDArray[np.floating]:
-        """See `projects.pnn.cross_fit.Learned`."""
+        """Compute the responses; see `projects.pnn.cross_fit.Learned`."""
         return network_responses(self.model, matrix(columns, FEATURES), MASSES)
 
     def write(self, folder: Path, parity: str) -> dict[str, Path]:
-        """The networks as a Keras file."""
+        """Write the networks as a Keras file."""
         path = folder / f"{parity}.keras"
         self.model.save(path)
         return {path.name: path}
 
     def facts(self) -> dict[str, Any]:
-        """Everything is in the file."""
+        """Return no facts: everything is in the file."""
         return {}
 
     def nested(self, parity: str) -> list[Nested]:
-        """The members as runs of their own."""
+        """Return the members as runs of their own."""
         trained = self.trained
         return [
             Nested(
@@ -89,7 +89,7 @@ class Committee:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members that differ by their first weights and by the fold on which they are validated.
+    """Members that differ by their initial weights and their validation fold.
 
     Their responses are averaged with weights proportional to the inverse of their validation loss.
 
@@ -97,15 +97,15 @@ class Ensemble:
     ----------
     members : int
     cycle : Cycle
-        A rate of 0 asks for what the finder suggests.
+        A rate of 0 uses the suggestion of the finder.
     width, depth : int
-        Of the hidden layers.
+        Width and number of the hidden layers.
     parameterised : bool
         Whether the mass is an input.
     find : bool
-        Whether the finder looks for rates, and the importance of inputs is asked.
+        Whether to run the learning-rate finder and compute the importance of inputs.
     number : int
-        Folds, of which member i is validated on fold i.
+        Number of folds; fold i validates member i.
     """
 
     members: int = 10
@@ -120,7 +120,7 @@ class Ensemble:
     columns: tuple[str, ...] = ()
 
     def learn(self, half: Half, stage: str, bench: Bench) -> Committee:
-        """See `projects.pnn.cross_fit.Method`."""
+        """Train the ensemble on a half; see `projects.pnn.cross_fit.Method`."""
         training.prepare(bench.seed)
         inputs = half.features
         if self.parameterised:
@@ -133,16 +133,16 @@ class Ensemble:
             for index in range(self.members)
         ]
         shape, cycle = (self.width, self.depth), self.cycle
-        found = None
+        suggestion = None
         if self.find or not cycle.low or not cycle.high:
-            found = find_rates(events, members, shape, cycle, bench.seed)
-            low, high = cycle.low or found.low, cycle.high or found.high
+            suggestion = find_rates(events, members, shape, cycle, bench.seed)
+            low, high = cycle.low or suggestion.low, cycle.high or suggestion.high
             cycle = Cycle(**{**vars(cycle), "low": min(low, high), "high": high})
         trained = train(stage, events, members, shape, cycle, bench)
         average = 1.0 / trained.least
         average /= average.sum()
         model = served(trained.stack, mean, deviation, average)
-        committee = Committee(model, trained, average, found, len(members[0].train))
+        committee = Committee(model, trained, average, suggestion, len(members[0].train))
         if not self.find:
             return committee
         matters = importance(trained.stack, events, members, np.random.default_rng((bench.seed, 2)))
@@ -151,13 +151,13 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Singles:
-    """One network a mass, which learns from the signal of that mass and all background.
+    """One network per mass, trained on the signal of that mass and all background.
 
     Parameters
     ----------
     cycle : Cycle
     width, depth : int
-        Of the hidden layers.
+        Width and number of the hidden layers.
     """
 
     cycle: Cycle = field(default_factory=Cycle)
@@ -168,17 +168,17 @@ class Singles:
     columns: tuple[str, ...] = ()
 
     def learn(self, half: Half, stage: str, bench: Bench) -> Committee:
-        """See `projects.pnn.cross_fit.Method`."""
+        """Train the networks on a half; see `projects.pnn.cross_fit.Method`."""
         training.prepare(bench.seed)
         mean, deviation = scales(half.features)
-        # Signal of a mass and background have the same sum.
+        # Signal of a mass and background have equal sums of weights.
         weights = np.where(half.signal, half.weights, 1.0 / np.count_nonzero(~half.signal))
         scaled = ((half.features - mean) / deviation).astype(np.float32)
         fold = folds(half, 10, np.random.default_rng((bench.seed, 1)))
         members = []
         for mass in MASSES:
-            ours = ~half.signal | (half.masses == mass)
-            members.append(Member(np.flatnonzero(ours & (fold != 0)), np.flatnonzero(ours & (fold == 0))))
+            usable = ~half.signal | (half.masses == mass)
+            members.append(Member(np.flatnonzero(usable & (fold != 0)), np.flatnonzero(usable & (fold == 0))))
         trained = train(
             stage, Events(scaled, half.signal, weights), members, (self.width, self.depth), self.cycle, bench
         )

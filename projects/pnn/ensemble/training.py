@@ -1,8 +1,8 @@
-"""Trains many small networks at once: one step moves all members, each on events and in an order of its own.
+"""Training of many small networks at once: one step updates all members, each with its own events and order.
 
-On a processor such networks are too small to keep it busy one by one; stacked they are one product of
-matrices a layer. Every random choice follows from (seed, member, epoch), so a training that was killed goes
-on from its checkpoint as if nothing had happened.
+One such network cannot use a processor fully; stacked, they form one matrix product per layer. Every random
+choice follows from (seed, member, epoch), so an interrupted training continues from its checkpoint with the
+same result.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Trained:
     stack : Stack
         Each member's weights of its best sub-epoch.
     losses : ndarray, shape (members, sub-epochs)
-        Of the validation.
+        Validation loss.
     training : ndarray, shape (members, sub-epochs)
         Mean loss in the steps of a sub-epoch.
     best : ndarray of int, shape (members,)
-        The sub-epochs whose weights were kept.
+        Sub-epoch of each member's final weights.
     """
 
     stack: Stack
@@ -52,7 +52,7 @@ class Trained:
 
     @property
     def least(self) -> NDArray[np.float64]:
-        """The least validation loss of each member."""
+        """The smallest validation loss of each member."""
         return self.losses[np.arange(len(self.best)), self.best]
 
 
@@ -72,16 +72,17 @@ def train(
         Name of the curves and of the checkpoint.
     events : Events
     members : sequence of Member
-        An epoch has the steps of the member with the fewest events; of a larger one other events each time.
+        An epoch has as many steps as the member with the fewest events; a larger member uses other events in
+        each epoch.
     shape : (width, depth)
-        Of the hidden layers.
+        Width and number of the hidden layers.
     cycle : Cycle
     bench : Bench
 
     Raises
     ------
     Diverged
-        When the loss of a member is no longer a number.
+        If the loss of a member is not finite.
     """
     begin = time.monotonic()
     steps, batch = _steps(members, cycle)
@@ -100,11 +101,11 @@ def train(
             rows = rows.transpose(1, 0, 2)
             for part in np.array_split(np.arange(steps), parts):
                 at = epoch * steps + part
-                found = machine.steps(rows[part], rates[at], momenta[at]).numpy().mean(axis=0)
-                state.advance(found, machine.validate(watch))
-                if not np.isfinite(state.losses[-1] + found).all():
+                mean = machine.steps(rows[part], rates[at], momenta[at]).numpy().mean(axis=0)
+                state.advance(mean, machine.validate(watch))
+                if not np.isfinite(state.losses[-1] + mean).all():
                     raise Diverged(
-                        f"training {stage!r}: the loss of member {int(np.argmin(np.isfinite(found)))} is no "
+                        f"training {stage!r}: the loss of member {int(np.argmin(np.isfinite(mean)))} is no "
                         f"number in epoch {epoch + 1}; lower the rate (now up to {cycle.high:g})"
                     )
             state.epoch = epoch + 1
@@ -120,7 +121,7 @@ def train(
         state.seconds += time.monotonic() - begin
         state.finished = True
         state.write(bench.checkpointed)
-    losses, training = (np.array(one).T for one in (state.losses, state.training))
+    losses, training = (np.array(curves).T for curves in (state.losses, state.training))
     return Trained(state.kept, losses, training, state.best, state.seconds)
 
 
@@ -133,7 +134,7 @@ def find_rates(
     bounds: tuple[float, float] = (1e-7, 10.0),
     steps: int = 200,
 ) -> Suggestion:
-    """Losses of all members in a sweep of the rate as long as an epoch, from 50 to `steps` steps."""
+    """Compute losses of all members in a sweep of the rate over one epoch, limited to 50 to `steps` steps."""
     number, batch = _steps(members, cycle)
     number = min(max(number, 50), steps)
     machine = Machine(drawn(len(members), events.inputs.shape[1], *shape, seed), events, members)
@@ -144,14 +145,14 @@ def find_rates(
 
 
 def _steps(members: Sequence[Member], cycle: Cycle) -> tuple[int, int]:
-    """Steps an epoch, and events a step."""
+    """Return the steps per epoch, and the batch size."""
     fewest = min(len(member.train) for member in members)
     batch = min(cycle.batch, fewest)
     return fewest // batch, batch
 
 
 def _orders(members: Sequence[Member], number: int, seed: int, epoch: int) -> NDArray[np.int32]:
-    """For each member its first `number` events in an order of its own, shape (members, number)."""
+    """Draw for each member `number` events in a random order, shape (members, number)."""
     rows = [
         np.random.default_rng((seed, index, epoch)).permutation(member.train)[:number]
         for index, member in enumerate(members)
@@ -160,14 +161,14 @@ def _orders(members: Sequence[Member], number: int, seed: int, epoch: int) -> ND
 
 
 def _table(rows: Sequence[NDArray[np.integer]]) -> NDArray[np.int32]:
-    """Indices of one length, that of the shortest."""
+    """Cut index arrays to the length of the shortest."""
     fewest = min(map(len, rows))
-    return np.stack([one[:fewest] for one in rows]).astype(np.int32)
+    return np.stack([indices[:fewest] for indices in rows]).astype(np.int32)
 
 
 @dataclass
 class _State:
-    """Everything that a resumed training needs, on disk and back."""
+    """State of a resumable training, with its checkpoint file."""
 
     path: Path
     machine: Machine
@@ -185,21 +186,21 @@ class _State:
         self.written = time.monotonic()
 
     def advance(self, training: NDArray[np.floating], losses: NDArray[np.float64]) -> None:
-        """Count a sub-epoch and keep the weights of the members that are better than before."""
+        """Add a sub-epoch and store the weights of the members that improve."""
         self.training.append(np.array(training, dtype=np.float64))
         self.losses.append(losses)
         better = losses < self.least
         self.least = np.where(better, losses, self.least)
         self.best = np.where(better, len(self.losses) - 1, self.best)
-        for kept, now in zip(self.kept, self.machine.values(), strict=True):
-            kept[better] = now[better]
+        for best_weights, weights in zip(self.kept, self.machine.values(), strict=True):
+            best_weights[better] = weights[better]
 
     def _variables(self) -> list[Any]:
         machine = self.machine
         return [*machine.weights, *machine.first, *machine.second, machine.done, machine.product]
 
     def write(self, announce: Callable[[Path], None]) -> None:
-        """Write in one move, so that a kill leaves the old checkpoint or the new one."""
+        """Write atomically, so that an interruption leaves the old checkpoint or the new one."""
         facts = {"epoch": self.epoch, "finished": self.finished, "seconds": self.seconds}
         arrays = {f"variable_{i}": variable.numpy() for i, variable in enumerate(self._variables())}
         arrays |= {f"kept_{i}": array for i, array in enumerate(self.kept)}
@@ -215,7 +216,7 @@ class _State:
         announce(self.path)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Resume from the checkpoint, if there is one."""
         if not self.path.exists():
             return
         with np.load(self.path) as file:

@@ -1,8 +1,8 @@
-"""Z + jets at parton level, in the spirit of the four samples of the original study.
+"""Z + jets at parton level, modelled on the four samples of the original study.
 
-Leptons of low mass, and Z with 0, 1 and 2 hard partons; the rest of at least three jets is radiation. Spectra
-are power laws with the slopes of such events. It is a simulation of shapes, not of cross sections: how many
-events the data are expected to hold is stated below.
+Leptons of low mass, and Z with 0, 1 and 2 hard partons; the other jets, at least three in total, are
+radiation. Spectra are power laws with typical slopes. The simulation describes shapes, not cross sections:
+the numbers of events expected in the data are given below.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from projects.pnn.simulation.kinematics import Vectors, breit_wigner, decay, fro
 
 __all__ = ["PROCESSES", "Process", "background", "radiation"]
 
-#: Largest number of jets beside the hard partons and the two of a gluon that splits.
+#: Largest number of partons, without the hard ones and the pair of a gluon that splits.
 MOST = 6
-#: Softest parton, GeV: below, none becomes a jet.
+#: Softest parton, GeV: softer ones do not become jets.
 _SOFTEST = 16.0
-#: Flavours of partons (of b quarks that come alone, and of c), and how often a gluon splits to a pair of b.
+#: Probabilities of parton flavours (single b quarks, and c), and of a gluon splitting to a pair of b.
 _SINGLE = {BOTTOM: 0.05, CHARM: 0.08}
 _SPLITS = 0.30
 
@@ -37,11 +37,11 @@ class Process:
     hard : int
         Partons of the matrix element.
     low_mass : bool
-        Whether the leptons have 10 to 50 GeV and not more.
+        Whether the leptons have a mass of 10 to 50 GeV instead of more.
     share : float
-        Of the simulated background.
+        Share of the simulated background.
     expected : float
-        Events that 35.9 /fb hold in the file, roughly those of a two-lepton, three-jet, loose-tag selection.
+        Events of the file in 35.9 /fb, roughly those of a two-lepton, three-jet, loose-tag selection.
     """
 
     name: str
@@ -63,19 +63,19 @@ PROCESSES = {
 def background(
     process: Process, number: int, rng: np.random.Generator
 ) -> tuple[Vectors, Vectors, NDArray[np.integer]]:
-    """Leptons and partons as `projects.pnn.simulation.signal.signal` gives them, in `number` events."""
+    """Simulate leptons and partons of `number` events, as in `projects.pnn.simulation.signal.signal`."""
     hard, hard_flavour = _partons(number, process.hard, np.full(number, process.hard), 60.0, 4.0, rng)
     soft = np.maximum(rng.poisson(2.2, number), FEWEST_JETS + 1 - process.hard)
-    others, flavour = _partons(number, MOST, soft, 30.0, 4.5, rng)
+    soft_partons, flavour = _partons(number, MOST, soft, 30.0, 4.5, rng)
     z_mass = _masses(process.low_mass, number, rng)
-    # Half of the softer ones are of other collisions, and the Z knows nothing of them.
-    own = hard.sum(axis=2) + (others * (rng.random(flavour.shape) < 0.5)).sum(axis=2)
-    px, py = (-own[axis] + 7.0 * rng.standard_normal(number) for axis in (1, 2))
-    rapidity = 1.15 * rng.standard_normal(number) + 0.25 * np.arcsinh(own[3] / 100.0)
+    # Half of the softer partons come from other collisions and do not recoil against the Z.
+    recoil = hard.sum(axis=2) + (soft_partons * (rng.random(flavour.shape) < 0.5)).sum(axis=2)
+    px, py = (-recoil[axis] + 7.0 * rng.standard_normal(number) for axis in (1, 2))
+    rapidity = 1.15 * rng.standard_normal(number) + 0.25 * np.arcsinh(recoil[3] / 100.0)
     transverse = np.sqrt(z_mass * z_mass + px * px + py * py)
     z = np.stack([transverse * np.cosh(rapidity), px, py, transverse * np.sinh(rapidity)])
     partons, flavour = _split(
-        np.concatenate([hard, others], axis=2), np.concatenate([hard_flavour, flavour], axis=1), rng
+        np.concatenate([hard, soft_partons], axis=2), np.concatenate([hard_flavour, flavour], axis=1), rng
     )
     nothing = np.zeros(number)
     l1, l2 = decay(z, nothing, nothing, rng)
@@ -85,16 +85,16 @@ def background(
 def radiation(
     number: int, mean: float, scale: float, slope: float, rng: np.random.Generator
 ) -> tuple[Vectors, NDArray[np.integer]]:
-    """Radiated partons, at most `MOST` - 2 an event, a Poisson number of them.
+    """Simulate radiated partons, at most `MOST` - 2 per event, with a Poisson-distributed number.
 
     Parameters
     ----------
     number : int
-        Events.
+        Number of events.
     mean : float
-        Of the number of partons.
+        Mean of the number of partons.
     scale, slope : float
-        Of the spectrum, proportional to (1 + pt/scale)^-slope.
+        Parameters of the spectrum, proportional to (1 + pt/scale)^-slope.
     rng : numpy.random.Generator
 
     Returns
@@ -108,47 +108,47 @@ def radiation(
 def _partons(
     number: int, most: int, counts: NDArray[np.integer], scale: float, slope: float, rng: np.random.Generator
 ) -> tuple[Vectors, NDArray[np.integer]]:
-    """Partons without mass; what lies beyond an event's count is zero."""
+    """Simulate massless partons; entries beyond an event's count are zero."""
     shape = (number, most)
-    there = np.arange(most) < counts[:, None]
+    present = np.arange(most) < counts[:, None]
     pt = _SOFTEST + scale * (rng.random(shape) ** (-1.0 / (slope - 1.0)) - 1.0)
     eta = np.clip(1.5 * rng.standard_normal(shape), -5.0, 5.0)
     # Hard partons are more central.
     eta *= 1.0 / np.sqrt(1.0 + pt / 300.0)
     vectors = from_angles(np.minimum(pt, 1500.0), eta, rng.uniform(-np.pi, np.pi, shape), np.zeros(shape))
-    drawn = rng.random(shape)
+    uniform = rng.random(shape)
     flavour = np.select(
-        [drawn < _SINGLE[BOTTOM], drawn < _SINGLE[BOTTOM] + _SINGLE[CHARM]], [BOTTOM, CHARM], LIGHT
+        [uniform < _SINGLE[BOTTOM], uniform < _SINGLE[BOTTOM] + _SINGLE[CHARM]], [BOTTOM, CHARM], LIGHT
     )
-    return vectors * there, flavour
+    return vectors * present, flavour
 
 
 def _split(
     partons: Vectors, flavour: NDArray[np.integer], rng: np.random.Generator
 ) -> tuple[Vectors, NDArray[np.integer]]:
-    """In some events the hardest light parton is a gluon that splits into two b quarks, close together."""
+    """Split the hardest light parton of some events, a gluon, into two b quarks that are close together."""
     events = np.arange(len(flavour))
     pt = np.hypot(partons[1], partons[2]) * (flavour == LIGHT)
     gluon = np.argmax(pt, axis=1)
     splits = (rng.random(len(events)) < _SPLITS) & (pt[events, gluon] > 2 * _SOFTEST)
     parent = partons[:, events, gluon]
-    # A virtual gluon: dm^2/m^2 from the threshold up to some momenta of it.
+    # A virtual gluon: dm^2/m^2 from the threshold up to a few times its momentum.
     low, high = 12.0, np.maximum(2.5 * pt[events, gluon], 14.0)
     virtual = low * (high / low) ** rng.random(len(events))
     parent = np.concatenate([np.hypot(parent[0], virtual)[None], parent[1:]])
     bottom = np.full(len(events), 4.7)
-    one, other = decay(parent, bottom, np.minimum(bottom, mass(parent) - bottom), rng)
+    first, second = decay(parent, bottom, np.minimum(bottom, mass(parent) - bottom), rng)
     partons, flavour = partons.copy(), flavour.copy()
-    partons[:, splits, gluon[splits]] = one[:, splits]
+    partons[:, splits, gluon[splits]] = first[:, splits]
     flavour[splits, gluon[splits]] = BOTTOM
-    more = np.where(splits, other, 0.0)[:, :, None]
+    more = np.where(splits, second, 0.0)[:, :, None]
     return np.concatenate([partons, more], axis=2), np.concatenate(
         [flavour, np.full((len(events), 1), BOTTOM)], axis=1
     )
 
 
 def _masses(low_mass: bool, number: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Masses of the lepton pair: the Z and some continuum, or the continuum below."""
+    """Draw masses of the lepton pair: the Z and some continuum, or the continuum below."""
     low, high = (10.0, 50.0) if low_mass else (50.0, 200.0)
     # dm/m^2 between the limits.
     continuum = 1.0 / (1.0 / low + rng.random(number) * (1.0 / high - 1.0 / low))

@@ -1,4 +1,4 @@
-"""From measured leptons and jets to the candidates of an event: H -> bb, Z -> ll, Z -> jj, H -> ZZ."""
+"""Candidates of an event from measured leptons and jets: H -> bb, Z -> ll, Z -> jj, H -> ZZ."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from projects.pnn.simulation.kinematics import Vectors, angles, distance, mass
 __all__ = ["FEWEST_JETS", "LOOSE", "Z_MASS", "candidates", "kept"]
 
 Z_MASS = 91.1876
-#: An event is kept in a file with two leptons, three jets, and one of them loosely tagged.
+#: A file contains events with two leptons and three jets, of which one is loosely tagged.
 FEWEST_JETS, LOOSE = 3, 2.57
 
 
 def kept(leptons: Leptons, jets: Jets) -> NDArray[np.bool_]:
-    """Which events a file holds: with two leptons, and jets of which one may be a b jet."""
-    both = (leptons.vectors[0] > 0).all(axis=1)
-    there = np.isfinite(jets.tag)
-    return both & (there.sum(axis=1) >= FEWEST_JETS) & (jets.tag.max(axis=1) > LOOSE)
+    """Return which events a file contains: two leptons, and jets of which one is loosely tagged."""
+    dilepton = (leptons.vectors[0] > 0).all(axis=1)
+    present = np.isfinite(jets.tag)
+    return dilepton & (present.sum(axis=1) >= FEWEST_JETS) & (jets.tag.max(axis=1) > LOOSE)
 
 
 def candidates(leptons: Leptons, jets: Jets, tagged: float = TAG) -> dict[str, NDArray[Any]]:
-    """Columns of the schema for events that are `kept`.
+    """Compute columns of the schema for events that are `kept`.
 
-    The two jets that look most like b jets are those of the Higgs boson; of the others the pair whose mass
-    is nearest to that of the Z is the hadronic Z. With three jets only, the third and the worse of the two b
-    jets are that pair: the candidates share a jet, as those of the original study do. A jet whose
-    discriminant exceeds `tagged` is a good b jet.
+    The two jets most like b jets form the Higgs boson; of the others, the pair whose mass is nearest to that
+    of the Z is the hadronic Z. With only three jets, the third and the less b-like of the two b jets are that
+    pair: the candidates share a jet, as in the original study. A jet whose discriminant exceeds `tagged` is a
+    good b jet.
     """
     events = np.arange(len(jets.tag))
     order = np.argsort(-jets.tag, axis=1)
@@ -54,8 +54,8 @@ def candidates(leptons: Leptons, jets: Jets, tagged: float = TAG) -> dict[str, N
         "Zlep_cand_pt": angles(leptonic)[0],
     }
     pairs = [(lepton, jet) for lepton in ("l1", "l2") for jet in ("j1", "j2", "b1", "b2")]
-    for one, other in (*pairs, ("j1", "j2"), ("b1", "b2")):
-        columns[f"dR_{one}{other}"] = distance(*directions[one][1:], *directions[other][1:])
+    for first, second in (*pairs, ("j1", "j2"), ("b1", "b2")):
+        columns[f"dR_{first}{second}"] = distance(*directions[first][1:], *directions[second][1:])
     columns["ngood_bjets"] = (jets.tag > tagged).sum(axis=1)
     columns["leading_lep_pt"], columns["trailing_lep_pt"] = directions["l1"][0], directions["l2"][0]
     columns["lep_category"] = np.full(len(events), 2)
@@ -64,21 +64,21 @@ def candidates(leptons: Leptons, jets: Jets, tagged: float = TAG) -> dict[str, N
 
 
 def _pair(jets: Jets, order: NDArray[np.integer]) -> tuple[Vectors, Vectors]:
-    """The two jets of the hadronic Z, the harder one first."""
+    """Select the two jets of the hadronic Z, the harder one first."""
     events = np.arange(len(order))
     number = order.shape[1]
     best = np.full(len(order), np.inf)
-    # With three jets: the worse b jet and the third.
-    chosen = np.stack([order[:, 1], order[:, 2]])
-    for one in range(2, number):
-        for other in range(one + 1, number):
-            pair = np.stack([order[:, one], order[:, other]])
-            there = np.isfinite(jets.tag[events, pair[1]])
+    # With three jets: the less b-like b jet and the third.
+    selected = np.stack([order[:, 1], order[:, 2]])
+    for i in range(2, number):
+        for j in range(i + 1, number):
+            pair = np.stack([order[:, i], order[:, j]])
+            present = np.isfinite(jets.tag[events, pair[1]])
             vectors = jets.vectors[:, events, pair[0]] + jets.vectors[:, events, pair[1]]
             off = np.abs(mass(vectors) - Z_MASS)
-            better = there & (off < best)
+            better = present & (off < best)
             best = np.where(better, off, best)
-            chosen = np.where(better, pair, chosen)
-    first, second = (jets.vectors[:, events, index] for index in chosen)
+            selected = np.where(better, pair, selected)
+    first, second = (jets.vectors[:, events, index] for index in selected)
     harder = angles(first)[0] >= angles(second)[0]
     return np.where(harder, first, second), np.where(harder, second, first)

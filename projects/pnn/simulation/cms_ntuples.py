@@ -1,7 +1,7 @@
-"""Events of an experiment, leptons and jets, to the columns of the search.
+"""Conversion of an experiment's events, leptons and jets, to the columns of the search.
 
-The original study's columns were made so from ntuples of CMS. A layout says under which names a file keeps
-what is needed.
+The original study derived its columns in this way from ntuples of CMS. A layout gives the names of the
+required branches in a file.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ NANOAOD = Layout(
     _names("Jet_", pt="pt", eta="eta", phi="phi", mass="mass", tag="btagDeepFlavB"),
     0.2783,
 )
-#: Bacon ntuples, from which the original study's were made; medium working point of CSVv2 in 2016.
+#: Bacon ntuples, the source of the original study's; medium working point of CSVv2 in 2016.
 BACON = Layout(
     "Info/runNum",
     "Info/evtNum",
@@ -73,33 +73,33 @@ BACON = Layout(
 
 
 def convert(file: str, layout: Layout, truth: Mapping[str, float] | None = None) -> Sample:
-    """Events of a ROOT file that have a pair of leptons and three jets, with the columns of the search.
+    """Convert events of a ROOT file with a pair of leptons and three jets to the columns of the search.
 
     Parameters
     ----------
     file : str
-        With a tree ``Events``.
+        File with a tree ``Events``.
     layout : Layout
     truth : mapping of str to float, optional
-        Columns of the truth; those that the name of the file tells where none are given, 0 for data.
+        Columns of the truth; by default those from the name of the file, 0 for data.
 
     Raises
     ------
     BadInput
         For a file that cannot be read or lacks a branch.
     """
-    wanted = [layout.run, layout.event]
+    branches = [layout.run, layout.event]
     for group in (layout.electrons, layout.muons, layout.jets):
-        wanted += group.values()
+        branches += group.values()
     try:
         with uproot.open(file) as opened:
             tree = opened["Events"]
-            missing = [name for name in wanted if name not in tree]
+            missing = [name for name in branches if name not in tree]
             if missing:
                 raise BadInput(
                     f"{file}: 'Events' lacks the branch {missing[0]!r}; choose the layout that it has"
                 )
-            read = {name: tree[name].array() for name in wanted}
+            read = {name: tree[name].array() for name in branches}
     except BadInput:
         raise
     except Exception as error:  # uproot raises many kinds for files that it cannot read
@@ -119,14 +119,15 @@ def convert(file: str, layout: Layout, truth: Mapping[str, float] | None = None)
         name: ak.to_numpy(read[branch])[rows].astype(np.int64)
         for name, branch in (("run", layout.run), ("event", layout.event))
     }
-    known = {"res_mass": 0.0, "process": 1, "weight_central": 1.0} | dict(truth or SCHEMA.named(file))
-    facts = {name: np.full(rows.sum(), value) for name, value in known.items()}
+    truth_values = {"res_mass": 0.0, "process": 1, "weight_central": 1.0} | dict(truth or SCHEMA.named(file))
+    facts = {name: np.full(rows.sum(), value) for name, value in truth_values.items()}
     merged = ids | columns | facts
     return Sample(SCHEMA, {name: merged[name] for name in SCHEMA.names}, file)
 
 
 def _padded(columns: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-    """Lists of any length as arrays of shape (events, most); what is not there has no transverse momentum."""
+    """Pad lists of any length to arrays of shape (events, most); absent entries have zero transverse
+    momentum."""
     most = max(int(ak.max(ak.num(columns["pt"])) or 0), 1)  # none where there is no event
     return {
         name: ak.to_numpy(ak.fill_none(ak.pad_none(values, most, clip=True), 0.0)).astype(np.float64)
@@ -135,36 +136,37 @@ def _padded(columns: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
 
 
 def _pairs(*flavours: Mapping[str, Any]) -> tuple[Leptons, NDArray[np.integer]]:
-    """The harder pair of one flavour and opposite charge in each event, and how many leptons there are."""
+    """Select the harder pair of one flavour and opposite charge in each event; return it and the lepton
+    number."""
     pairs, sums, numbers = [], [], []
     for columns in flavours:
-        found = _padded(columns)
-        good = (found["pt"] > LEPTON_PT) & (np.abs(found["eta"]) < ETA)
+        padded = _padded(columns)
+        good = (padded["pt"] > LEPTON_PT) & (np.abs(padded["eta"]) < ETA)
         numbers.append(good.sum(axis=1))
-        pt = found["pt"] * good
+        pt = padded["pt"] * good
         events = np.arange(len(pt))
         first = np.argmax(pt, axis=1)
-        opposite = found["charge"] * found["charge"][events, first][:, None] < 0
+        opposite = padded["charge"] * padded["charge"][events, first][:, None] < 0
         second = np.argmax(pt * opposite, axis=1)
-        both = np.stack([first, second], axis=1)
-        there = (pt[events, first] > 0) & ((pt * opposite)[events, second] > 0)
-        eta, phi = (np.take_along_axis(found[name], both, axis=1) for name in ("eta", "phi"))
-        vectors = from_angles(np.take_along_axis(pt, both, axis=1), eta, phi, np.zeros(both.shape))
-        pairs.append(vectors * there[:, None])
-        sums.append(np.take_along_axis(pt, both, axis=1).sum(axis=1) * there)
+        pair = np.stack([first, second], axis=1)
+        present = (pt[events, first] > 0) & ((pt * opposite)[events, second] > 0)
+        eta, phi = (np.take_along_axis(padded[name], pair, axis=1) for name in ("eta", "phi"))
+        vectors = from_angles(np.take_along_axis(pt, pair, axis=1), eta, phi, np.zeros(pair.shape))
+        pairs.append(vectors * present[:, None])
+        sums.append(np.take_along_axis(pt, pair, axis=1).sum(axis=1) * present)
     muons = sums[1] > sums[0]
     return Leptons(np.where(muons[:, None], pairs[1], pairs[0])), np.sum(numbers, axis=0)
 
 
 def _jets(columns: Mapping[str, Any], leptons: Leptons) -> Jets:
-    """Jets that are none of the leptons, the hardest first."""
-    found = _padded(columns)
-    good = (found["pt"] > JET_PT) & (np.abs(found["eta"]) < ETA)
+    """Select jets that are not leptons, the hardest first."""
+    padded = _padded(columns)
+    good = (padded["pt"] > JET_PT) & (np.abs(padded["eta"]) < ETA)
     lepton_pt, eta, phi = angles(leptons.vectors)
     for index in range(2):
-        close = distance(found["eta"], found["phi"], eta[:, index, None], phi[:, index, None]) < RADIUS
+        close = distance(padded["eta"], padded["phi"], eta[:, index, None], phi[:, index, None]) < RADIUS
         good &= ~(close & (lepton_pt[:, index, None] > 0))
-    order = np.argsort(-found["pt"] * good, axis=1)
-    vectors = from_angles(found["pt"], found["eta"], found["phi"], found["mass"]) * good
-    tag = np.where(good, found["tag"], -np.inf)
+    order = np.argsort(-padded["pt"] * good, axis=1)
+    vectors = from_angles(padded["pt"], padded["eta"], padded["phi"], padded["mass"]) * good
+    tag = np.where(good, padded["tag"], -np.inf)
     return Jets(np.take_along_axis(vectors, order[None], axis=2), np.take_along_axis(tag, order, axis=1))

@@ -1,4 +1,4 @@
-"""Simulated events of the search: signal of every mass and four samples of Z + jets, as files hold them."""
+"""Simulated events of the search: signal of every mass and four samples of Z + jets, as in a file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from shashlik.task.sample import Sample
 
 __all__ = ["EVENTS", "assembled", "counts", "measured", "simulate"]
 
-#: Relative number of events a mass that pass the preselection: those of the original study at 260, 750, 900
-#: and 3000 GeV, a smooth curve through them elsewhere that keeps the study's total.
+#: Relative number of events per mass that pass the preselection: those of the original study at 260, 750, 900
+#: and 3000 GeV, a smooth curve through them elsewhere that preserves the study's total.
 EVENTS = dict(
     zip(
         MASSES,
@@ -55,19 +55,19 @@ SIGNAL_SHARE = (536_927 + 36_413) / (536_927 + 36_413 + 970_952)
 CHUNK = 50_000
 
 Column = NDArray[Any]
-#: Columns of events, and how many were generated for them.
+#: Columns of events, and the number of generated events behind them.
 Part = tuple[dict[str, Column], int]
 Generate = Callable[[int, int, int, np.random.Generator], Iterator[Part]]
 
 
 def counts(events: int) -> dict[tuple[int, int], int]:
-    """How many of `events` are of which (process, mass): the shares above, by largest remainders."""
+    """Split `events` among (process, mass) by the shares above, with largest remainders."""
     total = sum(EVENTS.values())
-    wanted = {(SIGNAL, mass): SIGNAL_SHARE * number / total for mass, number in EVENTS.items()}
-    wanted |= {(code, 0): (1 - SIGNAL_SHARE) * process.share for code, process in PROCESSES.items()}
-    numbers = {key: int(events * share) for key, share in wanted.items()}
-    rest = sorted(wanted, key=lambda key: numbers[key] - events * wanted[key])
-    for key in rest[: events - sum(numbers.values())]:
+    shares = {(SIGNAL, mass): SIGNAL_SHARE * number / total for mass, number in EVENTS.items()}
+    shares |= {(code, 0): (1 - SIGNAL_SHARE) * process.share for code, process in PROCESSES.items()}
+    numbers = {key: int(events * share) for key, share in shares.items()}
+    by_remainder = sorted(shares, key=lambda key: numbers[key] - events * shares[key])
+    for key in by_remainder[: events - sum(numbers.values())]:
         numbers[key] += 1
     return numbers
 
@@ -75,33 +75,35 @@ def counts(events: int) -> dict[tuple[int, int], int]:
 def simulate(
     events: int, seed: int, selected: bool = True, numbers: Mapping[tuple[int, int], int] | None = None
 ) -> Sample:
-    """Events of all masses and backgrounds, mixed.
+    """Simulate events of all masses and backgrounds, mixed.
 
     Parameters
     ----------
     events : int
-        How many.
+        Number of events.
     seed : int
-        Becomes the run number, so that events of different seeds never share their ids.
+        Random seed; also the run number, so that events of different seeds have different ids.
     selected : bool
-        Whether only those are kept that pass the preselection.
+        Whether to keep only events that pass the preselection.
     numbers : mapping of (process, mass) to int, optional
-        How many of each, of the sum `events`; those of `counts` by default.
+        Number of events of each, with the sum `events`; those of `counts` by default.
     """
 
     def generate(process: int, mass: int, number: int, rng: np.random.Generator) -> Iterator[Part]:
-        found = made = 0
+        accepted = generated = 0
         while True:
-            share = max(found / made, 1e-3) if made else 0.05
-            batch = int(np.clip(1.1 * (number - found) / share + 50, 100, CHUNK))
+            share = max(accepted / generated, 1e-3) if generated else 0.05
+            batch = int(np.clip(1.1 * (number - accepted) / share + 50, 100, CHUNK))
             true, partons, flavour = (
                 signal(np.full(batch, float(mass)), rng)
                 if process == SIGNAL
                 else background(PROCESSES[process], batch, rng)
             )
             columns = measured(true, partons, flavour, rng, rng.random(batch) < 0.5)
-            found += int(np.count_nonzero(preselected(columns))) if selected else len(columns["ngood_bjets"])
-            made += batch
+            accepted += (
+                int(np.count_nonzero(preselected(columns))) if selected else len(columns["ngood_bjets"])
+            )
+            generated += batch
             yield columns, batch
 
     return assembled(events, seed, selected, generate, "simulated", numbers)
@@ -115,17 +117,17 @@ def assembled(
     how: str,
     numbers: Mapping[tuple[int, int], int] | None = None,
 ) -> Sample:
-    """A sample of all processes from what makes one of them.
+    """Assemble a sample of all processes from a generator of single processes.
 
     Parameters
     ----------
     events, seed, selected, numbers
         See `simulate`.
     generate : callable
-        ``generate(process, mass, number, rng)`` yields columns of events that a file holds, and how many were
-        generated for them, until it is no longer asked.
+        ``generate(process, mass, number, rng)`` yields columns of events of a file, and the number of events
+        generated for them, until the caller stops.
     how : str
-        For the record.
+        Description for the record.
     """
     rng = np.random.default_rng(seed)
     parts = []
@@ -142,7 +144,7 @@ def assembled(
     order = rng.permutation(events)
     mixed = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
     mixed |= {"run": np.full(events, seed, dtype=np.int64), "event": np.arange(events)}
-    # What a file holds, single precision, is what everybody works with.
+    # Single precision, as in a file, so that all users have the same values.
     columns = {
         column.name: mixed[column.name].astype(np.int64)
         if column.kind == "int"
@@ -153,20 +155,23 @@ def assembled(
 
 
 def _gathered(parts: Iterator[Part], number: int, selected: bool) -> tuple[dict[str, Column], float, float]:
-    """Columns of `number` events, the share of generated events that they are, and of those in a file."""
+    """Collect columns of `number` events, their share of the generated events, and of those in a file."""
     kept_columns: list[dict[str, Column]] = []
-    found = held = made = 0
-    while found < number:
+    collected = in_file = generated = 0
+    while collected < number:
         columns, batch = next(parts)
-        made += batch
-        held += len(columns["ngood_bjets"])
+        generated += batch
+        in_file += len(columns["ngood_bjets"])
         if selected:
             passed = preselected(columns)
             columns = {name: array[passed] for name, array in columns.items()}
         kept_columns.append(columns)
-        found += len(columns["ngood_bjets"])
-    merged = {name: np.concatenate([one[name] for one in kept_columns])[:number] for name in kept_columns[0]}
-    return merged, found / made, found / held
+        collected += len(columns["ngood_bjets"])
+    merged = {
+        name: np.concatenate([batch_columns[name] for batch_columns in kept_columns])[:number]
+        for name in kept_columns[0]
+    }
+    return merged, collected / generated, collected / in_file
 
 
 def measured(
@@ -177,7 +182,7 @@ def measured(
     electron: NDArray[np.bool_],
     massive: bool = False,
 ) -> dict[str, Column]:
-    """Columns of the events that a file holds.
+    """Measure events; return the columns of those that a file contains.
 
     Parameters
     ----------
@@ -189,12 +194,12 @@ def measured(
     electron : ndarray of bool, shape (events,)
         Whether the leptons are electrons.
     massive : bool
-        Whether they are jets of particles, which have the mass of a jet already.
+        Whether they are jets of particles, which already have the mass of a jet.
     """
     near = leptons(true, electron, rng)
-    # Most events are lost with a lepton: those need no jets.
-    both = (near.vectors[0] > 0).all(axis=1)
-    near = Leptons(near.vectors[:, both])
-    found = jets(partons[:, both], flavour[both], near, rng, massive)
-    rows = kept(near, found)
-    return candidates(Leptons(near.vectors[:, rows]), Jets(found.vectors[:, rows], found.tag[rows]))
+    # Most events fail for a missing lepton: those need no jets.
+    dilepton = (near.vectors[0] > 0).all(axis=1)
+    near = Leptons(near.vectors[:, dilepton])
+    event_jets = jets(partons[:, dilepton], flavour[dilepton], near, rng, massive)
+    rows = kept(near, event_jets)
+    return candidates(Leptons(near.vectors[:, rows]), Jets(event_jets.vectors[:, rows], event_jets.tag[rows]))

@@ -16,19 +16,26 @@ Vectors = NDArray[np.float64]
 def from_angles(
     pt: NDArray[np.floating], eta: NDArray[np.floating], phi: NDArray[np.floating], mass: NDArray[np.floating]
 ) -> Vectors:
-    """Four-vectors from transverse momentum, pseudo-rapidity, azimuth and mass."""
+    """Return four-vectors from transverse momentum, pseudo-rapidity, azimuth and mass."""
     px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
     return np.stack([np.sqrt(mass * mass + pt * pt + pz * pz), px, py, pz])
 
 
 def mass(vectors: Vectors) -> NDArray[np.float64]:
-    """Invariant mass; rounding below zero is zero."""
+    """Return the invariant mass; rounding below zero gives zero.
+
+    Examples
+    --------
+    >>> leptons = from_angles(np.full(2, 45.0), np.zeros(2), np.array([0.0, np.pi]), np.zeros(2))
+    >>> print(mass(leptons.sum(axis=1)).round(1))
+    90.0
+    """
     e, px, py, pz = vectors
     return np.sqrt(np.maximum(e * e - px * px - py * py - pz * pz, 0.0))
 
 
 def angles(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Transverse momentum, pseudo-rapidity and azimuth."""
+    """Return transverse momentum, pseudo-rapidity and azimuth."""
     _, px, py, pz = vectors
     pt = np.hypot(px, py)
     return pt, np.arcsinh(pz / np.maximum(pt, 1e-9)), np.arctan2(py, px)
@@ -40,12 +47,12 @@ def distance(
     eta2: NDArray[np.floating],
     phi2: NDArray[np.floating],
 ) -> NDArray[np.floating]:
-    """Distance in pseudo-rapidity and azimuth."""
+    """Return the distance in pseudo-rapidity and azimuth."""
     return np.hypot(eta1 - eta2, (phi1 - phi2 + np.pi) % (2.0 * np.pi) - np.pi)
 
 
 def boosted(vectors: Vectors, parent: Vectors) -> Vectors:
-    """Vectors of the rest frame of `parent` in the frame in which `parent` is given."""
+    """Boost vectors from the rest frame of `parent` to the frame in which `parent` is given."""
     m = mass(parent)
     beta = parent[1:] / parent[0]
     gamma = parent[0] / m
@@ -57,12 +64,12 @@ def boosted(vectors: Vectors, parent: Vectors) -> Vectors:
 def decay(
     parent: Vectors, first: NDArray[np.floating], second: NDArray[np.floating], rng: np.random.Generator
 ) -> tuple[Vectors, Vectors]:
-    """Isotropic decay of a particle into two of the masses `first` and `second`.
+    """Decay a particle isotropically into two particles with the masses `first` and `second`.
 
     Raises
     ------
     ValueError
-        When the daughters are heavier than their parent.
+        If the daughters are heavier than their parent.
     """
     m = mass(parent)
     if np.any(first + second > m):
@@ -81,6 +88,6 @@ def decay(
 def breit_wigner(
     peak: float, width: float, low: float, high: float, number: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Masses after the relativistic Breit-Wigner (in m^2, with a constant width) between two limits."""
+    """Draw masses from the relativistic Breit-Wigner (in m^2, with a constant width) between two limits."""
     ends = np.arctan((np.array([low, high]) ** 2 - peak * peak) / (peak * width))
     return np.sqrt(peak * peak + peak * width * np.tan(rng.uniform(ends[0], ends[1], number)))

@@ -1,7 +1,7 @@
-"""The same events from Pythia 8 with jets of fastjet: an optional engine, slow and closer to the collider.
+"""Events of the search from Pythia 8 with jets of fastjet: an optional engine, slower and more realistic.
 
-Needs the packages of the extra ``pythia``. Hard processes are Pythia's own: a narrow scalar H2 made by gluons
-for X, and the Z with no or one hard parton, whose further jets the shower makes. What the detector does to
+Needs the packages of the extra ``pythia``. Hard processes are Pythia's own: a narrow scalar H2 from gluons
+for X, and the Z with no or one hard parton, whose further jets come from the shower. The detector response to
 jets and leptons is that of the fast simulation, so the files have the same columns.
 """
 
@@ -24,10 +24,10 @@ from shashlik.task.sample import Sample
 
 __all__ = ["simulate"]
 
-#: Jets kept of an event, from this transverse momentum (GeV) on, and events that are measured together.
+#: Largest number of jets of an event, smallest transverse momentum (GeV), and events measured together.
 MOST_JETS, SOFTEST, CHUNK = 10, 12.0, 200
 _COMMON = ("Beams:eCM = 13000", "Print:quiet = on", "Random:setSeed = on", "111:mayDecay = off")
-#: Both Higgs bosons decay to bb or ZZ, the Z to leptons or quarks, equally often: half of half are as wanted.
+#: Both Higgs bosons decay to bb or ZZ, the Z to leptons or quarks, equally often: half of half are signal.
 _SIGNAL = (
     "Higgs:useBSM = on",
     "HiggsBSM:gg2H2 = on",
@@ -49,12 +49,13 @@ _SIGNAL = (
 
 
 def simulate(events: int, seed: int, selected: bool) -> Sample:
-    """As `projects.pnn.simulation.events.simulate`; a few signal events a second, and fewer of background.
+    """Simulate as in `projects.pnn.simulation.events.simulate`, at a few signal events per second and less
+    background.
 
     Raises
     ------
     BadInput
-        When the packages are missing.
+        If the packages are missing.
     """
     try:
         import fastjet
@@ -77,10 +78,10 @@ def simulate(events: int, seed: int, selected: bool) -> Sample:
         name = f"X of {mass} GeV" if process == SIGNAL else PROCESSES[process].name
         with tqdm(total=number, desc=name, unit="event") as bar:
             while bar.n < number:
-                columns, made = _chunk(machine, fastjet, process, rng)
-                found = len(columns["ngood_bjets"])
-                bar.update(min(found, number - bar.n))
-                yield columns, made
+                columns, generated = _chunk(machine, fastjet, process, rng)
+                accepted = len(columns["ngood_bjets"])
+                bar.update(min(accepted, number - bar.n))
+                yield columns, generated
 
     return assembled(events, seed, selected, generate, "Pythia")
 
@@ -98,7 +99,7 @@ def _background(process: Process) -> list[str]:
     lines += [f"PhaseSpace:mHatMin = {limits[0]}"]
     if process.hard == 0:
         return [*lines, "WeakSingleBoson:ffbar2gmZ = on"]
-    # The second hard parton is left to the shower behind a harder first one.
+    # The shower produces the second hard parton after a harder first one.
     return [
         *lines,
         "WeakBosonAndParton:qqbar2gmZg = on",
@@ -108,36 +109,40 @@ def _background(process: Process) -> list[str]:
 
 
 def _chunk(machine: Any, fastjet: Any, process: int, rng: np.random.Generator) -> tuple[dict[str, Any], int]:
-    """Columns of the events of a chunk that a file holds, and how many were generated."""
+    """Simulate a chunk; return columns of the events that a file contains, and the number generated."""
     lepton_vectors, jet_vectors, flavours, electrons = [], [], [], []
-    made = 0
-    while made < CHUNK:
+    generated = 0
+    while generated < CHUNK:
         if not machine.next():
             continue
         if process == SIGNAL and not _wanted(machine.process):
             continue
-        made += 1
-        found = _leptons(machine.event)
-        if found is None:
+        generated += 1
+        pair = _leptons(machine.event)
+        if pair is None:
             continue
-        jets, flavour = _jets(machine.event, fastjet, found)
-        lepton_vectors.append([_four(machine.event[index]) for index in found])
-        electrons.append(abs(machine.event[found[0]].id()) == 11)
+        jets, flavour = _jets(machine.event, fastjet, pair)
+        lepton_vectors.append([_four(machine.event[index]) for index in pair])
+        electrons.append(abs(machine.event[pair[0]].id()) == 11)
         jet_vectors.append(jets)
         flavours.append(flavour)
     leptons = np.array(lepton_vectors).reshape(-1, 2, 4).transpose(2, 0, 1)
     jets = np.array(jet_vectors).reshape(-1, MOST_JETS, 4).transpose(2, 0, 1)
     numbers = np.array(flavours, dtype=int).reshape(-1, MOST_JETS)
-    return measured(leptons, jets, numbers, rng, np.array(electrons, dtype=bool), massive=True), made
+    return measured(leptons, jets, numbers, rng, np.array(electrons, dtype=bool), massive=True), generated
 
 
 def _wanted(process: Any) -> bool:
-    """Whether the decays are bb and ZZ -> ll qq."""
+    """Return whether the decays are bb and ZZ -> ll qq."""
     ids = [abs(process[index].id()) for index in range(process.size())]
     mothers = [abs(process[process[index].mother1()].id()) for index in range(process.size())]
-    of_z = [one for one, mother in zip(ids, mothers, strict=True) if mother == 23]
-    of_higgs = [one for one, mother in zip(ids, mothers, strict=True) if mother == 25]
-    return of_higgs.count(5) == 2 and of_higgs.count(23) == 2 and sum(one in (11, 13) for one in of_z) == 2
+    of_z = [particle_id for particle_id, mother in zip(ids, mothers, strict=True) if mother == 23]
+    of_higgs = [particle_id for particle_id, mother in zip(ids, mothers, strict=True) if mother == 25]
+    return (
+        of_higgs.count(5) == 2
+        and of_higgs.count(23) == 2
+        and sum(particle_id in (11, 13) for particle_id in of_z) == 2
+    )
 
 
 def _four(particle: Any) -> list[float]:
@@ -145,8 +150,8 @@ def _four(particle: Any) -> list[float]:
 
 
 def _leptons(event: Any) -> list[int] | None:
-    """The final leptons of the hard Z, None if they are no pair."""
-    found = []
+    """Find the final leptons of the hard Z; None if they are not a pair."""
+    indices = []
     for index in range(event.size()):
         particle = event[index]
         if particle.isFinal() and abs(particle.id()) in (11, 13):
@@ -154,27 +159,28 @@ def _leptons(event: Any) -> list[int] | None:
             while abs(event[mother.mother1()].id()) == abs(particle.id()):
                 mother = event[mother.mother1()]
             if abs(event[mother.mother1()].id()) == 23:
-                found.append(index)
-    pair = len(found) == 2 and event[found[0]].id() == -event[found[1]].id()
-    return found if pair else None
+                indices.append(index)
+    pair = len(indices) == 2 and event[indices[0]].id() == -event[indices[1]].id()
+    return indices if pair else None
 
 
 def _jets(event: Any, fastjet: Any, leptons: list[int]) -> tuple[NDArray[np.float64], list[int]]:
-    """Jets of what is seen besides the leptons, shape (MOST_JETS, 4), and the heaviest quark near each."""
-    seen, quarks = [], []
+    """Cluster visible particles except the leptons; return jets (MOST_JETS, 4) and the heaviest quark near
+    each."""
+    visible, quarks = [], []
     for index in range(event.size()):
         particle = event[index]
         kind = abs(particle.id())
         if particle.isFinal() and particle.isVisible() and index not in leptons and abs(particle.eta()) < 5:
             e, px, py, pz = _four(particle)
-            seen.append(fastjet.PseudoJet(px, py, pz, e))
+            visible.append(fastjet.PseudoJet(px, py, pz, e))
         elif kind in (4, 5) and particle.pT() > 5:
             quarks.append((BOTTOM if kind == 5 else CHARM, particle.eta(), particle.phi()))
-    sequence = fastjet.ClusterSequence(seen, fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS))
+    sequence = fastjet.ClusterSequence(visible, fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS))
     vectors, flavour = np.zeros((MOST_JETS, 4)), [LIGHT] * MOST_JETS
-    for place, jet in enumerate(fastjet.sorted_by_pt(sequence.inclusive_jets(SOFTEST))[:MOST_JETS]):
-        vectors[place] = jet.e(), jet.px(), jet.py(), jet.pz()
+    for jet_index, jet in enumerate(fastjet.sorted_by_pt(sequence.inclusive_jets(SOFTEST))[:MOST_JETS]):
+        vectors[jet_index] = jet.e(), jet.px(), jet.py(), jet.pz()
         for kind, eta, phi in quarks:
             if np.hypot(jet.eta() - eta, (jet.phi() - phi + np.pi) % (2 * np.pi) - np.pi) < RADIUS:
-                flavour[place] = max(flavour[place], kind)
+                flavour[jet_index] = max(flavour[jet_index], kind)
     return vectors, flavour

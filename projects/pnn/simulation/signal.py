@@ -15,31 +15,32 @@ __all__ = ["EXPECTED", "HIGGS_MASS", "signal"]
 HIGGS_MASS, B_MASS = 125.09, 4.7
 #: Width of the Z in GeV, and its decays to charm, bottom and lighter quarks (Particle Data Group 2024).
 Z_WIDTH, Z_SHARES = 2.4955, {CHARM: 0.172, BOTTOM: 0.216}
-#: Energy of the beams together, GeV.
+#: Centre-of-mass energy of the beams, GeV.
 _ENERGY = 13_000.0
 #: X -> HH -> bb ZZ -> bb ll qq of 1 pb in 35.9 /fb: 2 x 0.582 x 0.0262 x 2 x 0.0673 x 0.699 (e and mu) of
-#: them, of whatever mass.
+#: them, for any mass.
 EXPECTED = 35_900.0 * 2 * 0.582 * 0.0262 * 2 * 0.0673 * 0.699
 
 
 def signal(
     masses: NDArray[np.floating], rng: np.random.Generator
 ) -> tuple[Vectors, Vectors, NDArray[np.integer]]:
-    """Leptons and partons of one event for each mass.
+    """Simulate leptons and partons of one event for each mass.
 
-    Spins are left out: a scalar has none, and the angles within H -> ZZ* are hardly seen behind the detector.
+    Spins are ignored: a scalar has none, and the angles within H -> ZZ* have little effect behind the
+    detector.
 
     Parameters
     ----------
     masses : ndarray, shape (events,)
-        Of X, GeV; its width is narrow.
+        Mass of X, GeV; its width is narrow.
     rng : numpy.random.Generator
 
     Returns
     -------
     leptons : ndarray, shape (4, events, 2)
     partons : ndarray, shape (4, events, n)
-        Two b, two quarks of the Z, and what is radiated.
+        Two b, two quarks of the Z, and the radiation.
     flavour : ndarray of int, shape (events, n)
     """
     number = len(masses)
@@ -47,8 +48,8 @@ def signal(
     # Heavier X are more central: both partons carry at least m^2/s.
     reach = np.log(_ENERGY / masses)
     rapidity = np.clip(0.42 * reach * rng.standard_normal(number), -reach, reach)
-    own = (recoil * (rng.random(extra.shape) < 0.5)).sum(axis=2)
-    px, py = -own[1], -own[2]
+    recoil_momentum = (recoil * (rng.random(extra.shape) < 0.5)).sum(axis=2)
+    px, py = -recoil_momentum[1], -recoil_momentum[2]
     transverse = np.sqrt(masses * masses + px * px + py * py)
     x = np.stack([transverse * np.cosh(rapidity), px, py, transverse * np.sinh(rapidity)])
     higgs = np.full(number, HIGGS_MASS)
@@ -62,17 +63,17 @@ def signal(
     nothing = np.zeros(number)
     l1, l2 = decay(leptonic, nothing, nothing, rng)
     q1, q2 = decay(hadronic, nothing, nothing, rng)
-    drawn = rng.random(number)
+    uniform = rng.random(number)
     # Shares of hadronic decays; a Z* too light for two b quarks has none of them.
     heavy = Z_SHARES[BOTTOM] * (quark_mass > 2 * B_MASS)
-    quark = np.select([drawn < heavy, drawn < heavy + Z_SHARES[CHARM]], [BOTTOM, CHARM], LIGHT)
+    quark = np.select([uniform < heavy, uniform < heavy + Z_SHARES[CHARM]], [BOTTOM, CHARM], LIGHT)
     partons = np.concatenate([np.stack([b1, b2, q1, q2], axis=2), recoil], axis=2)
     quarks = np.stack([np.full(number, BOTTOM), np.full(number, BOTTOM), quark, quark], axis=1)
     return np.stack([l1, l2], axis=2), partons, np.concatenate([quarks, extra], axis=1)
 
 
 def _z_masses(number: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Masses of the two Z in H -> ZZ*: one near its peak, the other after the matrix element.
+    """Draw masses of the two Z in H -> ZZ*: one near its peak, the other from the matrix element.
 
     dGamma/dm* is proportional to m*^3 beta (beta^2 + 12 mZ^2 m*^2 / mH^4) / ((m*^2 - mZ^2)^2 + mZ^2 Gamma^2),
     W.-Y. Keung and W. J. Marciano, Phys. Rev. D 30 (1984) 248, with beta the momentum in units of mH/2.
@@ -85,5 +86,5 @@ def _z_masses(number: int, rng: np.random.Generator) -> tuple[NDArray[np.float64
     density /= (grid**2 - Z_MASS**2) ** 2 + (Z_MASS * Z_WIDTH) ** 2
     cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
     off = np.interp(rng.random(number), cumulative / cumulative[-1], grid)
-    # The table is made for a Z on its peak; another one leaves another range.
+    # The table holds for a Z on its peak; any other mass leaves a different range.
     return on, np.minimum(off * (HIGGS_MASS - on) / (HIGGS_MASS - Z_MASS), HIGGS_MASS - on - 0.01)
