@@ -1,4 +1,4 @@
-"""What the network is compared with: no correction, the published one, a polynomial, a random forest."""
+"""Baselines of the network: no correction, the published one, a polynomial, a random forest."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SEED_IMPORTANCES = dict(zip(FEATURES, (0.096, 0.055, 0.064, 0.136, 0.328, 0.067,
 
 
 def examples(sample: Sample) -> events.Events:
-    """What may be trained on: events with a pi0. Those with an eta stay unseen."""
-    found = events.of(sample)
-    if found.eta.all():
+    """Return the training events: those with a pi0. Events with an eta are excluded from training."""
+    particles = events.of(sample)
+    if particles.eta.all():
         raise BadInput(f"{sample.source}: there is no event with a pi0 to train on")
-    return found.select(~found.eta)
+    return particles.select(~particles.eta)
 
 
 @dataclass(frozen=True)
@@ -43,33 +43,33 @@ class Classical:
     ----------
     name : {"raw", "iguana", "polynomial"}
     coefficients : mapping of str to list
-        Of the fitted polynomial.
+        Coefficients of the fitted polynomial.
     """
 
     name: str
     coefficients: dict[str, Any] = field(default_factory=dict)
 
     def fit(self, train: Sample, bench: Bench) -> Classical:
-        """A copy with a polynomial fitted by least squares of dp; the others are what they are."""
+        """Fit the polynomial by least squares of dp; return the other corrections unchanged."""
         if self.name != "polynomial":
             return self
-        known = examples(train)
-        p, theta, phi = polar(known.proton)
-        gained = polar(known.true_proton)[0] - p
+        training = examples(train)
+        p, theta, phi = polar(training.proton)
+        gained = polar(training.true_proton)[0] - p
         fitted = {}
-        for name, rows in (("forward", ~known.central), ("central", known.central)):
-            some = terms(p[rows], theta[rows], phi[rows])
-            enough = len(some) > some.shape[1]
-            found = np.linalg.lstsq(some, gained[rows])[0] if enough else np.zeros(some.shape[1])
-            fitted[name] = found.tolist()
+        for name, rows in (("forward", ~training.central), ("central", training.central)):
+            basis = terms(p[rows], theta[rows], phi[rows])
+            enough = len(basis) > basis.shape[1]
+            solution = np.linalg.lstsq(basis, gained[rows])[0] if enough else np.zeros(basis.shape[1])
+            fitted[name] = solution.tolist()
         return replace(self, coefficients=fitted)
 
     def predict(self, sample: Sample) -> Predictions:
-        """dlogp and dmm2 of every event."""
+        """Predict dlogp and dmm2 of every event."""
         return corrections.answers(self.name, self.coefficients, sample.columns)
 
     def portable(self, folder: Path) -> Portable:
-        """The correction with its coefficients."""
+        """Write the correction with its coefficients."""
         module = portable.join([kinematics, corrections], folder)
         facts = folder / "correction.json"
         facts.write_text(json.dumps({"form": self.name, "coefficients": self.coefficients}) + "\n")
@@ -78,12 +78,12 @@ class Classical:
 
 @dataclass(frozen=True)
 class Forest:
-    """The original study's random forest: all eight features, the electron's among them.
+    """The original study's random forest: all eight features, including the electron's.
 
     Parameters
     ----------
     count : int
-        Trees.
+        Number of trees.
     arrays : mapping of str to ndarray
         The fitted trees, see `projects.clas12.trees.mean_of_trees`.
     importances : tuple of float
@@ -96,14 +96,14 @@ class Forest:
     name: str = "forest"
 
     def fit(self, train: Sample, bench: Bench) -> Forest:
-        """A copy with trees grown on both targets, standardised; only dlogp of them is used."""
-        from sklearn.ensemble import RandomForestRegressor  # inside, as it takes a second to load
+        """Grow the trees on both standardised targets; only their dlogp is used."""
+        from sklearn.ensemble import RandomForestRegressor  # here, because it takes a second to load
 
-        known = examples(train)
-        targets = known.targets
+        training = examples(train)
+        targets = training.targets
         middle, spread = targets.mean(axis=0), targets.std(axis=0)
         grown = RandomForestRegressor(self.count, random_state=bench.seed, n_jobs=2)
-        grown.fit(known.features, (targets - middle) / spread)
+        grown.fit(training.features, (targets - middle) / spread)
         parts = [tree.tree_ for tree in grown.estimators_]
         roots = np.cumsum([0] + [part.node_count for part in parts])[:-1]
         arrays = {
@@ -121,27 +121,27 @@ class Forest:
         return replace(self, arrays=arrays, importances=tuple(map(float, grown.feature_importances_)))
 
     def predict(self, sample: Sample) -> Predictions:
-        """dlogp and dmm2 of every event."""
+        """Predict dlogp and dmm2 of every event."""
         return trees.tree_answers(self.arrays, sample.columns)
 
     def portable(self, folder: Path) -> Portable:
-        """The trees as arrays."""
+        """Write the trees as arrays."""
         module = portable.join([kinematics, trees], folder)
         file = folder / "forest.npz"
         np.savez_compressed(file, allow_pickle=False, **self.arrays)
         return Portable(module, {file.name: file}, _NUMPY, COLUMNS[:-1])
 
     def finding(self) -> Finding:
-        """Importances beside the original study's."""
-        order = sorted(zip(FEATURES, self.importances, strict=True), key=lambda one: -one[1])
+        """Report importances next to the original study's."""
+        order = sorted(zip(FEATURES, self.importances, strict=True), key=lambda entry: -entry[1])
         lines = ["| feature | importance | original study |", "|---|---:|---:|"]
         lines += [f"| {name} | {share:.1%} | {SEED_IMPORTANCES[name]:.1%} |" for name, share in order]
         figure = Figure(figsize=(6.5, 4), layout="constrained")
         axes = figure.add_subplot()
         places = np.arange(len(order))[::-1]
         axes.barh(places + 0.2, [share for _, share in order], 0.38, label="this forest", color="#0072B2")
-        theirs = [SEED_IMPORTANCES[name] for name, _ in order]
-        axes.barh(places - 0.2, theirs, 0.38, label="original study", color="0.7")
+        original = [SEED_IMPORTANCES[name] for name, _ in order]
+        axes.barh(places - 0.2, original, 0.38, label="original study", color="0.7")
         axes.set_yticks(places, [name for name, _ in order])
         axes.set_xlabel("importance")
         axes.legend(frameon=False)

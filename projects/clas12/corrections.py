@@ -18,7 +18,7 @@ from projects.clas12.kinematics import CENTRAL, momenta, polar, shift_of_missing
 
 __all__ = ["COLUMNS", "answers", "iguana", "load", "polynomial", "powers", "terms"]
 
-#: Columns that a correction sees; of the electron it only needs to say what MM^2 becomes.
+#: Input columns of a correction; the electron is only needed for the change of MM^2.
 COLUMNS = ("ex", "ey", "ez", "px", "py", "pz", "status")
 #: Highest total degree of the polynomial in 1/p, theta and phi.
 _DEGREE = 3
@@ -37,48 +37,52 @@ _BARREL_FIT = (
 
 
 def iguana(p: NDArray, theta: NDArray, central: NDArray[np.bool_]) -> NDArray[np.floating]:
-    """Published correction dp in GeV for momenta in GeV and polar angles in rad, shape (n,)."""
+    """Return the published correction dp in GeV for momenta in GeV and polar angles in rad, shape (n,)."""
     t = np.degrees(theta)
     angle = np.stack([np.ones_like(t), t, t * t])
     momentum = np.where(central, p, 1.0 / p)
-    found = [
+    dp = [
         np.einsum("cn,cn->n", np.array(table) @ angle, np.stack([np.ones_like(p), momentum, momentum**2]))
         for table in (_FORWARD, _BARREL_FIT)
     ]
-    return np.where(central, found[1], found[0])
+    return np.where(central, dp[1], dp[0])
 
 
 def powers() -> list[tuple[int, ...]]:
-    """Exponents of 1/p, theta and phi in the polynomial's terms."""
-    return [one for one in product(range(_DEGREE + 1), repeat=3) if sum(one) <= _DEGREE]
+    """Return the exponents of 1/p, theta and phi in the polynomial's terms."""
+    return [exponents for exponents in product(range(_DEGREE + 1), repeat=3) if sum(exponents) <= _DEGREE]
 
 
 def terms(p: NDArray, theta: NDArray, phi: NDArray) -> NDArray[np.floating]:
-    """The polynomial's terms, shape (n, 20)."""
+    """Return the polynomial's terms, shape (n, 20)."""
     bases = (1.0 / p, theta, phi)
     return np.stack(
-        [np.prod([base**n for base, n in zip(bases, one, strict=True)], axis=0) for one in powers()], axis=1
+        [
+            np.prod([base**n for base, n in zip(bases, exponents, strict=True)], axis=0)
+            for exponents in powers()
+        ],
+        axis=1,
     )
 
 
 def polynomial(
     coefficients: Mapping[str, Any], p: NDArray, theta: NDArray, phi: NDArray, central: NDArray[np.bool_]
 ) -> NDArray[np.floating]:
-    """dp in GeV from the coefficients of both detectors, ``forward`` and ``central``."""
-    found = terms(p, theta, phi)
-    return np.where(central, found @ coefficients["central"], found @ coefficients["forward"])
+    """Return dp in GeV from the coefficients of both detectors, ``forward`` and ``central``."""
+    basis = terms(p, theta, phi)
+    return np.where(central, basis @ coefficients["central"], basis @ coefficients["forward"])
 
 
 def answers(
     form: str, coefficients: Mapping[str, Any], columns: Mapping[str, Any]
 ) -> dict[str, NDArray[np.floating]]:
-    """dlogp, and dMM2 in GeV^2, of every event.
+    """Predict dlogp, and dMM2 in GeV^2, of every event.
 
     Parameters
     ----------
     form : {"raw", "iguana", "polynomial"}
     coefficients : mapping
-        Of the polynomial.
+        Coefficients of the polynomial.
     columns : mapping of str to array
         `COLUMNS`.
     """
@@ -91,11 +95,11 @@ def answers(
         gained = polynomial(coefficients, p, theta, phi, central)
     else:
         gained = np.zeros_like(p)
-    dlogp = np.log1p(np.maximum(gained / p, -0.9))  # whatever a polynomial does far from where it was fitted
+    dlogp = np.log1p(np.maximum(gained / p, -0.9))  # a polynomial may diverge far from its training events
     return {"dlogp": dlogp, "dmm2": shift_of_missing_mass_squared(electron, proton, dlogp)}
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:
-    """A function from `COLUMNS` to predictions; ``correction.json`` says which correction it is."""
+    """Load a function from `COLUMNS` to predictions; ``correction.json`` contains the kind of correction."""
     facts = json.loads(Path(files["correction.json"]).read_text())
     return lambda columns: answers(facts["form"], facts["coefficients"], columns)

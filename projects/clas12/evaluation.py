@@ -1,8 +1,8 @@
-"""What is judged: residuals of the proton's momentum and of MM^2, and the numbers that show a bad model.
+"""Evaluation: residuals of the proton's momentum and of MM^2, and tests for a bad model.
 
-A model that knows the electron can guess the proton's momentum from the hypothesis that a pi0 is missing. It
-then looks better than any detector, and moves the peak of every other meson. So the sample holds events of
-an eta that nothing was trained on, and says where their peak went.
+A model whose inputs include the electron can infer the proton's momentum from the hypothesis of a missing
+pi0. It then seems better than any detector, and shifts the peak of every other meson. Therefore the sample
+includes events with an eta, which are excluded from training, and the metrics report the shift of their peak.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["BINNINGS", "QUANTITIES", "metrics", "residuals"]
 
-#: An answer that misses the momentum by more than this share of it has failed.
+#: A prediction that misses the momentum by more than this share of it is a failure.
 GROSS = 0.2
 
-#: Share of events left out at either end where the shift of a peak is a mean.
+#: Share of events excluded at either end from the mean shift of a peak.
 TRIMMED = 0.01
 
 QUANTITIES = (
@@ -42,10 +42,11 @@ BINNINGS = (
 
 
 def residuals(sample: Sample, predictions: Predictions) -> Residuals:
-    """Corrected less generated momentum in GeV and relative, and MM^2 less that with a perfect proton."""
-    known = events.of(sample)
-    targets = known.targets
-    p, theta, phi = polar(known.true_proton)
+    """Return corrected minus generated momentum, in GeV and relative, and MM^2 minus that of a perfect
+    proton."""
+    particles = events.of(sample)
+    targets = particles.targets
+    p, theta, phi = polar(particles.true_proton)
     relative = np.expm1(np.asarray(predictions["dlogp"], dtype=np.float64) - targets[:, 0])
     values = {"p": p * relative, "p_relative": relative, "mm2": predictions["dmm2"] - targets[:, 1]}
     variables = {
@@ -53,7 +54,7 @@ def residuals(sample: Sample, predictions: Predictions) -> Residuals:
         "theta": np.degrees(theta),
         "phi": np.degrees(phi),
         "status": np.asarray(sample["status"], dtype=np.float64),
-        "meson_mass": np.where(known.eta, ETA, PI0),
+        "meson_mass": np.where(particles.eta, ETA, PI0),
     }
     return Residuals(
         {name: array[:, None] for name, array in values.items()},
@@ -63,58 +64,58 @@ def residuals(sample: Sample, predictions: Predictions) -> Residuals:
 
 
 def metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> dict[str, float]:
-    """Numbers of every estimator.
+    """Return the metrics of every estimator.
 
-    ``<estimator>/mse``, ``mse_dlogp`` and ``mse_dmm2`` on events of a pi0, in units of the variance of the
-    targets, so that their mean scores 1; ``bias_momentum`` and ``bias_theta``, the largest distance from
-    zero of the core of dP/P in a bin; for each meson there is, ``pi0/peak`` (GeV^2) and ``pi0/shift``, how
-    far that is from the peak that the generated momentum makes, the direction being as measured: what a
-    correction can be blamed for. It is a trimmed mean over events, each against itself, which is twice
-    as precise as the difference of two fitted peaks. With ``_err`` their errors.
+    ``<estimator>/mse``, ``mse_dlogp`` and ``mse_dmm2`` on events with a pi0, in units of the variance of the
+    targets, so that a prediction of their mean scores 1; ``bias_momentum`` and ``bias_theta``, the largest
+    distance from zero of the core of dP/P in a bin; for each meson present, ``pi0/peak`` (GeV^2) and
+    ``pi0/shift``, its distance from the peak with the generated momentum and the measured direction, which is
+    the error of the correction itself. The shift is a trimmed mean over events, each compared with itself,
+    which is twice as precise as the difference of two fitted peaks. ``_err`` denotes their errors.
     """
-    known = events.of(sample)
-    targets = known.targets
-    measured = known.corrected_mm2(np.zeros(len(targets)))
-    perfect = known.corrected_mm2(targets[:, 0])
-    found: dict[str, float] = {}
-    for name, answers in predictions.items():
-        missed = np.stack([answers["dlogp"], answers["dmm2"]], axis=1) - targets
-        if not known.eta.all():
-            scores = np.nanmean(missed[~known.eta] ** 2, axis=0) / targets[~known.eta].var(axis=0)
+    particles = events.of(sample)
+    targets = particles.targets
+    measured = particles.corrected_mm2(np.zeros(len(targets)))
+    perfect = particles.corrected_mm2(targets[:, 0])
+    numbers: dict[str, float] = {}
+    for name, prediction in predictions.items():
+        missed = np.stack([prediction["dlogp"], prediction["dmm2"]], axis=1) - targets
+        if not particles.eta.all():
+            scores = np.nanmean(missed[~particles.eta] ** 2, axis=0) / targets[~particles.eta].var(axis=0)
             parts = ("mse_dlogp", "mse_dmm2", "mse")
-            found |= {
+            numbers |= {
                 f"{name}/{part}": float(v) for part, v in zip(parts, (*scores, scores.mean()), strict=True)
             }
-        judged = residuals(sample, answers)
+        residual = residuals(sample, prediction)
         for variable in ("momentum", "theta"):
-            found |= _farthest(f"{name}/bias_{variable}", judged, variable)
-        for meson, rows in (("pi0", ~known.eta), ("eta", known.eta)):
-            corrected = (measured + answers["dmm2"])[rows]
-            found |= _peak(f"{name}/{meson}", corrected, perfect[rows])
-    return found
+            numbers |= _farthest(f"{name}/bias_{variable}", residual, variable)
+        for meson, rows in (("pi0", ~particles.eta), ("eta", particles.eta)):
+            corrected = (measured + prediction["dmm2"])[rows]
+            numbers |= _peak(f"{name}/{meson}", corrected, perfect[rows])
+    return numbers
 
 
 def _peak(name: str, corrected: NDArray[np.floating], perfect: NDArray[np.floating]) -> dict[str, float]:
-    """Where the core of MM^2 lies, and how far events moved from where a perfect correction has them."""
+    """Return the position of the core of MM^2, and the mean shift of events from a perfect correction."""
     core = resolution(corrected)
     if not np.isfinite(core.mu):
         return {}
-    moved = (corrected - perfect)[np.isfinite(corrected)]
-    low, high = np.quantile(moved, (TRIMMED, 1.0 - TRIMMED))
-    kept = moved[(moved >= low) & (moved <= high)]
+    shifts = (corrected - perfect)[np.isfinite(corrected)]
+    low, high = np.quantile(shifts, (TRIMMED, 1.0 - TRIMMED))
+    trimmed = shifts[(shifts >= low) & (shifts <= high)]
     numbers = {
         "peak": core.mu,
         "peak_err": core.mu_err,
-        "shift": kept.mean(),
-        "shift_err": kept.std() / np.sqrt(len(kept)),
+        "shift": trimmed.mean(),
+        "shift_err": trimmed.std() / np.sqrt(len(trimmed)),
     }
     return {f"{name}/{key}": float(value) for key, value in numbers.items()}
 
 
-def _farthest(name: str, judged: Residuals, variable: str) -> dict[str, float]:
-    """The core of dP/P, among bins of a variable, that lies farthest from zero."""
-    (binning,) = (one for one in BINNINGS if one.name == variable)
-    at, values = judged.variables[variable], judged.values["p_relative"]
+def _farthest(name: str, residual: Residuals, variable: str) -> dict[str, float]:
+    """Return the core of dP/P that is farthest from zero among bins of a variable."""
+    (binning,) = (candidate for candidate in BINNINGS if candidate.name == variable)
+    at, values = residual.variables[variable], residual.values["p_relative"]
     cores = [resolution(values[(at >= low) & (at < high)]) for low, high in pairwise(binning.edges)]
     worst = max((core for core in cores if np.isfinite(core.mu)), key=lambda core: abs(core.mu), default=None)
     return {name: abs(worst.mu), f"{name}_err": worst.mu_err} if worst else {}

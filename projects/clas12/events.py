@@ -1,4 +1,4 @@
-"""Events as the physics sees them: momenta, features and targets, from the columns of a sample."""
+"""Physics quantities of events: momenta, features and targets, from the columns of a sample."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Events:
     Parameters
     ----------
     electron, proton : ndarray
-        Reconstructed.
+        Reconstructed momenta.
     central : ndarray of bool, shape (n,)
         Whether the proton is in the central detector.
     true_electron, true_proton : ndarray
-        Generated.
+        Generated momenta.
     eta : ndarray of bool, shape (n,)
         Whether the meson is an eta.
     """
@@ -49,14 +49,14 @@ class Events:
 
     @property
     def features(self) -> Array:
-        """See `projects.clas12.kinematics.features`."""
+        """Features; see `projects.clas12.kinematics.features`."""
         return features(self.electron, self.proton)
 
     @property
     def targets(self) -> Array:
-        """dlogp, and dMM2 in GeV^2, shape (n, 2): what is missing in log p and in MM^2.
+        """dlogp, and dMM2 in GeV^2, shape (n, 2): the corrections of log p and of MM^2.
 
-        MM^2 with the generated proton is that of the *reconstructed* electron: what a perfect proton gives.
+        MM^2 with the generated proton uses the *reconstructed* electron: the result of a perfect proton.
         """
         dlogp = np.log(polar(self.true_proton)[0] / polar(self.proton)[0])
         best = missing_mass_squared(self.electron, self.true_proton)
@@ -64,35 +64,35 @@ class Events:
 
     @property
     def learnt(self) -> tuple[Array, Array]:
-        """What a network learns from: columns as in `projects.clas12.corrections.COLUMNS`, and `targets`."""
+        """Training inputs: columns as in `projects.clas12.corrections.COLUMNS`, and `targets`."""
         status = np.where(self.central, CENTRAL, 0.0)
         return np.column_stack([self.electron, self.proton, status]), self.targets
 
     def select(self, rows: NDArray[np.bool_]) -> Events:
-        """Some of the events."""
-        return Events(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+        """Select events by `rows`."""
+        return Events(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def corrected_mm2(self, dlogp: Array) -> Array:
-        """MM^2 in GeV^2 with the proton's momentum times exp(dlogp)."""
+        """Return MM^2 in GeV^2 with the proton's momentum times exp(dlogp)."""
         measured = missing_mass_squared(self.electron, self.proton)
         return measured + shift_of_missing_mass_squared(self.electron, self.proton, dlogp)
 
 
 def of(sample: Sample) -> Events:
-    """Events of a sample.
+    """Convert a sample to events.
 
     Raises
     ------
     BadInput
         For a proton or electron without momentum, and a meson that is neither pi0 nor eta.
     """
-    found = {
+    vectors = {
         "electron": momenta(sample.columns, "e"),
         "proton": momenta(sample.columns, "p"),
         "true_electron": momenta(sample.columns, "e", "0"),
         "true_proton": momenta(sample.columns, "p", "0"),
     }
-    for name, momentum in found.items():
+    for name, momentum in vectors.items():
         still = np.asarray(~momentum.any(axis=1))
         if still.any():
             raise BadInput(
@@ -100,18 +100,19 @@ def of(sample: Sample) -> Events:
                 "momentum; remove such events"
             )
     meson = np.asarray(sample["meson"]) if "meson" in sample else np.full(len(sample), PI0_CODE)
-    if (other := ~np.isin(meson, (PI0_CODE, ETA_CODE))).any():
+    if (unknown := ~np.isin(meson, (PI0_CODE, ETA_CODE))).any():
         raise BadInput(
-            f"{sample.source}: meson={meson[other][0]} in {_first(sample, other)} is unknown; "
+            f"{sample.source}: meson={meson[unknown][0]} in {_first(sample, unknown)} is unknown; "
             f"{PI0_CODE} is a pi0, {ETA_CODE} an eta"
         )
     central = np.asarray(sample["status"]) >= CENTRAL
     eta: NDArray[np.bool_] = meson == ETA_CODE
-    return Events(**found, central=central, eta=eta)
+    return Events(**vectors, central=central, eta=eta)
 
 
 def _first(sample: Sample, rows: NDArray[np.bool_]) -> str:
-    """The first of some events, by its number; a place in the sample is none, as files are halved."""
+    """Return the first of some events by its number; positions in a sample are ambiguous, as files are
+    halved."""
     if "event" in sample:
         return f"event {sample['event'][rows][0]}"
     return f"{np.count_nonzero(rows)} of {len(sample)} events"

@@ -1,4 +1,4 @@
-"""MM^2 of events with a pi0 and with an eta, and width and bias of the momentum side by side."""
+"""MM^2 of events with a pi0 and with an eta, and width and bias of the momentum."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["draw"]
 
-#: The generated proton's look, beside those of the estimators.
+#: Style of the generated proton, next to those of the estimators.
 _BEST = Style("k", ":", "", 1.6, False, 0.0)
 
 
 def draw(
     sample: Sample, predictions: Mapping[str, Predictions], subject: str = "network"
 ) -> dict[str, Figure]:
-    """Figures of one sample, by name."""
+    """Draw the figures of one sample; return them by name."""
     return {
         "missing_mass": _missing_mass(sample, predictions, subject),
         "momentum_sigma_and_bias": _sigma_and_bias(sample, predictions, subject),
@@ -32,19 +32,19 @@ def draw(
 
 
 def _missing_mass(sample: Sample, predictions: Mapping[str, Predictions], subject: str) -> Figure:
-    """MM^2 of every estimator and of the generated proton, for both mesons."""
-    known, looks = events.of(sample), styles(tuple(predictions), subject)
-    measured = known.corrected_mm2(np.zeros(len(sample)))
-    spectra = {name: measured + answers["dmm2"] for name, answers in predictions.items()}
+    """Draw MM^2 of every estimator and of the generated proton, for both mesons."""
+    particles, looks = events.of(sample), styles(tuple(predictions), subject)
+    measured = particles.corrected_mm2(np.zeros(len(sample)))
+    spectra = {name: measured + prediction["dmm2"] for name, prediction in predictions.items()}
     figure = Figure(figsize=(12, 5), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, title, mass, rows in (
-        (panels[0], r"$ep \to ep\,\pi^0$", PI0, ~known.eta),
-        (panels[1], r"$ep \to ep\,\eta$, unseen in training", ETA, known.eta),
+        (panels[0], r"$ep \to ep\,\pi^0$", PI0, ~particles.eta),
+        (panels[1], r"$ep \to ep\,\eta$, unseen in training", ETA, particles.eta),
     ):
         axes.axvline(mass**2, color="0.6", linewidth=0.8, zorder=0)
         edges = np.linspace(mass**2 - 0.35, mass**2 + 0.35, 71)
-        best = (measured + known.targets[:, 1])[rows]
+        best = (measured + particles.targets[:, 1])[rows]
         for name, values, look in (
             *((name, values[rows], looks[name]) for name, values in spectra.items()),
             ("generated proton", best, _BEST),
@@ -60,22 +60,23 @@ def _missing_mass(sample: Sample, predictions: Mapping[str, Predictions], subjec
 
 
 def _sigma_and_bias(sample: Sample, predictions: Mapping[str, Predictions], subject: str) -> Figure:
-    """Core sigma of dP/P, and below it the core's centre, against generated momentum and polar angle."""
+    """Draw core sigma of dP/P, and below it the core's centre, against generated momentum and polar angle."""
     looks = styles(tuple(predictions), subject)
     figure = Figure(figsize=(11, 6), layout="constrained")
     grid = figure.subplots(2, 2, sharex="col", sharey="row", squeeze=False)
     for column, name in enumerate(("momentum", "theta")):
-        (binning,) = (one for one in BINNINGS if one.name == name)
+        (binning,) = (candidate for candidate in BINNINGS if candidate.name == name)
         top, bottom = grid[:, column]
         bottom.axhline(0.0, color="0.6", linewidth=0.8)
-        for estimator, answers in predictions.items():
-            judged = residuals(sample, answers)
-            at, values = judged.variables[name], judged.values["p_relative"]
+        for estimator, prediction in predictions.items():
+            residual = residuals(sample, prediction)
+            at, values = residual.variables[name], residual.values["p_relative"]
             cores = [resolution(values[(at >= low) & (at < high)]) for low, high in pairwise(binning.edges)]
             look = looks[estimator]
-            for axes, what in ((top, "sigma"), (bottom, "mu")):
+            for axes, statistic in ((top, "sigma"), (bottom, "mu")):
                 numbers, errors = (
-                    np.array([getattr(core, key) for core in cores]) for key in (what, f"{what}_err")
+                    np.array([getattr(core, key) for core in cores])
+                    for key in (statistic, f"{statistic}_err")
                 )
                 points(axes, binning, numbers, errors, look, literal(estimator))
         variable(bottom, binning)

@@ -1,7 +1,7 @@
-"""Networks that correct a proton's momentum, and the MM^2 that follows from it.
+"""Networks that correct a proton's momentum and the MM^2 that follows from it.
 
 A network has one free output, dlogp; dMM2 is computed from it inside the network by the kinematics, so that
-the two never disagree. All scalings are inside too, and everything is built-in layers and ``keras.ops``.
+both are consistent. All scalings are inside too, and only built-in layers and ``keras.ops`` are used.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Architecture:
     Parameters
     ----------
     kind : {"default", "seed"}
-        The first sees the proton alone. The original study's sees all eight features, has a batch
+        The first uses only the proton. The original study's network uses all eight features, has a batch
         normalisation in front of each layer, and is trained at a constant rate.
     width, depth : int
-        Units of a hidden layer, and how many of them.
+        Width and number of the hidden layers.
     activation : str
-        Of the hidden layers.
+        Activation of the hidden layers.
     mm2_weight : float
-        Weight of the standardised error of dMM2 in the loss, where that of dlogp has 1.
+        Weight of the standardised error of dMM2 in the loss, relative to 1 for dlogp.
     epochs, batch, patience : int
         As in `shashlik.estimators.training.Plan`; patience 0 is none.
     rate : float
@@ -58,24 +58,24 @@ def _magnitude(vector: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _angles(vector: keras.KerasTensor) -> tuple[keras.KerasTensor, ...]:
-    """Momentum, polar angle, and cosine and sine of the azimuth, each of shape (n, 1)."""
+    """Return momentum, polar angle, and cosine and sine of the azimuth, each of shape (n, 1)."""
     across = ops.sqrt(ops.sum(ops.square(vector[:, :2]), axis=1, keepdims=True))
     theta = ops.arctan2(across, vector[:, 2:])
     return _magnitude(vector), theta, vector[:, :1] / across, vector[:, 1:2] / across
 
 
 def _proton_alone(vector: keras.KerasTensor) -> keras.KerasTensor:
-    """log p, theta, cos phi, sin phi and the detector, shape (n, 5)."""
+    """Return log p, theta, cos phi, sin phi and the detector, shape (n, 5)."""
     p, theta, cosine, sine = _angles(vector[:, 3:6])
     central = ops.cast(vector[:, 6:] >= CENTRAL, "float32")
     return ops.concatenate([ops.log(p), theta, cosine, sine, central], axis=1)
 
 
 def _everything(vector: keras.KerasTensor) -> keras.KerasTensor:
-    """The eight features of `projects.clas12.kinematics.FEATURES`."""
+    """Return the eight features of `projects.clas12.kinematics.FEATURES`."""
     e, theta_e, cosine_e, sine_e = _angles(vector[:, :3])
     p, theta_p, cosine_p, sine_p = _angles(vector[:, 3:6])
-    q2 = 4.0 * BEAM * e * ops.square(ops.sin(theta_e / 2.0))  # but for the electron's mass
+    q2 = 4.0 * BEAM * e * ops.square(ops.sin(theta_e / 2.0))  # neglects the electron's mass
     grown = ops.square(p)
     minus_t = 2.0 * PROTON * grown / (ops.sqrt(grown + PROTON**2) + PROTON)
     parts = [
@@ -92,23 +92,23 @@ def _everything(vector: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _shift(vector: keras.KerasTensor, dlogp: keras.KerasTensor) -> keras.KerasTensor:
-    """`projects.clas12.kinematics.shift_of_missing_mass_squared` in a network."""
+    """Compute `projects.clas12.kinematics.shift_of_missing_mass_squared` in a network."""
     electron, proton = vector[:, :3], vector[:, 3:6]
     energy = ops.sqrt(ops.sum(ops.square(electron), axis=1, keepdims=True) + ELECTRON**2)
-    rest = float(np.hypot(BEAM, ELECTRON)) + PROTON - energy
+    remaining_energy = float(np.hypot(BEAM, ELECTRON)) + PROTON - energy
     along = BEAM * proton[:, 2:] - ops.sum(electron * proton, axis=1, keepdims=True)
     half = ops.tanh(dlogp / 2.0)
     gained = 2.0 * half / (1.0 - half)  # expm1, which ONNX does not have
     squared = ops.sum(ops.square(proton), axis=1, keepdims=True)
     grown = squared * gained * (2.0 + gained)
     more = grown / (ops.sqrt(squared + PROTON**2) + ops.sqrt(squared + grown + PROTON**2))
-    return -2.0 * (rest * more - along * gained)
+    return -2.0 * (remaining_energy * more - along * gained)
 
 
 def build(
     architecture: Architecture, inputs: NDArray[np.floating], truth: NDArray[np.floating]
 ) -> keras.Model:
-    """A fresh network, standardised by its training events.
+    """Build a network, not yet trained, standardised by its training events.
 
     Parameters
     ----------
@@ -120,12 +120,12 @@ def build(
     """
     vector = keras.Input((len(COLUMNS),), name="columns")
     seed = architecture.kind == "seed"
-    seen = _everything(vector) if seed else _proton_alone(vector)
-    values = predict(keras.Model(vector, seen), inputs)
+    features = _everything(vector) if seed else _proton_alone(vector)
+    values = predict(keras.Model(vector, features), inputs)
     # Events may all be in one detector.
     scale = 1.0 / np.maximum(values.std(axis=0, dtype=np.float64), 1e-3)
     offset = -scale * values.mean(axis=0, dtype=np.float64)
-    hidden = layers.Rescaling(scale.tolist(), offset.tolist())(seen)
+    hidden = layers.Rescaling(scale.tolist(), offset.tolist())(features)
     if seed:
         hidden = layers.BatchNormalization()(hidden)
     for _ in range(architecture.depth):
@@ -141,15 +141,15 @@ def build(
 def train_network(
     architecture: Architecture, inputs: NDArray[np.floating], truth: NDArray[np.floating], bench: Bench
 ) -> keras.Model:
-    """A network trained on three quarters of the events and validated on the last one."""
+    """Train a network on three quarters of the events and validate it on the last quarter."""
     x, y = inputs.astype(np.float32), truth.astype(np.float32)
-    kept = 3 * len(x) // 4
-    model = build(architecture, x[:kept], y[:kept])
+    training_size = 3 * len(x) // 4
+    model = build(architecture, x[:training_size], y[:training_size])
     weight = np.array([1.0, architecture.mm2_weight]) / (1.0 + architecture.mm2_weight)
-    scale = (np.sqrt(weight) / truth[:kept].std(axis=0)).astype(np.float32)
+    scale = (np.sqrt(weight) / truth[:training_size].std(axis=0)).astype(np.float32)
 
-    def loss(wanted: keras.KerasTensor, found: keras.KerasTensor) -> keras.KerasTensor:
-        return ops.mean(ops.sum(ops.square((wanted - found) * scale), axis=-1))
+    def loss(target: keras.KerasTensor, prediction: keras.KerasTensor) -> keras.KerasTensor:
+        return ops.mean(ops.sum(ops.square((target - prediction) * scale), axis=-1))
 
     plan = Plan(
         epochs=architecture.epochs,
@@ -158,5 +158,13 @@ def train_network(
         constant=architecture.kind == "seed",
         patience=architecture.patience or None,
     )
-    train(architecture.kind, model, loss, (x[:kept], y[:kept]), (x[kept:], y[kept:]), plan, bench)
+    train(
+        architecture.kind,
+        model,
+        loss,
+        (x[:training_size], y[:training_size]),
+        (x[training_size:], y[training_size:]),
+        plan,
+        bench,
+    )
     return model

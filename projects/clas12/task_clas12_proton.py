@@ -1,4 +1,4 @@
-"""CLAS12: the momentum of protons in e p -> e p pi0, corrected for what they lose on their way."""
+"""CLAS12: correction of the momentum of protons in e p -> e p pi0 for their energy loss."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Settings(RunSettings):
     patience: int = setting(0, "epochs without improvement after which the training ends; 0: never", least=0)
 
 
-#: What every estimator answers.
+#: Outputs of every estimator.
 _ANSWERS = {
     "dlogp": {"unit": "", "meaning": "correction of the logarithm of the proton's momentum"},
     "dmm2": {"unit": "GeV2", "meaning": "change of the squared missing mass by it"},
 }
 
-#: What 0 stands for.
+#: Values for settings of 0.
 _OWN = {
     "default": {"width": 64, "depth": 3, "rate": 4e-3, "mm2_weight": 0.0},
     "seed": {"width": 412, "depth": 7, "rate": 9.6e-4, "mm2_weight": 1.0},
@@ -74,16 +74,16 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
     from projects.clas12.networks import Architecture, train_network
     from shashlik.estimators.regression import Regression
 
-    own = _OWN[settings.network]
-    chosen: dict[str, Any] = {
-        item.name: getattr(settings, item.name) or own.get(item.name, 0)
-        for item in fields(Architecture)
-        if item.name != "kind"
+    defaults = _OWN[settings.network]
+    values: dict[str, Any] = {
+        field.name: getattr(settings, field.name) or defaults.get(field.name, 0)
+        for field in fields(Architecture)
+        if field.name != "kind"
     }
     network = Regression(
         COLUMNS,
         tuple(_ANSWERS),
-        partial(train_network, Architecture(settings.network, **chosen)),
+        partial(train_network, Architecture(settings.network, **values)),
         simulated=0 if settings.data else settings.network_events,
         told=_ANSWERS,
         examples=lambda sample: examples(sample).learnt,

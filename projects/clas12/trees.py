@@ -1,4 +1,4 @@
-"""Predicts with a random forest kept as arrays; travels with `projects.clas12.kinematics`."""
+"""Predictions of a random forest stored as arrays; travels with `projects.clas12.kinematics`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["load", "mean_of_trees", "tree_answers"]
 
 
 def mean_of_trees(forest: Mapping[str, NDArray], values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Mean over trees of the value of the leaf that each event falls into, shape (n,).
+    """Return the mean over trees of the leaf value of each event, shape (n,).
 
     Parameters
     ----------
     forest : mapping of str to ndarray
         ``root`` has the first node of every tree; ``feature`` (negative in a leaf), ``threshold``, ``left``,
-        ``right`` and ``value`` have one entry a node. An event goes left where feature <= threshold.
+        ``right`` and ``value`` have one entry per node. An event goes left if feature <= threshold.
     values : ndarray, shape (n, features)
     """
     values = values.astype(np.float32)  # as scikit-learn compares
@@ -39,14 +39,14 @@ def mean_of_trees(forest: Mapping[str, NDArray], values: NDArray[np.floating]) -
 def tree_answers(
     forest: Mapping[str, NDArray], columns: Mapping[str, Any]
 ) -> dict[str, NDArray[np.floating]]:
-    """dlogp, and dMM2 in GeV^2, of every event."""
+    """Predict dlogp, and dMM2 in GeV^2, of every event."""
     electron, proton = momenta(columns, "e"), momenta(columns, "p")
     dlogp = mean_of_trees(forest, features(electron, proton))
     return {"dlogp": dlogp, "dmm2": shift_of_missing_mass_squared(electron, proton, dlogp)}
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:
-    """A function from columns to predictions; ``forest.npz`` has the arrays."""
+    """Load a function from columns to predictions; ``forest.npz`` contains the arrays."""
     with np.load(files["forest.npz"]) as file:
         forest = dict(file)
     return lambda columns: tree_answers(forest, columns)

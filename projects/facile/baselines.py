@@ -17,15 +17,15 @@ __all__ = ["CLASSICAL", "Classical"]
 
 @dataclass(frozen=True)
 class Classical:
-    """A method without anything to fit to a sample.
+    """A method without parameters to fit.
 
     Parameters
     ----------
     name : str
-        In metrics and tables.
+        Name in metrics and tables.
     method : {"m0", "mahi"}
     crossings : tuple of int
-        In which pulses may begin, for MAHI.
+        Crossings in which pulses may begin, for MAHI.
     """
 
     name: str
@@ -33,15 +33,15 @@ class Classical:
     crossings: tuple[int, ...] = ()
 
     def fit(self, train: Sample, bench: Bench) -> Classical:
-        """Itself."""
+        """Return the method unchanged."""
         return self
 
     def predict(self, sample: Sample) -> Predictions:
-        """Energy of every hit."""
+        """Predict the energy of every hit."""
         return mahi.answers(self.method, self.crossings, sample.columns)
 
     def portable(self, folder: Path) -> Portable:
-        """The method by its name."""
+        """Write the method by its name."""
         module = portable.join([pulse, noise, mahi], folder)
         facts = folder / "method.json"
         facts.write_text(json.dumps({"method": self.method, "crossings": self.crossings}) + "\n")
@@ -49,7 +49,7 @@ class Classical:
         return Portable(module, {facts.name: facts}, needed, mahi.COLUMNS)
 
 
-#: Those that a network is compared with; every slice has its crossing in the last one.
+#: Rivals of the network; every slice has its crossing in the last one.
 CLASSICAL = (
     Classical("m0", "m0"),
     Classical("mahi", "mahi", (-1, 0, 1)),

@@ -1,8 +1,8 @@
-"""What is judged: residuals of the energy, and the response beside every resolution.
+"""Evaluation: residuals of the energy, and the response next to every resolution.
 
-A resolution can be bought with a response that is not one: whoever answers the mean energy has no width at
-all. So energies are put on one scale, by a single factor, before their residuals are judged, and the response
-in bins of the true energy stands beside the resolution that is corrected for it.
+An apparent resolution can hide a missing response: a constant prediction of the mean energy has no width at
+all. Therefore energies are brought to one scale, by a single factor, before their residuals are evaluated,
+and the response in bins of the true energy is reported next to the resolution that is corrected for it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ __all__ = [
     "scale",
 ]
 
-#: An answer that is wrong by more than this factor has failed.
+#: A prediction that is wrong by more than this factor is a failure.
 GROSS = 3.0
-#: Energy in GeV from which on hits fix the scale, and bins are asked for their response.
+#: Smallest energy in GeV of hits that define the scale, and of bins in the bias of the response.
 _SCALED = 8.0
-#: Fewer hits than this have no response.
+#: Fewest hits for a response.
 _FEWEST = 25
 
 QUANTITIES = (
@@ -64,17 +64,18 @@ BINNINGS = (
 
 
 def residuals(sample: Sample, predictions: Predictions) -> Residuals:
-    """Error of the energy on its scale, in units of what a calorimeter of 100 % would have, and as it is.
+    """Return the error of the energy on its scale, in units of a calorimeter of 100 %, and the error as it
+    is.
 
     The resolution of hits of 0.2 and of 100 GeV differs by a factor of twenty. Times the root of the energy
-    it is nearly the same, so that no energies decide alone: the stochastic term.
+    it is nearly constant, so that no energies dominate: the stochastic term.
     """
     true = positive(sample, "genE")
-    found = np.asarray(predictions["energy"], dtype=np.float64)
-    on_scale = found / scale(true, found)
-    values = {"stochastic": (on_scale - true) / np.sqrt(true), "e": found - true}
+    energy = np.asarray(predictions["energy"], dtype=np.float64)
+    on_scale = energy / scale(true, energy)
+    values = {"stochastic": (on_scale - true) / np.sqrt(true), "e": energy - true}
     with np.errstate(divide="ignore"):
-        wrong = np.abs(np.log(np.maximum(found, 0.0) / true)) > np.log(GROSS)
+        wrong = np.abs(np.log(np.maximum(energy, 0.0) / true)) > np.log(GROSS)
     return Residuals(
         {name: array[:, None] for name, array in values.items()},
         {name: array[:, None] for name, array in _variables(sample).items()},
@@ -83,13 +84,14 @@ def residuals(sample: Sample, predictions: Predictions) -> Residuals:
 
 
 def carried(sample: Sample) -> dict[str, Predictions]:
-    """Energies that came with the file, by CMS's own reconstruction."""
+    """Return energies from the file, by CMS's own reconstruction."""
     names = {"cms-mahi": "energy", "cms-m3": "em3", "cms-m0": "eraw"}
     return {name: {"energy": sample[column]} for name, column in names.items() if column in sample}
 
 
 def scale(true: NDArray[np.floating], found: NDArray[np.floating]) -> float:
-    """Median response of hits from `_SCALED` GeV on, below which pile-up decides it; 1 without such hits."""
+    """Return the median response of hits from `_SCALED` GeV on, below which pile-up dominates; 1 without
+    hits."""
     rows = (true >= _SCALED) & np.isfinite(found)
     middle = float(np.median(found[rows] / true[rows])) if np.count_nonzero(rows) >= _FEWEST else 1.0
     return middle if middle > 0.0 else 1.0
@@ -102,10 +104,10 @@ class Response:
     Parameters
     ----------
     mean, mean_err, median, median_err : float
-        Of the ratio of found and true energy.
+        Ratio of predicted and true energy.
     corrected, corrected_err : float
-        Half the interval that holds the central 68.3 % of the ratios, over their median. Of who always
-        answers the same it says nothing: look at the median in several bins.
+        Half the interval that contains the central 68.3 % of the ratios, over their median. It is meaningless
+        for a constant prediction: compare the medians of several bins.
     """
 
     mean: float = np.nan
@@ -117,7 +119,8 @@ class Response:
 
 
 def response(ratios: NDArray[np.floating]) -> Response:
-    """Of the finite among some ratios; NaN for too few of them, or a median that is not positive."""
+    """Compute the response from the finite ratios; NaN for too few of them, or a median that is not
+    positive."""
     ratios = ratios[np.isfinite(ratios)]
     number = len(ratios)
     middle = float(np.median(ratios)) if number >= _FEWEST else 0.0
@@ -136,28 +139,28 @@ def response(ratios: NDArray[np.floating]) -> Response:
 
 
 def metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> dict[str, float]:
-    """Numbers of every estimator, with ``_err`` their errors.
+    """Return the metrics of every estimator, with ``_err`` their errors.
 
     For every bin of the true energy and class of pile-up, as in ``energy_8_11`` and ``pu_30_60``:
     ``<estimator>/<bin>/median`` and ``mean``, the response, and ``corrected``, the resolution. The same for
     hits of 10 to 30 GeV in barrel and endcap in every class of pile-up, ``barrel_10_30_pu_30_60``. And
-    ``<estimator>/bias_energy``, the farthest from 1 that the median is in a bin from 8 GeV on.
+    ``<estimator>/bias_energy``, the largest distance of the median from 1 in a bin from 8 GeV on.
     """
-    true, found = np.asarray(sample["genE"], dtype=np.float64), dict[str, float]()
-    for name, answers in predictions.items():
-        ratios = np.asarray(answers["energy"], dtype=np.float64) / true
+    true, numbers = np.asarray(sample["genE"], dtype=np.float64), dict[str, float]()
+    for name, prediction in predictions.items():
+        ratios = np.asarray(prediction["energy"], dtype=np.float64) / true
         worst = Response(median=1.0, median_err=0.0)
         for where, rows in _places(sample):
-            seen = response(ratios[rows])
-            for what in ("median", "mean", "corrected"):
+            bin_response = response(ratios[rows])
+            for statistic in ("median", "mean", "corrected"):
                 for suffix in ("", "_err"):
-                    found[f"{name}/{where}/{what}{suffix}"] = getattr(seen, what + suffix)
+                    numbers[f"{name}/{where}/{statistic}{suffix}"] = getattr(bin_response, statistic + suffix)
             high = where.startswith("energy") and true[rows].min(initial=np.inf) >= _SCALED
-            if high and abs(seen.median - 1.0) > abs(worst.median - 1.0):
-                worst = seen
-        found[f"{name}/bias_energy"] = abs(worst.median - 1.0)
-        found[f"{name}/bias_energy_err"] = worst.median_err
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+            if high and abs(bin_response.median - 1.0) > abs(worst.median - 1.0):
+                worst = bin_response
+        numbers[f"{name}/bias_energy"] = abs(worst.median - 1.0)
+        numbers[f"{name}/bias_energy_err"] = worst.median_err
+    return {name: value for name, value in numbers.items() if np.isfinite(value)}
 
 
 def _variables(sample: Sample) -> dict[str, NDArray[np.floating]]:
@@ -166,15 +169,15 @@ def _variables(sample: Sample) -> dict[str, NDArray[np.floating]]:
 
 
 def _places(sample: Sample) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Name and hits of every bin that has a response of its own."""
+    """Yield name and hits of every bin that has its own response."""
     at = _variables(sample)
     classes = list(_bins(PILE_UP, at["pu"]))
     yield from _bins(ENERGIES, at["energy"])
     yield from classes
     middle, barrel = (at["energy"] >= 10.0) & (at["energy"] < 30.0), at["ieta"] <= LAST_BARREL
     for part, rows in (("barrel", barrel), ("endcap", ~barrel)):
-        for name, inside in classes:
-            yield f"{part}_10_30_{name}", rows & middle & inside
+        for name, in_class in classes:
+            yield f"{part}_10_30_{name}", rows & middle & in_class
 
 
 def _bins(binning: Binning, values: NDArray[np.floating]) -> Iterator[tuple[str, NDArray[np.bool_]]]:

@@ -16,7 +16,7 @@ from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["draw"]
 
-#: Responses shown; what lies beyond is cut off, not left out.
+#: Range of responses shown; values beyond it are clipped, not dropped.
 _SHOWN = (0.6, 2.4)
 _WIDTHS = (0.025, 6.0)
 
@@ -24,7 +24,7 @@ _WIDTHS = (0.025, 6.0)
 def draw(
     sample: Sample, predictions: Mapping[str, Predictions], subject: str = "network"
 ) -> dict[str, Figure]:
-    """Figures of one sample, by name."""
+    """Draw the figures of one sample; return them by name."""
     return {
         f"response_{binning.name}": _response(sample, predictions, subject, binning, column)
         for binning, column in ((ENERGIES, "genE"), (MOMENTA, "pt"))
@@ -34,23 +34,24 @@ def draw(
 def _response(
     sample: Sample, predictions: Mapping[str, Predictions], subject: str, binning: Binning, column: str
 ) -> Figure:
-    """Corrected resolution and below it the median response; a column for each class of pile-up."""
+    """Draw corrected resolution and below it the median response; a column for each class of pile-up."""
     looks = styles(tuple(predictions), subject)
     true, at, interactions = (np.asarray(sample[name], np.float64) for name in ("genE", column, "PU"))
     figure = Figure(figsize=(13, 7), layout="constrained")
     grid = figure.subplots(2, len(PILE_UP.edges) - 1, sharex=True, sharey="row", squeeze=False)
     for (low, high), (top, bottom) in zip(pairwise(PILE_UP.edges), grid.T, strict=True):
-        inside = (interactions >= low) & (interactions < high)
+        in_class = (interactions >= low) & (interactions < high)
         bottom.axhline(1.0, color="0.6", linewidth=0.8)
-        for name, answers in predictions.items():
-            ratios = np.asarray(answers["energy"], np.float64) / true
-            seen = [
-                response(ratios[inside & (at >= begin) & (at < end)])
+        for name, prediction in predictions.items():
+            ratios = np.asarray(prediction["energy"], np.float64) / true
+            responses = [
+                response(ratios[in_class & (at >= begin) & (at < end)])
                 for begin, end in pairwise(binning.edges)
             ]
-            for axes, what in ((top, "corrected"), (bottom, "median")):
+            for axes, statistic in ((top, "corrected"), (bottom, "median")):
                 numbers, errors = (
-                    np.array([getattr(one, what + suffix) for one in seen]) for suffix in ("", "_err")
+                    np.array([getattr(bin_response, statistic + suffix) for bin_response in responses])
+                    for suffix in ("", "_err")
                 )
                 points(axes, binning, numbers, errors, looks[name], literal(name))
         top.set_title(f"{PILE_UP.label} {low:g} to {high:g}", fontsize=10, loc="left")

@@ -1,4 +1,4 @@
-"""Columns of hits that stand in denominators and logarithms, checked."""
+"""Checks of hit columns that are used in denominators and logarithms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["positive"]
 
 
 def positive(sample: Sample, name: str) -> NDArray[np.float64]:
-    """A flat column.
+    """Return a flat column after checking that it is positive.
 
     Raises
     ------

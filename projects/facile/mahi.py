@@ -1,10 +1,10 @@
 """CMS's classical energies of HCAL hits: Method 0, a sum of slices, and MAHI, a fit of pulses.
 
 MAHI minimises chi^2 of the charges above pedestal over non-negative amplitudes of pulses that begin in
-several crossings, and of a flat pedestal. The covariance has the noise and what the pulses' timing does to
-their shape, which grows with the amplitudes; so covariance and amplitudes are found in turns. A pulse that
-explains its slices alone is left alone. Written from published descriptions of the method. The file travels
-with registered models, joined with `projects.facile.pulse` and `projects.facile.noise`.
+several crossings, and of a flat pedestal. The covariance includes the noise and the effect of the pulses'
+timing on their shape, which grows with the amplitudes; so covariance and amplitudes are updated in turn. If a
+single pulse explains the slices, no other is fitted. Written from published descriptions of the method. The
+file travels with registered models, joined with `projects.facile.pulse` and `projects.facile.noise`.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ __all__ = [
     "pulses",
 ]
 
-#: Columns that both see.
+#: Columns that both methods use.
 COLUMNS = ("raw", "ped", "inNoiseADC", "inNoisePhoto", "inPedAvg", "lambda", "darkCurrent", "gain")
-#: Slices that Method 0 sums, and how much of a pulse is in them.
+#: Slices that Method 0 sums, and the share of a pulse in them.
 WINDOW = slice(SIGNAL, SIGNAL + 2)
 CONTAINED = float(template()[WINDOW].sum())
-#: Spread of arrival times that the fit allows for, ns.
+#: Spread of arrival times that the fit allows, ns.
 _TIMING = 2.5
-#: Turns of covariance and amplitudes, and the change of chi^2 that ends them.
+#: Largest number of iterations of covariance and amplitudes, and the change of chi^2 at which they stop.
 _TURNS, _SETTLED = 20, 1e-3
-#: A hit whose pulse alone has no larger chi^2 than this is that pulse.
+#: A hit whose single pulse has at most this chi^2 is fitted with that pulse only.
 _SWITCH = 15.0
 
 
 def method_0(charge: NDArray[np.floating], gain: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Energies in GeV, shape (n,): the charge above pedestal, shape (n, 8), in two slices, times the gain."""
+    """Return energies in GeV, (n,): the charge above pedestal, (n, 8), in two slices, times the gain."""
     return charge[:, WINDOW].sum(axis=1) / CONTAINED * gain
 
 
 def pulses(crossings: tuple[int, ...]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Columns of the fit and the changes by timing.
+    """Return the columns of the fit and their changes by timing.
 
     Returns
     -------
@@ -69,19 +69,19 @@ def pulses(crossings: tuple[int, ...]) -> tuple[NDArray[np.floating], NDArray[np
 
 @njit(cache=True, error_model="numpy")
 def _cholesky(a: NDArray, lower: NDArray, n: int) -> None:
-    """L with a = L L^T, written into the first n rows and columns of `lower`."""
+    """Write L with a = L L^T into the first n rows and columns of `lower`."""
     for i in range(n):
         for j in range(i + 1):
             rest = a[i, j]
             for k in range(j):
                 rest -= lower[i, k] * lower[j, k]
-            # A column that depends on others leaves a zero: it then counts as nearly fixed.
+            # A column that depends on others gives a zero; its amplitude is then almost fixed.
             lower[i, j] = np.sqrt(max(rest, 1e-12 * a[i, i])) if i == j else rest / lower[j, j]
 
 
 @njit(cache=True, error_model="numpy")
 def _forward(lower: NDArray, b: NDArray, x: NDArray, n: int) -> None:
-    """x with L x = b."""
+    """Solve L x = b."""
     for i in range(n):
         rest = b[i]
         for k in range(i):
@@ -91,7 +91,7 @@ def _forward(lower: NDArray, b: NDArray, x: NDArray, n: int) -> None:
 
 @njit(cache=True, error_model="numpy")
 def _backward(lower: NDArray, b: NDArray, x: NDArray, n: int) -> None:
-    """x with L^T x = b; both may be one array."""
+    """Solve L^T x = b; both may be one array."""
     for i in range(n - 1, -1, -1):
         rest = b[i]
         for k in range(i + 1, n):
@@ -100,57 +100,57 @@ def _backward(lower: NDArray, b: NDArray, x: NDArray, n: int) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _gather(a: NDArray, wanted: NDArray, chosen: NDArray, part: NDArray) -> int:
-    """Write the wanted rows and columns of a matrix, and which these are; their number."""
+def _gather(a: NDArray, selection: NDArray, indices: NDArray, part: NDArray) -> int:
+    """Write the selected rows and columns of a matrix, and their indices; return their number."""
     n = 0
-    for j in range(len(wanted)):
-        if wanted[j]:
-            chosen[n] = j
+    for j in range(len(selection)):
+        if selection[j]:
+            indices[n] = j
             n += 1
     for i in range(n):
         for j in range(n):
-            part[i, j] = a[chosen[i], chosen[j]]
+            part[i, j] = a[indices[i], indices[j]]
     return n
 
 
 @njit(cache=True, error_model="numpy")
 def nnls(a: NDArray, b: NDArray) -> NDArray:
-    """Non-negative x that makes abs(A x - y) small, given a = A^T A, shape (m, m), and b = A^T y.
+    """Minimise abs(A x - y) over non-negative x, given a = A^T A, shape (m, m), and b = A^T y.
 
-    Lawson and Hanson's active set: the variable with the largest gradient becomes free; where free ones would
-    turn negative the step ends at the first zero.
+    Lawson and Hanson's active set: the variable with the largest gradient becomes free; if a free variable
+    would become negative, the step ends at the first zero.
     """
     m = len(b)
     x, step = np.zeros(m), np.zeros(m)
     part, lower = np.zeros((m, m)), np.zeros((m, m))
-    free, chosen = np.zeros(m, dtype=np.bool_), np.zeros(m, dtype=np.int64)
+    free, indices = np.zeros(m, dtype=np.bool_), np.zeros(m, dtype=np.int64)
     least = 1e-9 * np.max(np.abs(b))
     for _ in range(3 * m):
-        largest, place = least, -1
+        largest, candidate = least, -1
         for j in range(m):
             gradient = b[j]
             for k in range(m):
                 gradient -= a[j, k] * x[k]
             if not free[j] and gradient > largest:
-                largest, place = gradient, j
-        if place < 0:
+                largest, candidate = gradient, j
+        if candidate < 0:
             break
-        free[place] = True
-        stop = place
+        free[candidate] = True
+        stop = candidate
         while stop >= 0:
-            n = _gather(a, free, chosen, part)
+            n = _gather(a, free, indices, part)
             for i in range(n):
-                step[i] = b[chosen[i]]
+                step[i] = b[indices[i]]
             _cholesky(part, lower, n)
             _forward(lower, step, step, n)
             _backward(lower, step, step, n)
             share, stop = 1.0, -1
             for i in range(n):
-                old = x[chosen[i]]
+                old = x[indices[i]]
                 if step[i] <= 0.0 and old <= share * (old - step[i]):
-                    share, stop = old / (old - step[i]) if old > 0.0 else 0.0, chosen[i]
+                    share, stop = old / (old - step[i]) if old > 0.0 else 0.0, indices[i]
             for i in range(n):
-                x[chosen[i]] += share * (step[i] - x[chosen[i]])
+                x[indices[i]] += share * (step[i] - x[indices[i]])
             if stop >= 0:
                 x[stop] = 0.0
                 free[stop] = False
@@ -161,63 +161,67 @@ def nnls(a: NDArray, b: NDArray) -> NDArray:
 def fit(
     charge: NDArray, noise: NDArray, shapes: NDArray, changes: NDArray
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Amplitudes of pulses in hits.
+    """Fit amplitudes of pulses in hits.
 
     Parameters
     ----------
     charge : ndarray, shape (n, 8)
-        Above pedestal, fC.
+        Charge above pedestal, fC.
     noise : ndarray, shape (n, 8, 8)
         See `projects.facile.noise.covariance`.
     shapes, changes : ndarray
-        See `pulses`; the pedestal's column may be left out.
+        See `pulses`; the pedestal's column is optional.
 
     Returns
     -------
     amplitudes : ndarray, shape (n, pulses + 1)
-        fC; NaN where the covariance allows no fit.
+        fC; NaN if the covariance allows no fit.
     chi2 : ndarray, shape (n,)
     error : ndarray, shape (n,)
-        Of the first amplitude, fC; NaN where it is zero.
+        Error of the first amplitude, fC; NaN if that is zero.
     """
-    n, many = len(charge), shapes.shape[1]
-    amplitudes, chi2, error = np.zeros((n, many)), np.zeros(n), np.full(n, np.nan)
+    n, parameters = len(charge), shapes.shape[1]
+    amplitudes, chi2, error = np.zeros((n, parameters)), np.zeros(n), np.full(n, np.nan)
     spread, lower = np.zeros((SLICES, SLICES)), np.zeros((SLICES, SLICES))
-    white, seen = np.zeros((many, SLICES)), np.zeros(SLICES)
-    square, right = np.zeros((many, many)), np.zeros(many)
-    part, root, unit = np.zeros((many, many)), np.zeros((many, many)), np.zeros(many)
-    chosen = np.zeros(many, dtype=np.int64)
+    white, residual = np.zeros((parameters, SLICES)), np.zeros(SLICES)
+    square, right = np.zeros((parameters, parameters)), np.zeros(parameters)
+    part, root, unit = (
+        np.zeros((parameters, parameters)),
+        np.zeros((parameters, parameters)),
+        np.zeros(parameters),
+    )
+    indices = np.zeros(parameters, dtype=np.int64)
     for event in range(n):
-        found = np.zeros(many)
+        amplitude = np.zeros(parameters)
         last = np.inf
         for _ in range(_TURNS):
             spread[:] = noise[event]
             for p in range(len(changes)):
-                if found[p] > 0.0:
-                    weight = 0.5 * found[p] ** 2
+                if amplitude[p] > 0.0:
+                    weight = 0.5 * amplitude[p] ** 2
                     for i in range(SLICES):
                         for j in range(i + 1):
                             spread[i, j] += weight * (
                                 changes[p, 0, i] * changes[p, 0, j] + changes[p, 1, i] * changes[p, 1, j]
                             )
             _cholesky(spread, lower, SLICES)
-            _forward(lower, charge[event], seen, SLICES)
-            for p in range(many):
+            _forward(lower, charge[event], residual, SLICES)
+            for p in range(parameters):
                 _forward(lower, shapes[:, p], white[p], SLICES)
-            for p in range(many):
-                right[p] = np.sum(white[p] * seen)
+            for p in range(parameters):
+                right[p] = np.sum(white[p] * residual)
                 for q in range(p + 1):
                     square[p, q] = square[q, p] = np.sum(white[p] * white[q])
-            found = nnls(square, right)
-            for p in range(many):
-                seen -= white[p] * found[p]
-            chi2[event] = np.sum(seen**2)
+            amplitude = nnls(square, right)
+            for p in range(parameters):
+                residual -= white[p] * amplitude[p]
+            chi2[event] = np.sum(residual**2)
             if abs(chi2[event] - last) < _SETTLED:
                 break
             last = chi2[event]
-        amplitudes[event] = found if np.isfinite(chi2[event]) else np.full(many, np.nan)
-        if found[0] > 0.0:
-            n = _gather(square, found > 0.0, chosen, part)  # the triggered pulse is the first
+        amplitudes[event] = amplitude if np.isfinite(chi2[event]) else np.full(parameters, np.nan)
+        if amplitude[0] > 0.0:
+            n = _gather(square, amplitude > 0.0, indices, part)  # the triggered pulse is the first
             _cholesky(part, root, n)
             unit[1:] = 0.0
             unit[0] = 1.0
@@ -229,13 +233,13 @@ def fit(
 def answers(
     method: str, crossings: tuple[int, ...], columns: Mapping[str, Any]
 ) -> dict[str, NDArray[np.floating]]:
-    """Energy of every hit, GeV.
+    """Compute the energy of every hit, GeV.
 
     Parameters
     ----------
     method : {"m0", "mahi"}
     crossings : tuple of int
-        In which pulses may begin, for MAHI.
+        Crossings in which pulses may begin, for MAHI.
     columns : mapping of str to array
         `COLUMNS`.
     """
@@ -245,13 +249,13 @@ def answers(
         return {"energy": method_0(charge, gain)}
     noise, (shapes, changes) = covariance(columns), pulses(crossings)
     amplitudes, chi2, _ = fit(charge, noise, shapes[:, :1].copy(), changes[:1])
-    found = amplitudes[:, 0]
-    several = chi2 > _SWITCH
-    found[several] = fit(charge[several], noise[several], shapes, changes)[0][:, 0]
-    return {"energy": found * gain}
+    amplitude = amplitudes[:, 0]
+    multiple = chi2 > _SWITCH
+    amplitude[multiple] = fit(charge[multiple], noise[multiple], shapes, changes)[0][:, 0]
+    return {"energy": amplitude * gain}
 
 
 def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, NDArray[np.floating]]]:
-    """A function from `COLUMNS` to predictions; ``method.json`` says which method it is."""
+    """Load a function from `COLUMNS` to predictions; ``method.json`` contains the method."""
     facts = json.loads(Path(files["method.json"]).read_text())
     return lambda columns: answers(facts["method"], tuple(facts["crossings"]), columns)

@@ -1,7 +1,7 @@
 """Networks from the slices of a hit to its energy, all scalings inside, of built-in layers and ``keras.ops``.
 
 The original study's network must learn that energy is gain times charge. Ours starts from that product,
-Method 0, and learns the logarithm of a factor on it.
+Method 0, and learns the logarithm of a correction factor.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from shashlik.task.sample import Sample
 
 __all__ = ["COLUMNS", "Architecture", "build", "examples", "train_network"]
 
-#: What the original study gave its network, in its order: four numbers, then four times eight slices.
+#: Inputs of the original study's network, in its order: four numbers, then four times eight slices.
 COLUMNS = ("ieta", "iphi", "depth", "gain", "raw", "ped", "inNoiseADC", "inNoisePhoto")
-#: Numbers that they hold.
+#: Number of values in these columns.
 _INPUTS = 4 + 4 * SLICES
 #: Layers of the original study's network between input and output, and the momentum of its normalisations.
 _SEED_WIDTHS, _MOMENTUM = (36, 11, 3), 0.6
-#: Smallest charge that counts as a hit, and the scale below which charges are seen linearly, fC.
+#: Smallest charge that counts as a hit, and the scale below which charges enter linearly, fC.
 _LEAST, _LINEAR = 100.0, 50.0
-#: Answers further than this many of its floors from the truth count linearly in the loss.
+#: Errors beyond this many of the hit's floors count linearly in the loss.
 _HUBER = 1.5
 
 
@@ -45,9 +45,9 @@ class Architecture:
     ----------
     kind : {"default", "seed"}
     width, depth : int
-        Units of a hidden layer, and how many of them; the original study's network has its own.
+        Width and number of the hidden layers; the original study's network has its own.
     activation : str
-        Of the hidden layers.
+        Activation of the hidden layers.
     epochs, batch, patience : int
         As in `shashlik.estimators.training.Plan`; patience 0 is none.
     rate : float
@@ -65,25 +65,26 @@ class Architecture:
 
 
 def _seed(vector: keras.KerasTensor) -> keras.KerasTensor:
-    """Energy in GeV by the original study's network, shape (n, 1)."""
+    """Compute the energy in GeV by the original study's network, shape (n, 1)."""
     hidden = layers.BatchNormalization(momentum=_MOMENTUM)(vector)
-    for place, width in enumerate(_SEED_WIDTHS):
+    for index, width in enumerate(_SEED_WIDTHS):
         hidden = layers.Dense(width, activation="relu")(hidden)
-        if place < len(_SEED_WIDTHS) - 1:
+        if index < len(_SEED_WIDTHS) - 1:
             hidden = layers.BatchNormalization(momentum=_MOMENTUM)(hidden)
     return layers.Dense(1)(hidden)
 
 
 def _features(vector: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """What our network sees, shape (n, 20), and the energy by Method 0 in GeV, at least that of `_LEAST`.
+    """Compute our network's features, shape (n, 20), and the energy by Method 0 in GeV, at least that of
+    `_LEAST`.
 
-    Charges of all slices, which go from noise to four decades above it; their shares of the sum; the sum; the
-    gain; and where the hit is. Azimuths are alike.
+    Charges of all slices, which range from noise to four decades above it; their shares of the sum; the sum;
+    the gain; and the position of the hit. All azimuths are equivalent.
     """
     gain, charge = vector[:, 3:4], vector[:, 4 : 4 + SLICES] - vector[:, 4 + SLICES : 4 + 2 * SLICES]
     total = ops.sum(charge[:, WINDOW], axis=1, keepdims=True) / CONTAINED
     total = ops.maximum(total, _LEAST)
-    seen = [
+    features = [
         ops.arcsinh(charge / _LINEAR),
         charge / total,
         ops.log(total),
@@ -91,19 +92,19 @@ def _features(vector: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.Keras
         ops.abs(vector[:, :1]),
         vector[:, 2:3],
     ]
-    return ops.concatenate(seen, axis=1), gain * total
+    return ops.concatenate(features, axis=1), gain * total
 
 
 def build(architecture: Architecture, inputs: NDArray[np.floating]) -> keras.Model:
-    """A fresh network from `COLUMNS`, shape (n, 36), to energies in GeV, standardised by training hits."""
+    """Build a network from `COLUMNS`, shape (n, 36), to energies in GeV, standardised by training hits."""
     vector = keras.Input((_INPUTS,), name="columns")
     if architecture.kind == "seed":
         return keras.Model(vector, _seed(vector))
-    seen, start = _features(vector)
-    values = predict(keras.Model(vector, seen), inputs)
+    features, start = _features(vector)
+    values = predict(keras.Model(vector, features), inputs)
     scale = 1.0 / np.maximum(values.std(axis=0, dtype=np.float64), 1e-3)
     offset = -scale * values.mean(axis=0, dtype=np.float64)
-    hidden = layers.Rescaling(scale.tolist(), offset.tolist())(seen)
+    hidden = layers.Rescaling(scale.tolist(), offset.tolist())(features)
     for _ in range(architecture.depth):
         hidden = layers.Dense(architecture.width, activation=architecture.activation)(hidden)
     factor = layers.Dense(1, kernel_initializer="zeros")(hidden)
@@ -111,7 +112,7 @@ def build(architecture: Architecture, inputs: NDArray[np.floating]) -> keras.Mod
 
 
 def examples(sample: Sample) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """What a network learns from: `COLUMNS`, shape (n, 36), and true energies, shape (n, 1).
+    """Return the training data: `COLUMNS`, shape (n, 36), and true energies, shape (n, 1).
 
     Raises
     ------
@@ -125,17 +126,17 @@ def examples(sample: Sample) -> tuple[NDArray[np.floating], NDArray[np.floating]
 def train_network(
     architecture: Architecture, inputs: NDArray[np.floating], truth: NDArray[np.floating], bench: Bench
 ) -> keras.Model:
-    """A network trained on nine tenths of the hits and validated on the last one.
+    """Train a network on nine tenths of the hits and validate it on the last tenth.
 
-    The original study's learns by the squared error in GeV. Ours by the error of the logarithm in units of
-    the hit's floor (see `projects.facile.simulation.readout.floor`), so that a hit of any energy counts, and
-    by Huber's function, so that those under pile-up do not count for more.
+    The original study's network minimises the squared error in GeV. Ours minimises the error of the logarithm
+    in units of the hit's floor (see `projects.facile.simulation.readout.floor`), so that hits of all energies
+    matter, with Huber's function, so that hits under pile-up do not dominate.
     """
     x, y = inputs.astype(np.float32), truth.astype(np.float32)
-    kept = 9 * len(x) // 10
-    model = build(architecture, x[:kept])
+    training_size = 9 * len(x) // 10
+    model = build(architecture, x[:training_size])
     seed = architecture.kind == "seed"
-    if not seed:  # with the gain, of which the loss makes the floor
+    if not seed:  # with the gain, from which the loss computes the floor
         y = np.concatenate([y, x[:, 3:4]], axis=1)
     plan = Plan(
         epochs=architecture.epochs,
@@ -144,17 +145,17 @@ def train_network(
         constant=seed,
         patience=architecture.patience or None,
     )
-    data, validation = (x[:kept], y[:kept]), (x[kept:], y[kept:])
+    data, validation = (x[:training_size], y[:training_size]), (x[training_size:], y[training_size:])
     train(architecture.kind, model, _squared if seed else _in_floors, data, validation, plan, bench)
     return model
 
 
-def _squared(wanted: keras.KerasTensor, found: keras.KerasTensor) -> keras.KerasTensor:
-    return ops.mean(ops.square(wanted - found))
+def _squared(truth: keras.KerasTensor, prediction: keras.KerasTensor) -> keras.KerasTensor:
+    return ops.mean(ops.square(truth - prediction))
 
 
-def _in_floors(wanted: keras.KerasTensor, found: keras.KerasTensor) -> keras.KerasTensor:
-    energy, gain = wanted[:, :1], wanted[:, 1:]
+def _in_floors(truth: keras.KerasTensor, prediction: keras.KerasTensor) -> keras.KerasTensor:
+    energy, gain = truth[:, :1], truth[:, 1:]
     floor = ops.sqrt((SAMPLING**2 + PER_ELECTRON * gain) / energy)
-    missed = ops.abs(ops.log(found / energy)) / floor
+    missed = ops.abs(ops.log(prediction / energy)) / floor
     return ops.mean(ops.where(missed < _HUBER, 0.5 * ops.square(missed), _HUBER * (missed - 0.5 * _HUBER)))

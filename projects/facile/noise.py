@@ -1,4 +1,4 @@
-"""Noise of the slices, as CMS's reconstruction assumes it; travels with registered models."""
+"""Noise of the slices as in CMS's reconstruction; travels with registered models."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ CORRELATION = 0.26
 
 
 def photo_noise(charge: NDArray[np.floating], width: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Noise in fC of the photo-electrons of charges above the pedestal; none within the pedestal's width."""
+    """Return the photo-electron noise in fC of charges above the pedestal; none within the pedestal's
+    width."""
     return np.where(charge > width, np.sqrt(np.maximum(charge, 0.0) * PER_ELECTRON), 0.0)
 
 
 def covariance(columns: Mapping[str, Any]) -> NDArray[np.floating]:
-    """Covariance in fC^2 of the slices of hits whose pulses come on time, shape (n, 8, 8).
+    """Return the covariance in fC^2 of the slices of hits whose pulses are on time, shape (n, 8, 8).
 
     On the diagonal the steps of QIE11, photo-electrons, the pedestal's width, and the dark current's
-    electrons with their cross-talk; beside it what neighbours share of the width; and everywhere the width
-    again, as that is how well the pedestal is known.
+    electrons with their cross-talk; next to it the share of the width that neighbours have in common; and
+    everywhere the width again, which is the uncertainty of the pedestal.
 
     Parameters
     ----------
@@ -40,6 +41,6 @@ def covariance(columns: Mapping[str, Any]) -> NDArray[np.floating]:
         for name in ("inNoiseADC", "inNoisePhoto", "inPedAvg", "lambda", "darkCurrent")
     )
     dark = current * SLICE * PER_ELECTRON / (1.0 - crosstalk) ** 3
-    own = step**2 + photo**2 + (dark + pedestal)[:, None]
+    variance = step**2 + photo**2 + (dark + pedestal)[:, None]
     beside = CORRELATION * (np.eye(SLICES, k=1) + np.eye(SLICES, k=-1)) + 1.0
-    return own[:, :, None] * np.eye(SLICES) + pedestal[:, None, None] * beside
+    return variance[:, :, None] * np.eye(SLICES) + pedestal[:, None, None] * beside

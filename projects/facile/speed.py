@@ -1,4 +1,4 @@
-"""How long a network takes for an event, against the number of events it is asked about at once."""
+"""Time per event of a network against the batch size."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ from shashlik.task.definition import Finding
 
 __all__ = ["BATCHES", "measured", "nanoseconds"]
 
-#: Events asked about at once.
+#: Batch sizes.
 BATCHES = (1, 10, 100, 1000, 10_000, 100_000)
-#: What the original study measured on one CPU: batch and ns an event.
+#: Measurement of the original study on one CPU: batch size and ns per event.
 _STUDY = (10_000, 500.0)
-#: A measurement repeats calls for this many seconds, at most so often, and takes the fastest.
+#: A measurement repeats calls for this many seconds, up to this many calls, and uses the fastest.
 _ENOUGH, _MOST = 0.15, 50
 
 Ask = Callable[[NDArray[np.float32]], Any]
 
 
 def measured(model: keras.Model) -> Finding:
-    """Time an event by the ways there are to ask a network from `COLUMNS`, as table, figure and numbers.
+    """Measure the time per event for each way to run a network from `COLUMNS`, as table, figure and numbers.
 
-    ``network/ns_<way>`` are those of batches of 10 000. ONNX Runtime has one thread, and is left out where it
-    is not installed.
+    ``network/ns_<way>`` are those of batches of 10 000. ONNX Runtime has one thread, and is omitted if it is
+    not installed.
     """
     hits = simulate(2000, 1)
-    few = columns(hits, COLUMNS).astype(np.float32)
-    found = {name: nanoseconds(ask, few) for name, ask in _ways(model).items()}
+    inputs = columns(hits, COLUMNS).astype(np.float32)
+    timings = {name: nanoseconds(ask, inputs) for name, ask in _ways(model).items()}
     lines = [
-        f"| events in a call | {' | '.join(f'{name} (ns an event)' for name in found)} |",
-        "|---:|" + "---:|" * len(found),
+        f"| events in a call | {' | '.join(f'{name} (ns an event)' for name in timings)} |",
+        "|---:|" + "---:|" * len(timings),
         *(
-            f"| {batch} | {' | '.join(f'{times[batch]:.0f}' for times in found.values())} |"
+            f"| {batch} | {' | '.join(f'{times[batch]:.0f}' for times in timings.values())} |"
             for batch in BATCHES
         ),
     ]
-    numbers = {f"network/ns_{name.replace(' ', '_')}": times[_STUDY[0]] for name, times in found.items()}
-    return Finding("\n".join(lines), _figure(found), numbers)
+    numbers = {f"network/ns_{name.replace(' ', '_')}": times[_STUDY[0]] for name, times in timings.items()}
+    return Finding("\n".join(lines), _figure(timings), numbers)
 
 
 def nanoseconds(ask: Ask, few: NDArray[np.float32]) -> dict[int, float]:
-    """Time an event in ns for every one of `BATCHES`, made of the same few events."""
-    found = {}
+    """Measure the time per event in ns for every one of `BATCHES`, made of the same few events."""
+    fastest = {}
     for batch in BATCHES:
         events = np.resize(few, (batch, few.shape[1]))
         ask(events)
@@ -66,8 +66,8 @@ def nanoseconds(ask: Ask, few: NDArray[np.float32]) -> dict[int, float]:
             begin = time.perf_counter()
             ask(events)
             times.append(time.perf_counter() - begin)
-        found[batch] = 1e9 * min(times) / batch
-    return found
+        fastest[batch] = 1e9 * min(times) / batch
+    return fastest
 
 
 def _ways(model: keras.Model) -> dict[str, Ask]:
@@ -84,7 +84,7 @@ def _ways(model: keras.Model) -> dict[str, Ask]:
 
 
 def _session(model: keras.Model) -> Any:
-    """The network in ONNX Runtime, on one thread; None where the packages for it are missing."""
+    """Load the network in ONNX Runtime, on one thread; None if its packages are missing."""
     vector = keras.Input(model.input.shape[1:], name="columns")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
@@ -99,10 +99,10 @@ def _session(model: keras.Model) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _figure(found: dict[str, dict[int, float]]) -> Figure:
+def _figure(timings: dict[str, dict[int, float]]) -> Figure:
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for (name, times), colour, marker in zip(found.items(), OTHERS, MARKERS, strict=False):
+    for (name, times), colour, marker in zip(timings.items(), OTHERS, MARKERS, strict=False):
         axes.plot(list(times), list(times.values()), color=colour, marker=marker, markersize=4, label=name)
     axes.plot(*_STUDY, "k*", markersize=9, label="original study")
     axes.set(xscale="log", yscale="log", xlabel="events in a call", ylabel="time an event (ns)")

@@ -46,7 +46,7 @@ class Settings(RunSettings):
     speed: bool = setting(True, "whether the network's time an event is measured against the batch's size")
 
 
-#: What every estimator answers.
+#: Outputs of every estimator.
 _ANSWERS = {"energy": {"unit": "GeV", "meaning": "energy of the hit"}}
 
 
@@ -59,13 +59,13 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
     from projects.facile.networks import COLUMNS, Architecture, examples, train_network
     from shashlik.estimators.regression import Regression
 
-    chosen: dict[str, Any] = {
-        item.name: getattr(settings, item.name) for item in fields(Architecture) if item.name != "kind"
+    values: dict[str, Any] = {
+        field.name: getattr(settings, field.name) for field in fields(Architecture) if field.name != "kind"
     }
     network = Regression(
         COLUMNS,
         tuple(_ANSWERS),
-        partial(train_network, Architecture(settings.network, **chosen)),
+        partial(train_network, Architecture(settings.network, **values)),
         simulated=0 if settings.data else settings.network_events,
         told=_ANSWERS,
         examples=examples,
@@ -74,7 +74,7 @@ def _estimators(settings: Settings) -> Sequence[Estimator]:
 
 
 def _limit(settings: Settings, sample: Sample) -> Predictions:
-    """The true energy, smeared by sampling and photo-electrons alone."""
+    """Return the true energy, smeared only by sampling and photo-electrons."""
     true, gain = (np.asarray(sample[name], dtype=np.float64) for name in ("genE", "gain"))
     rng = np.random.default_rng((settings.seed, len(sample)))
     return {"energy": true * (1.0 + floor(true, gain) * rng.standard_normal(len(sample)))}

@@ -1,4 +1,4 @@
-"""Other networks than the task's own as its estimator: one competitor, or the search among all of them."""
+"""Other networks as estimators of the task: one competitor, or the search among all of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def competitor(
     trainings: int,
     simulated: int,
 ) -> Estimator:
-    """The estimator called ``network``, not yet fitted.
+    """Return the estimator called ``network``, not yet fitted.
 
     Parameters
     ----------
@@ -34,10 +34,10 @@ def competitor(
     inputs : tuple of str
         The four columns.
     products : callable
-        The network of the task itself, which takes part: ``products(basis, count)``.
+        The task's own network, which takes part: ``products(basis, count)``.
     trainings : int
         Trainings of each architecture in a search.
-    simulated : int
+    Events to simulate for the training instead of the given ones; 0: the given ones.
         Events to simulate for the training instead of those given; 0: those given.
     """
     members = family(products)

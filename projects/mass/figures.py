@@ -12,7 +12,7 @@ from shashlik.statistics import Residuals
 
 __all__ = ["draw"]
 
-#: Relative errors shown, as in the notebook; an odd number of bins has one for the perfect answers.
+#: Range of relative errors, as in the notebook; an odd number of bins has one centred at zero.
 SHOWN, BINS = (-0.5, 0.5), 41
 
 
@@ -21,7 +21,7 @@ def draw(
     answers: Mapping[str, NDArray[np.floating]],
     judged: Mapping[str, Residuals],
 ) -> dict[str, Figure]:
-    """Figures of one sample.
+    """Draw the figures of one sample.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ def draw(
 
 
 def _relative_error(judged: Mapping[str, Residuals]) -> Figure:
-    """One row an estimator: relative error, against E, against gamma."""
+    """Draw one row per estimator: relative error, against E, against gamma."""
     figure = Figure(figsize=(13, 3.6 * len(judged)), layout="constrained")
     rows = figure.subplots(len(judged), 3, squeeze=False)
-    for (name, found), (plain, energy, gamma) in zip(judged.items(), rows, strict=True):
-        error = found.values["mass"].ravel()
+    for (name, residual), (plain, energy, gamma) in zip(judged.items(), rows, strict=True):
+        error = residual.values["mass"].ravel()
         shown = np.isfinite(error)
         plain.hist(error[shown], bins=BINS, range=SHOWN, histtype="step")
         outside = np.mean(np.abs(error) > SHOWN[1])
@@ -50,8 +50,8 @@ def _relative_error(judged: Mapping[str, Residuals]) -> Figure:
             (energy, "energy", "$E$ (GeV)", 0.0, 200.0),
             (gamma, "gamma", r"$\gamma = E/m$", 1.0, 7.0),
         ):
-            values = found.variables[variable].ravel()
-            # The notebook's range, unless most particles of other samples lie above it.
+            values = residual.variables[variable].ravel()
+            # The notebook's range, unless most particles of another sample lie above it.
             top = (least, usual if np.median(values) < usual else float(np.max(values)))
             counts, x, y = np.histogram2d(error[shown], values[shown], bins=(BINS, 30), range=(SHOWN, top))
             image = axes.pcolormesh(x, y, np.ma.masked_equal(counts.T, 0), cmap="viridis", rasterized=True)
@@ -61,7 +61,7 @@ def _relative_error(judged: Mapping[str, Residuals]) -> Figure:
 
 
 def _masses(truth: NDArray[np.floating], answers: Mapping[str, NDArray[np.floating]]) -> Figure:
-    """True and predicted masses in the range of the true ones, with some room for wrong answers."""
+    """Draw true and predicted masses in the range of the true ones, with a margin for wrong predictions."""
     low, high = np.quantile(truth, (0.001, 0.999))
     room = max(0.1 * (high - low), 0.3 * high if high - low < 0.1 * high else 0.0)
     edges = np.linspace(low - room, high + room, 61).tolist()

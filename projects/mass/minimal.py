@@ -1,4 +1,4 @@
-"""The search for the smallest network that knows a mass: a family of architectures, several seeds each."""
+"""Search for the smallest network that computes a mass: a family of architectures, several seeds each."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from shashlik.task.sample import Predictions, Sample
 
 __all__ = ["Search", "Trial", "front"]
 
-#: The notebook's criterion: a network succeeds that gets this share of masses within this relative error.
+#: The notebook's criterion: a network succeeds with this share of masses within this relative error.
 PASSED, TOLERANCE = 0.9, 0.1
-#: Share of the training events that no training sees, on which architectures are compared.
+#: Share of the training events used only to compare architectures.
 VALIDATION = 0.5
 
 
@@ -36,9 +36,9 @@ class Trial:
     Parameters
     ----------
     architecture : str
-        Name of it.
+        Name of the architecture.
     parameters : int
-        Its trainable weights.
+        Number of trainable weights.
     success : float
         Share of validation masses within the tolerance.
     model : keras.Model
@@ -53,7 +53,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """An estimator that trains every architecture and answers with the smallest one that succeeds.
+    """An estimator that trains every architecture and predicts with the smallest one that succeeds.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ class Search:
     simulated : int
         As for `Regression`.
     trials : tuple of Trial
-        What came out; empty before `fit`.
+        Results; empty before `fit`.
     validated : int
-        Events of the validation.
+        Number of validation events.
     chosen : Regression, optional
         The winner; None before `fit`.
     """
@@ -86,33 +86,36 @@ class Search:
     chosen: Regression | None = None
 
     def fit(self, train: Sample, bench: Bench) -> Search:
-        """A copy with all trainings done.
+        """Run all trainings; return the fitted copy.
 
-        Finished trainings are kept in the scratch folder, so that an interrupted search continues.
+        Finished trainings are saved in the scratch folder, so that an interrupted search continues.
         """
         train = training_events(train, bench, self.simulated)
         vectors, masses = columns(train, self.inputs), columns(train, ("mass",))
-        # Trained and compared on different events.
-        kept = int(len(vectors) * (1.0 - VALIDATION))
+        training_size = int(len(vectors) * (1.0 - VALIDATION))
         seeds = [int(state) for state in np.random.SeedSequence(bench.seed).generate_state(self.trainings)]
         trials = []
         for architecture in self.family.values():
             for number, seed in enumerate(seeds):
                 name = f"{architecture.name}-{number}"
-                own = replace(bench, seed=seed, scratch=bench.scratch / name, curve=_prefixed(bench, name))
-                model = self._training(architecture, vectors[:kept], masses[:kept], own)
-                success = _success(model, vectors[kept:], masses[kept:, 0])
+                trial_bench = replace(
+                    bench, seed=seed, scratch=bench.scratch / name, curve=_prefixed(bench, name)
+                )
+                model = self._training(
+                    architecture, vectors[:training_size], masses[:training_size], trial_bench
+                )
+                success = _success(model, vectors[training_size:], masses[training_size:, 0])
                 trials.append(Trial(architecture.name, model.count_params(), success, model))
                 bench.curve(architecture.name, {"success": success}, number)
         best = _best(trials)
-        chosen = Regression(
+        winner = Regression(
             self.inputs,
             ("mass",),
             partial(self.family[best.architecture].train, self.basis),
             name=self.name,
             model=best.model,
         )
-        return replace(self, trials=tuple(trials), validated=len(vectors) - kept, chosen=chosen)
+        return replace(self, trials=tuple(trials), validated=len(vectors) - training_size, chosen=winner)
 
     def _training(
         self,
@@ -135,31 +138,31 @@ class Search:
 
     @property
     def winner(self) -> Regression:
-        """The chosen network."""
+        """The selected network."""
         if self.chosen is None:
             raise ValueError(f"{self.name} has not been fitted")
         return self.chosen
 
     def predict(self, sample: Sample) -> Predictions:
-        """Answers of the chosen network."""
+        """Predict with the selected network."""
         return self.winner.predict(sample)
 
     def portable(self, folder: Path) -> Portable:
-        """The chosen network; the others stay behind."""
+        """Write the selected network only."""
         return self.winner.portable(folder)
 
     def finding(self) -> Finding:
-        """Parameters against success, as a table and as a figure."""
+        """Report parameters against success, as a table and as a figure."""
         meanings = {name: member.meaning for name, member in self.family.items()}
         table = _table(self.trials, meanings, self.basis, self.validated)
         return Finding(table, _figure(self.trials, self.validated))
 
 
 def _success(model: keras.Model, vectors: NDArray[np.float64], masses: NDArray[np.float64]) -> float:
-    """Share of masses within the tolerance."""
+    """Return the share of masses within the tolerance."""
     names = tuple("0123")
-    found = answers(model, dict(zip(names, vectors.T, strict=True)), names, ("mass",))["mass"]
-    return float(np.mean(np.abs(found / masses - 1.0) < TOLERANCE))
+    predicted = answers(model, dict(zip(names, vectors.T, strict=True)), names, ("mass",))["mass"]
+    return float(np.mean(np.abs(predicted / masses - 1.0) < TOLERANCE))
 
 
 def _prefixed(bench: Bench, name: str) -> Callable[..., None]:
@@ -167,7 +170,7 @@ def _prefixed(bench: Bench, name: str) -> Callable[..., None]:
 
 
 def _by_architecture(trials: list[Trial] | tuple[Trial, ...]) -> dict[str, list[Trial]]:
-    """Trials of each architecture, the smallest first."""
+    """Group trials by architecture, the smallest first."""
     grouped: dict[str, list[Trial]] = {}
     for trial in sorted(trials, key=lambda trial: trial.parameters):
         grouped.setdefault(trial.architecture, []).append(trial)
@@ -179,7 +182,8 @@ def _median(group: list[Trial]) -> float:
 
 
 def _best(trials: list[Trial]) -> Trial:
-    """Best training of the smallest architecture whose median training succeeds; else of the best median."""
+    """Return the best training of the smallest architecture with a passing median, else of the best
+    median."""
     grouped = list(_by_architecture(trials).values())
     medians = [_median(group) for group in grouped]
     passing = [group for group, middle in zip(grouped, medians, strict=True) if middle >= PASSED]
@@ -188,17 +192,23 @@ def _best(trials: list[Trial]) -> Trial:
 
 
 def front(sizes: list[int], failures: list[float]) -> list[int]:
-    """Indices of the Pareto front, by size: each fails less than all that are at most as large."""
+    """Return indices of the Pareto front, by size: each fails less than all that are at most as large.
+
+    Examples
+    --------
+    >>> front([30, 10, 20], [0.1, 0.4, 0.5])
+    [1, 0]
+    """
     order = sorted(range(len(sizes)), key=lambda index: (sizes[index], failures[index]))
-    kept: list[int] = []
+    indices: list[int] = []
     for index in order:
-        if not kept or failures[index] < failures[kept[-1]]:
-            kept.append(index)
-    return kept
+        if not indices or failures[index] < failures[indices[-1]]:
+            indices.append(index)
+    return indices
 
 
 def _table(trials: tuple[Trial, ...], meanings: Mapping[str, str], basis: str, validated: int) -> str:
-    """One line an architecture, the smallest first."""
+    """Format one line per architecture, the smallest first."""
     lines = [
         f"Share of masses within {100 * TOLERANCE:.0f} %, {basis} basis, {validated} unseen events; "
         "spread over trainings.\n",
@@ -221,17 +231,17 @@ def _table(trials: tuple[Trial, ...], meanings: Mapping[str, str], basis: str, v
 
 
 def _figure(trials: tuple[Trial, ...], validated: int) -> Figure:
-    """Share of masses not recovered against the number of parameters: trainings, medians, front."""
+    """Draw the share of masses not recovered against the number of parameters: trainings, medians, front."""
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.add_subplot()
     floor = 0.5 / validated
     grouped = _by_architecture(trials)
     sizes = [group[0].parameters for group in grouped.values()]
     middles = [max(1.0 - _median(group), floor) for group in grouped.values()]
-    for place, (name, group) in enumerate(grouped.items()):
+    for index, (name, group) in enumerate(grouped.items()):
         failures = np.maximum([1.0 - trial.success for trial in group], floor)
-        axes.plot([sizes[place]] * len(group), failures, ".", color=f"C{place}", alpha=0.6)
-        axes.plot(sizes[place], middles[place], "o", color=f"C{place}", markersize=9, label=name)
+        axes.plot([sizes[index]] * len(group), failures, ".", color=f"C{index}", alpha=0.6)
+        axes.plot(sizes[index], middles[index], "o", color=f"C{index}", markersize=9, label=name)
     best = front(sizes, middles)
     axes.step([sizes[i] for i in best], [middles[i] for i in best], where="post", color="0.4", lw=1, zorder=0)
     axes.axhline(1.0 - PASSED, color="0.4", ls="--", lw=1)

@@ -1,8 +1,8 @@
-"""The architectures that compete for the smallest network which knows a particle's mass.
+"""Architectures that compete for the smallest network that computes a particle's mass.
 
-All take the four columns of a basis and give the mass in GeV; scales are constants inside of them. They are
-made of built-in layers and ``keras.ops``, so that their files load anywhere. Double precision, because m^2 is
-a small difference of large squares: in single precision a muon of 100 GeV has no mass.
+All take the four columns of a basis and return the mass in GeV; scales are constants inside them. They
+consist of built-in layers and ``keras.ops``, so that their files load anywhere. Double precision, because m^2
+is a small difference of large squares: in single precision a muon of 100 GeV has no mass.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from shashlik.task.estimator import Bench
 
 __all__ = ["Architecture", "family", "train_seed"]
 
-#: Momentum in GeV that the networks see as one.
+#: Momentum in GeV that the networks scale to one.
 SCALE = 100.0
 
-#: Middle and width in GeV of the masses 0.1 to 100 by which the notebook scaled its target.
+#: Mean and standard deviation in GeV of masses 0.1 to 100, the notebook's scaling of its target.
 _MIDDLE, _WIDTH = 50.05, 99.9 / 12.0**0.5
 
 
@@ -34,10 +34,10 @@ def _dense(units: int, activation: str | None = None, bias: bool = True) -> laye
 
 
 def _momenta(vector: keras.KerasTensor, basis: str) -> keras.KerasTensor:
-    """Four quantities of the size of a momentum, in units of `SCALE`.
+    """Return four quantities of the order of a momentum, in units of `SCALE`.
 
-    In the polar basis eta acts as a boost does: it multiplies pt by exp(eta) and exp(-eta). Their sum is
-    twice the momentum, but that is left to the network; phi has no say.
+    In the polar basis eta acts like a boost: it multiplies pt by exp(eta) and exp(-eta). Their sum is twice
+    the momentum, which the network must learn; phi is ignored.
     """
     if basis == "cartesian":
         return vector / SCALE
@@ -46,19 +46,19 @@ def _momenta(vector: keras.KerasTensor, basis: str) -> keras.KerasTensor:
 
 
 def _plain(vector: keras.KerasTensor, basis: str) -> keras.KerasTensor:
-    """Columns as they are, brought to the size of one."""
+    """Return the columns unchanged, except for a scale of order one."""
     return vector / np.array([SCALE] * 4 if basis == "cartesian" else [SCALE, SCALE, 1.0, 1.0])
 
 
 def _squares(basis: str) -> keras.Model:
-    """m^2 as a weighted sum of squares: the network learns a metric tensor."""
+    """Build m^2 as a weighted sum of squares: the network learns a metric tensor."""
     vector = keras.Input((4,), dtype="float64")
     squared = _dense(1, bias=False)(ops.square(_momenta(vector, basis)))
     return keras.Model(vector, SCALE * ops.sign(squared) * ops.sqrt(ops.abs(squared)))
 
 
 def _hidden(units: tuple[int, ...], activation: str, squared: bool, basis: str) -> keras.Model:
-    """Ordinary dense layers, behind squares or behind the columns as they are."""
+    """Build ordinary dense layers on squares or on the unchanged columns."""
     vector = keras.Input((4,), dtype="float64")
     values = ops.square(_momenta(vector, basis)) if squared else _plain(vector, basis)
     for number in units:
@@ -83,14 +83,22 @@ def train_seed(
     truth: NDArray[np.floating],
     bench: Bench,
 ) -> keras.Model:
-    """The notebook's training: Adam on the squared error, three rates; parameters as in `train_tiny`."""
+    """Train as in the notebook: Adam on the squared error, three rates; parameters as in `train_tiny`."""
     model = build()
     x, y = inputs.astype(np.float32), truth.astype(np.float32)
-    kept = min(len(x), _SCHEDULE[0][0] * _BATCH)
+    training_size = min(len(x), _SCHEDULE[0][0] * _BATCH)
     for steps, rate in _SCHEDULE:
-        plan = Plan(epochs=max(steps * _BATCH // kept, 1), batch=_BATCH, rate=rate, constant=True)
+        plan = Plan(epochs=max(steps * _BATCH // training_size, 1), batch=_BATCH, rate=rate, constant=True)
         loss = keras.losses.MeanSquaredError()
-        train(f"seed-{rate:g}", model, loss, (x[:kept], y[:kept]), (x[:2000], y[:2000]), plan, bench)
+        train(
+            f"seed-{rate:g}",
+            model,
+            loss,
+            (x[:training_size], y[:training_size]),
+            (x[:2000], y[:2000]),
+            plan,
+            bench,
+        )
     return model
 
 
@@ -105,7 +113,7 @@ class Architecture:
     meaning : str
         Its layers, in words.
     build : callable
-        ``build(basis)`` makes a fresh network with random weights.
+        ``build(basis)`` builds an untrained network with random weights.
     trainer : callable
         `train_tiny` or `train_seed`.
     """
@@ -118,17 +126,17 @@ class Architecture:
     def train(
         self, basis: str, inputs: NDArray[np.floating], truth: NDArray[np.floating], bench: Bench
     ) -> keras.Model:
-        """A trained network."""
+        """Train a network."""
         return self.trainer(partial(self.build, basis), inputs, truth, bench)
 
 
 def family(products: Callable[[str, int], keras.Model]) -> Mapping[str, Architecture]:
-    """All competitors by name.
+    """Return all competitors by name.
 
     Parameters
     ----------
     products : callable
-        ``products(basis, count)``: the network of the task itself, with any number of products.
+        ``products(basis, count)``: the task's own network, with any number of products.
     """
 
     def product(count: int) -> Architecture:

@@ -1,4 +1,4 @@
-"""The mass of a particle from its four-vector: the smallest task, and the file to copy for a new one."""
+"""The mass of a particle from its four-vector: the smallest task, and a template for new ones."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["BASES", "SCHEMA", "TASK", "Settings", "cartesian_mass", "network", "
 
 #: Columns of a four-vector in each basis.
 BASES = {"cartesian": ("e", "px", "py", "pz"), "polar": ("e", "pt", "eta", "phi")}
-#: A mass is recovered when it is right within this relative error.
+#: A mass is recovered if its relative error is within this tolerance.
 TOLERANCE = 0.1
-#: Pseudo-rapidity that a typical central detector covers, and the share of particles allowed outside.
+#: Pseudo-rapidity coverage of a typical central detector, and the share of particles allowed outside.
 ETA_RANGE, OUTSIDE = 2.5, 0.05
 
 SCHEMA = Schema(
@@ -47,7 +47,7 @@ SCHEMA = Schema(
     ),
 )
 
-#: The task's own network, the search for the smallest one, and those that take part in it.
+#: The task's own network, the search for the smallest one, and the competitors in it.
 NETWORKS = (
     "default",
     "search",
@@ -66,7 +66,7 @@ NETWORKS = (
 
 @dataclass(frozen=True)
 class Settings(RunSettings):
-    """Parameters of the task; ranges are those of the original notebook."""
+    """Parameters of the task; ranges as in the original notebook."""
 
     basis: str = setting("cartesian", "columns that the estimators see", allowed=tuple(BASES))
     generator: str = setting(
@@ -85,17 +85,17 @@ class Settings(RunSettings):
 
 
 def simulate(settings: Settings, events: int, seed: int) -> Sample:
-    """Particles of uniform momentum and mass, isotropic in azimuth.
+    """Simulate particles of uniform momentum and mass, isotropic in azimuth.
 
-    The ``seed`` generator keeps two slips of the notebook: its pseudo-rapidities start at zero, inside the
-    detector, so that none is ever drawn; and in ``pt = p cos(theta)``, ``pz = p sin(theta)`` sine and cosine
-    are swapped. All momentum then points along z, and in the polar basis, where pt is a rounding error, there
-    is none left.
+    The ``seed`` generator reproduces two mistakes of the notebook. Its pseudo-rapidities start at zero,
+    inside the detector, so that none is ever drawn; and in ``pt = p cos(theta)``, ``pz = p sin(theta)`` sine
+    and cosine are swapped. All momentum then points along z, and in the polar basis, where pt is a rounding
+    error, none is left.
 
     Raises
     ------
     BadInput
-        When a range is upside down.
+        If a range is reversed.
     """
     for low, high in (("min_p", "max_p"), ("min_m", "max_m")):
         if getattr(settings, low) > getattr(settings, high):
@@ -118,7 +118,7 @@ def simulate(settings: Settings, events: int, seed: int) -> Sample:
     px, py, e = pt * np.cos(phi), pt * np.sin(phi), np.hypot(p, mass)
     columns = {"e": e, "px": px, "py": py, "pz": pz, "pt": pt, "eta": eta, "phi": phi}
     columns = {name: columns[name] for name in BASES[settings.basis]} | {"mass": mass}
-    # The seed is the run number, so that events of different seeds never share their ids.
+    # The seed is the run number, so that events of different seeds have different ids.
     ids = {"run": np.full(events, seed, dtype=np.int64), "event": np.arange(events)}
     return Sample(SCHEMA, ids | columns, f"{settings.generator} {settings.basis} four-vectors, seed {seed}")
 
@@ -126,34 +126,34 @@ def simulate(settings: Settings, events: int, seed: int) -> Sample:
 def cartesian_mass(
     e: NDArray[np.floating], px: NDArray[np.floating], py: NDArray[np.floating], pz: NDArray[np.floating]
 ) -> Predictions:
-    """The definition, m^2 = E^2 - p^2; where rounding makes m^2 negative -sqrt(-m^2), as ROOT does."""
+    """Compute m^2 = E^2 - p^2; if rounding makes m^2 negative, the mass is -sqrt(-m^2), as in ROOT."""
     squared = e * e - px * px - py * py - pz * pz
     return {"mass": np.sign(squared) * np.sqrt(np.abs(squared))}
 
 
 def polar_mass(e: NDArray[np.floating], pt: NDArray[np.floating], eta: NDArray[np.floating]) -> Predictions:
-    """The same with p = pt cosh(eta)."""
+    """Compute the same with p = pt cosh(eta)."""
     momentum = pt * np.cosh(eta)
     squared = e * e - momentum * momentum
     return {"mass": np.sign(squared) * np.sqrt(np.abs(squared))}
 
 
 def network(basis: str, products: int) -> Any:
-    """A Keras model that has m^2 as a sum of products of learned powers: it must find out about squares.
+    """Build a Keras model with m^2 as a sum of products of learned powers: it must discover the squares.
 
     R. Durbin and D. E. Rumelhart, Neural Computation 1 (1989) 133.
     """
-    import keras  # inside of functions, as it takes seconds to load
+    import keras  # inside functions, because it takes seconds to load
     from keras import ops
 
     vector = keras.Input((4,), dtype="float64")
     if basis == "cartesian":
         logarithms = ops.log(ops.abs(vector) / 100.0 + 1e-12)
-    else:  # eta is a logarithm already, and phi has no say
+    else:  # eta is a logarithm already, and phi is irrelevant
         logarithms = ops.concatenate(
             [ops.log(ops.abs(vector[:, :2]) / 100.0 + 1e-12), vector[:, 2:3]], axis=1
         )
-    # Small first exponents: a product that starts as a high power of something drowns all others.
+    # Small initial exponents: a product that starts with a high power dominates all others.
     small = keras.initializers.RandomNormal(stddev=0.3)
     powers = keras.layers.Dense(
         products, "exponential", use_bias=False, kernel_initializer=small, dtype="float64"
@@ -163,7 +163,7 @@ def network(basis: str, products: int) -> Any:
 
 
 def estimators(settings: Settings) -> Sequence[Estimator]:
-    """The closed form in double and single precision, and the network."""
+    """Return the closed form in double and single precision, and the network."""
     from projects.mass.alternatives import competitor
     from shashlik.estimators.levenberg_marquardt import train_tiny
     from shashlik.estimators.regression import Regression
@@ -173,7 +173,7 @@ def estimators(settings: Settings) -> Sequence[Estimator]:
     simulated = settings.train_events if settings.data and settings.train_on == "simulation" else 0
     learning: Estimator
     if settings.network == "default":
-        # One more than the polar form has: of trainings with four, one in five ends in a false minimum.
+        # One more than in the polar form: with four, one in five trainings ends in a false minimum.
         products = settings.products or {"cartesian": 4, "polar": 5}[settings.basis]
         train = partial(train_tiny, partial(network, settings.basis, products))
         learning = Regression(inputs, ("mass",), train, simulated=simulated)
@@ -185,12 +185,12 @@ def estimators(settings: Settings) -> Sequence[Estimator]:
 
 
 def residuals(sample: Sample, predictions: Predictions) -> Residuals:
-    """Relative error of the mass; beyond 10 % the mass counts as not recovered.
+    """Return the relative error of the mass; beyond 10 % the mass counts as not recovered.
 
     Raises
     ------
     BadInput
-        When a true mass is not positive.
+        If a true mass is not positive.
     """
     if not (sample["mass"] > 0).all():
         event = np.flatnonzero(sample["mass"] <= 0)[0]
@@ -204,23 +204,27 @@ def residuals(sample: Sample, predictions: Predictions) -> Residuals:
 
 
 def success(sample: Sample, predictions: Mapping[str, Predictions]) -> dict[str, float]:
-    """Share of masses right within 10 %, with its binomial interval."""
-    found: dict[str, float] = {}
-    for name, answers in predictions.items():
-        share = fraction(np.abs(residuals(sample, answers).values["mass"]) <= TOLERANCE)
+    """Return the share of masses right within 10 %, with its binomial interval."""
+    numbers: dict[str, float] = {}
+    for name, prediction in predictions.items():
+        share = fraction(np.abs(residuals(sample, prediction).values["mass"]) <= TOLERANCE)
         values = {"success": share.value, "success_low": share.low, "success_high": share.high}
-        found |= {f"{name}/{statistic}": value for statistic, value in values.items()}
-    return found
+        numbers |= {f"{name}/{statistic}": value for statistic, value in values.items()}
+    return numbers
 
 
 def pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, Figure]:
-    """The notebook's three plots for every estimator, and the masses themselves."""
-    judged = {name: residuals(sample, answers) for name, answers in predictions.items()}
-    return draw(sample["mass"], {name: answers["mass"] for name, answers in predictions.items()}, judged)
+    """Draw the notebook's three plots for every estimator, and the masses themselves."""
+    relative_errors = {name: residuals(sample, prediction) for name, prediction in predictions.items()}
+    return draw(
+        sample["mass"],
+        {name: prediction["mass"] for name, prediction in predictions.items()},
+        relative_errors,
+    )
 
 
 def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
-    """What the search for the smallest network found, if there was one."""
+    """Report the search for the smallest network, if there was one."""
     search = fitted["network"]
     return {"minimal_network": search.finding()} if hasattr(search, "finding") else {}
 

@@ -1,8 +1,8 @@
-"""The efficiency that gives simulated events the spectra of the real sample.
+"""Efficiency that gives simulated events the spectra of the real sample.
 
-Among all efficiencies that turn the model's spectra into ones with given moments, this one changes them the
-least: the exponential of a sum of the functions whose means are prescribed (maximum entropy, E. T. Jaynes,
-Phys. Rev. 106 (1957) 620). `projects.clas12.simulation.moments` finds its coefficients.
+Among all efficiencies that give the model's spectra the required moments, this one changes them least: the
+exponential of a sum of the functions whose means are prescribed (maximum entropy, E. T. Jaynes, Phys. Rev.
+106 (1957) 620). `projects.clas12.simulation.moments` fits its coefficients.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from projects.clas12.kinematics import polar, q_squared
 
 __all__ = ["COEFFICIENTS", "functions", "probability"]
 
-#: Of `functions`, as ``python -m projects.clas12.simulation.moments 150000 --calibrate`` prints them.
+#: Coefficients of `functions`, printed by ``python -m projects.clas12.simulation.moments 150000
+#: --calibrate``.
 COEFFICIENTS: tuple[float, ...] = (
     -4.7504,
     -72.4831,
@@ -31,14 +32,14 @@ COEFFICIENTS: tuple[float, ...] = (
     -0.0478,
     -0.0045,
 )
-#: Logarithm of the weight beyond which an event is always kept, found there too.
+#: Logarithm of the weight beyond which an event is always accepted, from the same calibration.
 CEILING = 5.406
 
 
 def functions(electron: NDArray[np.floating], proton: NDArray[np.floating]) -> NDArray[np.floating]:
-    """What the efficiency is made of, shape (n, 14), from generated momenta of shape (n, 3).
+    """Return the functions of the efficiency, shape (n, 14), for generated momenta of shape (n, 3).
 
-    Logarithms of both momenta and of Q^2, both polar angles, and their squares, about the middle of the
+    Logarithms of both momenta and of Q^2, both polar angles, and their squares, relative to the centre of the
     sample; first harmonics of both azimuths.
     """
     (e, theta_e, phi_e), (p, theta_p, phi_p) = polar(electron), polar(proton)
@@ -52,6 +53,6 @@ def functions(electron: NDArray[np.floating], proton: NDArray[np.floating]) -> N
 def probability(
     electron: NDArray[np.floating], proton: NDArray[np.floating], weight: NDArray[np.floating]
 ) -> NDArray[np.floating]:
-    """With what probability events of the generator's `weight` enter the sample, shape (n,)."""
+    """Return the probability that events of the generator's `weight` enter the sample, shape (n,)."""
     logarithm = np.log(weight) + functions(electron, proton) @ np.array(COEFFICIENTS) - CEILING
     return np.exp(np.minimum(logarithm, 0.0))

@@ -1,4 +1,4 @@
-"""Events of the tree ``h22``: e p -> e p pi0, and some e p -> e p eta that nothing is trained on."""
+"""Events of the tree ``h22``: e p -> e p pi0, and some e p -> e p eta that are excluded from training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ETA_CODE", "PI0_CODE", "SCHEMA", "Detected", "detect", "simulate"]
 PI0_CODE, ETA_CODE = 111, 221
 #: Status of forward protons.
 FORWARD = 2000
-#: Proposals at a time.
+#: Proposals per chunk.
 _CHUNK = 400_000
 
 
@@ -75,7 +75,7 @@ class Detected:
     electron, proton : ndarray, shape (n, 3)
         Reconstructed momenta in GeV.
     photons : ndarray, shape (n, 2, 3)
-        The same of the decay photons.
+        Reconstructed momenta of the decay photons in GeV.
     central : ndarray of bool, shape (n,)
         Whether the proton is in the central detector.
     """
@@ -88,29 +88,31 @@ class Detected:
 
 
 def detect(rng: np.random.Generator, made: Generated) -> Detected:
-    """Those of the generated events that the detector sees and the analysis selects."""
+    """Select the generated events that the detector accepts and the analysis selects."""
     photons = made.photons(rng)
     central = detector.central(rng, polar(made.proton)[1])
-    seen = detector.seen(made.electron, made.proton, photons, central)
-    made, photons, central = made.select(seen), photons[seen], central[seen]
+    accepted = detector.seen(made.electron, made.proton, photons, central)
+    made, photons, central = made.select(accepted), photons[accepted], central[accepted]
     electron = detector.measured_electron(rng, made.electron)
     proton = detector.measured_proton(rng, made.proton, central)
     photons = detector.measured_photons(rng, photons)
-    chosen = detector.selected(proton, missing_mass_squared(electron, proton), made.mass)
-    return Detected(made.select(chosen), electron[chosen], proton[chosen], photons[chosen], central[chosen])
+    selected = detector.selected(proton, missing_mass_squared(electron, proton), made.mass)
+    return Detected(
+        made.select(selected), electron[selected], proton[selected], photons[selected], central[selected]
+    )
 
 
 def simulate(events: int, eta_share: float, seed: int) -> Sample:
-    """Selected events in random order.
+    """Simulate selected events in random order.
 
     Parameters
     ----------
     events : int
-        How many.
+        Number of events.
     eta_share : float
         Share of events with an eta, 0 to 1.
     seed : int
-        Governs them; it is the run number, so that events of different seeds never share their ids.
+        Random seed; also the run number, so that events of different seeds have different ids.
     """
     rng = np.random.default_rng(seed)
     etas = round(eta_share * events)
@@ -123,26 +125,28 @@ def simulate(events: int, eta_share: float, seed: int) -> Sample:
 
 
 def _channel(rng: np.random.Generator, events: int, mass: float, code: int) -> dict[str, NDArray]:
-    """Columns of `events` selected events with one meson."""
-    parts, found = [_some(rng, 0, mass, code)], 0
-    while found < events:
+    """Simulate columns of `events` selected events with one meson."""
+    parts, collected = [_some(rng, 0, mass, code)], 0
+    while collected < events:
         parts.append(_some(rng, _CHUNK, mass, code))
-        found += len(parts[-1]["meson"])
+        collected += len(parts[-1]["meson"])
     return {name: np.concatenate([part[name] for part in parts])[:events] for name in parts[0]}
 
 
 def _some(rng: np.random.Generator, proposals: int, mass: float, code: int) -> dict[str, NDArray]:
-    """Columns of the selected events among a number of proposals."""
-    made = propose(rng, proposals, mass)
-    kept = rng.random(len(made.weight)) < probability(made.electron, made.proton, made.weight)
-    found = detect(rng, made.select(kept))
+    """Return columns of the selected events among a number of proposals."""
+    proposed = propose(rng, proposals, mass)
+    accepted = rng.random(len(proposed.weight)) < probability(
+        proposed.electron, proposed.proton, proposed.weight
+    )
+    detected = detect(rng, proposed.select(accepted))
     momenta = {
-        "e": found.electron,
-        "p": found.proton,
-        "g1": found.photons[:, 0],
-        "g2": found.photons[:, 1],
-        "e0": found.generated.electron,
-        "p0": found.generated.proton,
+        "e": detected.electron,
+        "p": detected.proton,
+        "g1": detected.photons[:, 0],
+        "g2": detected.photons[:, 1],
+        "e0": detected.generated.electron,
+        "p0": detected.generated.proton,
     }
     columns: dict[str, NDArray] = {
         f"{name[:-1]}{axis}0" if name.endswith("0") else f"{name}{axis}": momentum[:, index]
@@ -150,9 +154,9 @@ def _some(rng: np.random.Generator, proposals: int, mass: float, code: int) -> d
         for index, axis in enumerate("xyz")
     }
     columns |= {
-        "esec": detector.sector(polar(found.electron)[2]),
-        "psec": detector.sector(polar(found.proton)[2]),
-        "status": np.where(found.central, CENTRAL, FORWARD),
-        "meson": np.full(len(found.central), code),
+        "esec": detector.sector(polar(detected.electron)[2]),
+        "psec": detector.sector(polar(detected.proton)[2]),
+        "status": np.where(detected.central, CENTRAL, FORWARD),
+        "meson": np.full(len(detected.central), code),
     }
     return columns

@@ -1,8 +1,8 @@
 """Generated events of e p -> e p M, M a pi0 or an eta that decays into two photons.
 
 Every event is drawn from a flat proposal with the weight of a simple model: virtual photon flux (L. N. Hand,
-Phys. Rev. 129 (1963) 1834), a power of Q^2 and an exponential in t. What the real sample has beyond that is
-left to `projects.clas12.simulation.detector`, whose efficiency is tuned to its moments.
+Phys. Rev. 129 (1963) 1834), a power of Q^2 and an exponential in t. All other properties of the real sample
+are left to `projects.clas12.simulation.detector`, whose efficiency is tuned to its moments.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Generated:
     weight : ndarray, shape (n,)
         Cross section times proposal volume, in arbitrary units.
     mass : float
-        Of the meson, GeV.
+        Mass of the meson, GeV.
     """
 
     electron: NDArray[np.floating]
@@ -43,24 +43,24 @@ class Generated:
     mass: float
 
     def select(self, rows: NDArray[np.bool_]) -> Generated:
-        """Some of the events."""
+        """Select events by `rows`."""
         return Generated(self.electron[rows], self.proton[rows], self.weight[rows], self.mass)
 
     def photons(self, rng: np.random.Generator) -> NDArray[np.floating]:
-        """Momenta of the meson's two photons in GeV, shape (n, 2, 3)."""
+        """Draw momenta of the meson's two photons in GeV, shape (n, 2, 3)."""
         return _decay(rng, *missing(self.electron, self.proton), self.mass)
 
 
 def propose(rng: np.random.Generator, number: int, mass: float) -> Generated:
-    """Events inside of phase space, about a third of `number`; those outside are left out.
+    """Propose events inside phase space, about a third of `number`; those outside are dropped.
 
     Parameters
     ----------
     rng : numpy.random.Generator
     number : int
-        Proposals.
+        Number of proposals.
     mass : float
-        Of the meson, GeV.
+        Mass of the meson, GeV.
     """
     logs = rng.uniform(np.log(Q2[0]), np.log(Q2[1]), number), rng.uniform(np.log(T[0]), np.log(T[1]), number)
     q2, minus_t = np.exp(logs[0]), np.exp(logs[1])
@@ -74,9 +74,9 @@ def propose(rng: np.random.Generator, number: int, mass: float) -> Generated:
     p = np.sqrt(struck**2 - PROTON**2)
     # The meson's mass fixes the angle between proton and virtual photon.
     cosine = (mass**2 - w2 - PROTON**2 + 2.0 * (nu + PROTON) * struck) / (2.0 * momentum * p)
-    kept = (scattered > LEAST_ENERGY) & (w2 > LEAST_W**2) & (half < 1.0) & (np.abs(cosine) <= 1.0)
+    allowed = (scattered > LEAST_ENERGY) & (w2 > LEAST_W**2) & (half < 1.0) & (np.abs(cosine) <= 1.0)
     q2, xb, minus_t, nu, half, momentum, p, cosine = (
-        array[kept] for array in (q2, xb, minus_t, nu, half, momentum, p, cosine)
+        array[allowed] for array in (q2, xb, minus_t, nu, half, momentum, p, cosine)
     )
     azimuth, around = rng.uniform(-np.pi, np.pi, (2, len(q2)))
     electron = vector(BEAM - nu, 2.0 * np.arcsin(np.sqrt(half)), azimuth)
@@ -87,14 +87,14 @@ def propose(rng: np.random.Generator, number: int, mass: float) -> Generated:
 
 
 def _flux(q2: NDArray, xb: NDArray, nu: NDArray) -> NDArray:
-    """Hand's flux of virtual photons in dQ^2 dx, without its constants."""
+    """Return Hand's flux of virtual photons in dQ^2 dx, without its constants."""
     y, small = nu / BEAM, q2 / (4.0 * BEAM**2)
     transverse = 1.0 - (1.0 - y - small) / (1.0 - y + y**2 / 2.0 + small)
     return q2 * (1.0 - xb) / xb**3 / transverse
 
 
 def _around(axis: NDArray, length: NDArray, theta: NDArray, phi: NDArray) -> NDArray:
-    """Vectors of given length and angles about unit vectors, shape (n, 3)."""
+    """Return vectors of given length and angles about unit vectors, shape (n, 3)."""
     local = vector(length, theta, phi)
     across = np.cross(np.array([0.0, 1.0, 0.0]), axis)
     across /= np.linalg.norm(across, axis=1, keepdims=True)
@@ -102,9 +102,10 @@ def _around(axis: NDArray, length: NDArray, theta: NDArray, phi: NDArray) -> NDA
     return local[:, :1] * across + local[:, 1:2] * up + local[:, 2:] * axis
 
 
-def _decay(rng: np.random.Generator, momentum: NDArray, rest: NDArray, mass: float) -> NDArray:
-    """Two photons, isotropic where the meson rests, boosted to the laboratory; shape (n, 2, 3)."""
-    number = len(rest)
+def _decay(rng: np.random.Generator, momentum: NDArray, meson_energy: NDArray, mass: float) -> NDArray:
+    """Decay the meson to two photons, isotropic in its rest frame, boosted to the laboratory; shape (n, 2,
+    3)."""
+    number = len(meson_energy)
     direction = vector(
         np.full(number, mass / 2.0),
         np.arccos(rng.uniform(-1.0, 1.0, number)),

@@ -1,8 +1,8 @@
-"""Moments of the simulation beside those of the real sample.
+"""Comparison of the moments of the simulation with those of the real sample.
 
 ``python -m projects.clas12.simulation.moments [events] [seed]`` prints the table; with ``--calibrate`` it
-finds the coefficients of `projects.clas12.simulation.efficiency` first, from twenty times as many proposals,
-and prints those.
+first fits the coefficients of `projects.clas12.simulation.efficiency`, with twenty times as many proposals,
+and prints them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ REAL = {
     "dlogp": (0.025778, 0.041148),
     "dMM2": (0.025418, 0.097911),
 }
-#: Those that the efficiency can prescribe: -t is a function of pP, and the targets are the detector's.
+#: Variables whose moments the efficiency prescribes: -t is a function of pP, and the detector sets the
+#: targets.
 _PRESCRIBED = ("log eP", "theta_e", "phi_e", "log pP", "theta_p", "phi_p", "log Q2")
 
 
@@ -44,12 +45,13 @@ def _values(events: Events) -> dict[str, NDArray[np.floating]]:
 
 
 def moments(events: Events) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of the eight features and both targets."""
+    """Return mean and standard deviation of the eight features and both targets."""
     return {name: (float(np.mean(v)), float(np.std(v))) for name, v in _values(events).items()}
 
 
 def table(found: Mapping[str, tuple[float, float]]) -> str:
-    """Markdown: both samples, the distance of the means in standard deviations, the ratio of the latter."""
+    """Format Markdown: both samples, the distance of the means in standard deviations, the ratio of the
+    latter."""
     lines = ["| | mean | real | difference / sd | sd | real | ratio |", "|---|---:|---:|---:|---:|---:|---:|"]
     for name, (mean, sd) in found.items():
         real_mean, real_sd = REAL[name]
@@ -62,15 +64,18 @@ def table(found: Mapping[str, tuple[float, float]]) -> str:
 
 
 def calibrate(proposals: int, seed: int) -> tuple[NDArray[np.floating], float]:
-    """Coefficients of the efficiency, and its ceiling, such that reconstructed events have `REAL` moments."""
+    """Fit coefficients and ceiling of the efficiency, so that reconstructed events have the moments of
+    `REAL`."""
     rng = np.random.default_rng(seed)
-    found = detect(rng, propose(rng, proposals, PI0))
-    made, none = found.generated, np.zeros(len(found.central), dtype=bool)
-    events = Events(found.electron, found.proton, found.central, made.electron, made.proton, none)
+    detected = detect(rng, propose(rng, proposals, PI0))
+    generated, none = detected.generated, np.zeros(len(detected.central), dtype=bool)
+    events = Events(
+        detected.electron, detected.proton, detected.central, generated.electron, generated.proton, none
+    )
     values = _values(events)
     scaled = np.stack([(values[name] - REAL[name][0]) / REAL[name][1] for name in _PRESCRIBED], axis=1)
-    wanted = np.hstack([scaled, scaled**2 - 1.0])
-    parts, start = efficiency.functions(made.electron, made.proton), np.log(made.weight)
+    deviations = np.hstack([scaled, scaled**2 - 1.0])
+    parts, start = efficiency.functions(generated.electron, generated.proton), np.log(generated.weight)
 
     def shares(coefficients: NDArray) -> NDArray:
         logs = start + parts @ coefficients
@@ -79,10 +84,10 @@ def calibrate(proposals: int, seed: int) -> tuple[NDArray[np.floating], float]:
 
     def slopes(coefficients: NDArray) -> NDArray:
         weight = shares(coefficients)
-        return (wanted * weight[:, None]).T @ parts - np.outer(weight @ wanted, weight @ parts)
+        return (deviations * weight[:, None]).T @ parts - np.outer(weight @ deviations, weight @ parts)
 
-    coefficients = least_squares(lambda c: shares(c) @ wanted, np.zeros(parts.shape[1]), slopes).x
-    # Nearly nothing lies beyond, and what does is kept with certainty.
+    coefficients = least_squares(lambda c: shares(c) @ deviations, np.zeros(parts.shape[1]), slopes).x
+    # Almost no event exceeds it, and those that do are always accepted.
     return coefficients, float(np.quantile(start + parts @ coefficients, 0.9995))
 
 
@@ -92,13 +97,13 @@ def main() -> None:
     parser.add_argument("events", nargs="?", type=int, default=100_000)
     parser.add_argument("seed", nargs="?", type=int, default=1)
     parser.add_argument("--calibrate", action="store_true", help="find the efficiency's coefficients first")
-    given = parser.parse_args()
-    if given.calibrate:
-        found, efficiency.CEILING = calibrate(20 * given.events, given.seed)
-        efficiency.COEFFICIENTS = tuple(found.tolist())
+    arguments = parser.parse_args()
+    if arguments.calibrate:
+        coefficients, efficiency.CEILING = calibrate(20 * arguments.events, arguments.seed)
+        efficiency.COEFFICIENTS = tuple(coefficients.tolist())
         print("COEFFICIENTS =", tuple(np.round(efficiency.COEFFICIENTS, 4).tolist()))
         print(f"CEILING = {efficiency.CEILING:.3f}")
-    print(table(moments(of(simulate(given.events, 0.0, given.seed)))))
+    print(table(moments(of(simulate(arguments.events, 0.0, arguments.seed)))))
 
 
 if __name__ == "__main__":

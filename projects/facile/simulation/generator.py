@@ -1,4 +1,4 @@
-"""Hits of charged pions in the towers of HCAL, and what pile-up leaves in the same towers.
+"""Hits of charged pions in the towers of HCAL, and the pile-up in the same towers.
 
 The spectra are tuned by hand to the moments of the slices, see `projects.facile.simulation.moments`: a power
 law for the energies of a pion's hits, a compound Poisson process for pile-up.
@@ -20,19 +20,19 @@ LAST_BARREL = 16
 #: Share of hits in the depths of barrel and endcap.
 _DEPTHS = ((0.31, 0.30, 0.23, 0.16), (0.27, 0.29, 0.18, 0.12, 0.09, 0.04, 0.01))
 #: Gains in barrel and endcap, GeV/fC: of most channels, of the others, whose share follows, and the relative
-#: spread within both.
+#: spread within both groups.
 _GAINS = ((4.85e-4, 8.5e-4, 0.18, 0.2), (4.65e-4, 1.75e-3, 0.2, 0.15))
-#: Least energy of a hit, GeV, and the power with which the spectrum falls up to the pion's energy.
+#: Smallest energy of a hit, GeV, and the power with which the spectrum falls up to the pion's energy.
 LEAST, _POWER = 0.2, 1.4
 #: Transverse momenta, the highest momentum, GeV, and interactions in a crossing.
 _TRANSVERSE, _MOMENTUM, _INTERACTIONS = (1.0, 100.0), 220.0, (30.0, 110.0)
 
-#: Crossings whose pile-up is simulated. The original sample has no more: its last slice is too low for it.
+#: Crossings with simulated pile-up. The original sample has no more: its last slice is too low for it.
 CROSSINGS = range(-3, 4)
 #: Pile-up hits of a tower for one interaction, and their mean energy in GeV, at the end of the barrel. The
 #: energies are gamma distributed.
 _OCCUPANCY, _SOFT, _SHAPE = 8.0e-3, 0.42, 0.3
-#: How fast both grow with pseudorapidity.
+#: Growth of both with pseudorapidity.
 _MORE, _HARDER = 1.1, 1.1
 
 
@@ -43,13 +43,13 @@ class Hits:
     Parameters
     ----------
     ieta, iphi, depth : ndarray of int
-        The tower, and the layer of it that is read out.
+        The tower, and its read-out layer.
     pt : ndarray
         Transverse momentum of the pion, GeV.
     energy : ndarray
         Energy of the hit, GeV.
     gain : ndarray
-        Energy for a charge in the tower, GeV/fC.
+        Energy per charge in the tower, GeV/fC.
     interactions : ndarray
         Mean number of interactions in a crossing.
     """
@@ -64,7 +64,7 @@ class Hits:
 
 
 def hits(rng: np.random.Generator, number: int) -> Hits:
-    """Hits of pions of uniform transverse momentum and pseudorapidity."""
+    """Draw hits of pions of uniform transverse momentum and pseudorapidity."""
     eta = rng.uniform(0.0, _TOWERS[-1], number)
     tower = np.searchsorted(_TOWERS, eta, side="right")
     endcap = tower > LAST_BARREL
@@ -87,10 +87,10 @@ def hits(rng: np.random.Generator, number: int) -> Hits:
 
 
 def pile_up(rng: np.random.Generator, tower: Hits) -> NDArray[np.floating]:
-    """Energies in GeV that the interactions of each of `CROSSINGS` leave, shape (n, crossings).
+    """Draw the energies in GeV that the interactions of each of `CROSSINGS` deposit, shape (n, crossings).
 
     Towers further forward have more hits of higher energy; layers further back have fewer. A sum of gamma
-    variates is a gamma variate, so that the number of hits is all that has to be drawn besides.
+    variates is a gamma variate, so only the number of hits must be drawn in addition.
     """
     eta = _TOWERS[np.abs(tower.ieta)] - _TOWERS[LAST_BARREL]
     occupancy = _OCCUPANCY * np.exp(_MORE * eta - (tower.depth - 1) / 3.0)

@@ -1,4 +1,4 @@
-"""Moments of the simulated slices beside those of the original study's sample.
+"""Comparison of the moments of the simulated slices with those of the original study's sample.
 
 ``python -m projects.facile.simulation.moments [hits] [seed]`` prints the table.
 """
@@ -15,8 +15,8 @@ from shashlik.task.sample import Sample
 
 __all__ = ["REAL", "main", "moments", "table"]
 
-#: Means and standard deviations of the gain in GeV/fC and of the charge in the eight slices in fC, as the
-#: BatchNormalization layers of the study's released networks keep them.
+#: Means and standard deviations of the gain in GeV/fC and of the charge in the eight slices in fC, from the
+#: BatchNormalization layers of the study's released networks.
 REAL = {
     "barrel": (
         (5.61e-4, 137, 167, 176, 4977, 2462, 808, 397, 266),
@@ -31,7 +31,7 @@ _NAMES = ("gain (1e-4 GeV/fC)", *(f"slice {place} (fC)" for place in range(8)))
 
 
 def moments(sample: Sample) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """The same of a sample."""
+    """Return the same moments of a sample."""
     values = np.column_stack([np.asarray(sample["gain"]), np.asarray(sample["raw"])])
     barrel = np.abs(np.asarray(sample["ieta"])) <= LAST_BARREL
     return {
@@ -41,10 +41,10 @@ def moments(sample: Sample) -> dict[str, tuple[tuple[float, ...], tuple[float, .
 
 
 def table(found: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]) -> str:
-    """Markdown: both samples and the ratios."""
+    """Format Markdown: both samples and the ratios."""
     lines = ["| | | mean | real | ratio | sd | real | ratio |", "|---|---|---:|---:|---:|---:|---:|---:|"]
-    for part, both in found.items():
-        for row, (name, *numbers) in enumerate(zip(_NAMES, *both, *REAL[part], strict=True)):
+    for part, part_moments in found.items():
+        for row, (name, *numbers) in enumerate(zip(_NAMES, *part_moments, *REAL[part], strict=True)):
             mean, sd, real_mean, real_sd = (1e4 * n if row == 0 else n for n in numbers)
             digits = 2 if row == 0 else 0
             lines.append(
@@ -59,8 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("hits", nargs="?", type=int, default=200_000)
     parser.add_argument("seed", nargs="?", type=int, default=1)
-    given = parser.parse_args()
-    print(table(moments(simulate(given.hits, given.seed))))
+    arguments = parser.parse_args()
+    print(table(moments(simulate(arguments.hits, arguments.seed))))
 
 
 if __name__ == "__main__":

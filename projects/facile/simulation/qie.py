@@ -1,9 +1,9 @@
 """QIE11, the charge integrator and encoder of CMS's HCAL: 8-bit floating-point codes of charges.
 
 Two bits are the range, six the mantissa. A range has four sub-ranges, whose steps grow by two each, and every
-range repeats the one before it with steps eight times as large, so that the step is always about 1 % of a
+range repeats the previous one with steps eight times as large, so that the step is always about 1 % of a
 large charge. Nominal values of QIE10 and QIE11: 16, 20, 21 and 7 codes in the sub-ranges, the smallest step
-3.1 fC. On the chip neighbouring ranges overlap a little, here they join.
+3.1 fC. On the chip neighbouring ranges overlap slightly, here they join.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ EDGES = np.concatenate([[0.0], np.cumsum(_STEPS)])
 
 
 def code(charges: ArrayLike) -> NDArray[np.int64]:
-    """Codes 0 to 255 of charges in fC, of any shape; what lies beyond either end has the last code there."""
+    """Return codes 0 to 255 of charges in fC, of any shape; charges beyond either end have the last code
+    there."""
     return np.clip(np.searchsorted(EDGES, charges, side="right") - 1, 0, len(_STEPS) - 1)
 
 
 def charge(codes: ArrayLike) -> NDArray[np.floating]:
-    """Charges in fC that codes stand for: the middle of their steps."""
+    """Return the charges in fC of codes: the middle of their steps."""
     return (EDGES[:-1] + 0.5 * _STEPS)[np.asarray(codes)]
 
 
 def step(codes: ArrayLike) -> NDArray[np.floating]:
-    """Charge in fC between the edges of codes."""
+    """Return the charge in fC between the edges of codes."""
     return _STEPS[np.asarray(codes)]
 
 
 def noise(codes: ArrayLike) -> NDArray[np.floating]:
-    """Standard deviation in fC of a charge that is uniform in the step of its code."""
+    """Return the standard deviation in fC of a charge that is uniform in the step of its code."""
     return step(codes) / np.sqrt(12.0)

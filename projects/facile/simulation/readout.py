@@ -1,4 +1,4 @@
-"""From energies to the charges that are read out: photo-electrons, pulses, noise, QIE11."""
+"""Read-out of energies as charges: photo-electrons, pulses, noise, QIE11."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ SAMPLING = 0.21
 _PEDESTAL, _BETWEEN, _WIDTH = 65.1, 3.0, 15.5
 #: Mean dark current, uA, and its relative spread between channels.
 _DARK, _DARK_SPREAD = 0.055, 0.3
-#: Spread of arrival times, and by how much a pulse of no charge is late, ns; the charge that halves this, fC.
+#: Spread of arrival times, and delay of a pulse without charge, ns; the charge that halves the delay, fC.
 _JITTER, _SLEW, _SLEW_CHARGE = 1.5, 2.0, 1000.0
 
 
 @dataclass(frozen=True)
 class Digits:
-    """What is known of a channel; arrays of shape (n, 8) for slices, (n,) otherwise.
+    """Read-out of a channel; arrays of shape (n, 8) for slices, (n,) otherwise.
 
     Parameters
     ----------
     raw : ndarray
-        Charge in fC, pedestal included, as the codes of QIE11 say.
+        Charge in fC, pedestal included, as encoded by QIE11.
     pedestal : ndarray
-        Its mean in each slice, fC.
+        Mean pedestal of each slice, fC.
     width : ndarray, shape (n,)
-        Its standard deviation, fC.
+        Standard deviation of the pedestal, fC.
     dark_current : ndarray, shape (n,)
         uA.
     adc_noise : ndarray
-        Of the steps of QIE11, fC.
+        Noise of the steps of QIE11, fC.
     """
 
     raw: NDArray[np.floating]
@@ -50,12 +50,12 @@ class Digits:
 
 
 def floor(energy: NDArray[np.floating], gain: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Relative resolution of an energy in GeV by sampling and photo-electrons, without noise or pile-up."""
+    """Return the relative resolution of an energy in GeV by sampling and photo-electrons only."""
     return np.sqrt((SAMPLING**2 + gain * PER_ELECTRON) / energy)
 
 
 def digitised(rng: np.random.Generator, hits: Hits, pile_up: NDArray[np.floating]) -> Digits:
-    """The slices of hits that lie on the pile-up of some crossings.
+    """Digitise hits together with the pile-up of all crossings.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def digitised(rng: np.random.Generator, hits: Hits, pile_up: NDArray[np.floating
         light[rows] += _pulses(rng, energy[rows], hits.gain[rows], crossing)
     dark_current = _DARK * rng.lognormal(-0.5 * _DARK_SPREAD**2, _DARK_SPREAD, number)
     electrons = rng.poisson((light + SLICE * dark_current[:, None]) / PER_ELECTRON)
-    # Four capacitors take turns.
+    # Four capacitors alternate.
     capacitors = rng.normal(_PEDESTAL, _BETWEEN, (number, 4))
     pedestal = np.tile(capacitors, SLICES // 4)
     width = np.full(number, _WIDTH)
@@ -81,7 +81,7 @@ def digitised(rng: np.random.Generator, hits: Hits, pile_up: NDArray[np.floating
 def _pulses(
     rng: np.random.Generator, energy: NDArray[np.floating], gain: NDArray[np.floating], crossing: int
 ) -> NDArray[np.floating]:
-    """Mean charge in fC of deposits in one crossing, each with its own light and arrival time."""
+    """Draw the mean charge in fC of deposits in one crossing, each with its own light and arrival time."""
     shape = energy / SAMPLING**2  # a gamma variate: never below zero, also where fluctuations are large
     charge = rng.standard_gamma(shape) / shape * energy / gain
     delay = _JITTER * rng.standard_normal(len(energy)) + _SLEW / (1.0 + charge / _SLEW_CHARGE)
@@ -89,7 +89,7 @@ def _pulses(
 
 
 def _correlated(rng: np.random.Generator, number: int) -> NDArray[np.floating]:
-    """Unit noise of which neighbouring slices, and no others, share `CORRELATION`; shape (number, 8)."""
+    """Draw unit noise that only neighbouring slices share, by `CORRELATION`; shape (number, 8)."""
     # A moving average of two: the product of its weights is the correlation, the sum of their squares 1.
     first, second = (
         0.5 * (np.sqrt(1.0 + 2.0 * CORRELATION) + sign * np.sqrt(1.0 - 2.0 * CORRELATION)) for sign in (1, -1)
