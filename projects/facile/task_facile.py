@@ -139,7 +139,7 @@ TASK = Task(
             epochs="epochs",
             events="network_events",
         ),
-        # The original study's network as it is; how it is trained, the study does not say.
+        # The original study's network; the study does not describe its training.
         "seed": Space(
             {"rate": Range(1e-4, 1e-2, log=True), "batch": Choice((256, 1024, 4096))},
             fixed={"network": "seed"},

@@ -126,14 +126,14 @@ def simulate(events: int, eta_share: float, seed: int) -> Sample:
 
 def _channel(rng: np.random.Generator, events: int, mass: float, code: int) -> dict[str, NDArray]:
     """Simulate columns of `events` selected events with one meson."""
-    parts, collected = [_some(rng, 0, mass, code)], 0
+    parts, collected = [_detected(rng, 0, mass, code)], 0
     while collected < events:
-        parts.append(_some(rng, _CHUNK, mass, code))
+        parts.append(_detected(rng, _CHUNK, mass, code))
         collected += len(parts[-1]["meson"])
     return {name: np.concatenate([part[name] for part in parts])[:events] for name in parts[0]}
 
 
-def _some(rng: np.random.Generator, proposals: int, mass: float, code: int) -> dict[str, NDArray]:
+def _detected(rng: np.random.Generator, proposals: int, mass: float, code: int) -> dict[str, NDArray]:
     """Return columns of the selected events among a number of proposals."""
     proposed = propose(rng, proposals, mass)
     accepted = rng.random(len(proposed.weight)) < probability(

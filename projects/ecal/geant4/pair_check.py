@@ -92,7 +92,7 @@ def pair_resolutions(real: Sample, seed: int = 1) -> list[PairResolution]:
     samples = (simulate(scene, len(real), seed, progress=True), real.select(order))
     resolutions = []
     for name in FITS:
-        simulated, measured = (_judged(name, sample) for sample in samples)
+        simulated, measured = (_tuned_residuals(name, sample) for sample in samples)
         for quantity in QUANTITIES:
             for low, high in ((ENERGIES[0], ENERGIES[-1]), *pairwise(ENERGIES)):
                 pair = (_resolution(part, quantity, low, high) for part in (simulated, measured))
@@ -148,7 +148,7 @@ def pair_figure(found: list[PairResolution]) -> Figure:
     return figure
 
 
-def _judged(name: str, sample: Sample) -> Residuals:
+def _tuned_residuals(name: str, sample: Sample) -> Residuals:
     """Tune a fit on the first half of `sample`; return its residuals on the second."""
     half = len(sample) // 2
     train, test = sample.select(slice(None, half)), sample.select(slice(half, None))

@@ -79,7 +79,7 @@ def _prepared(scene: Scene, model: ShowerModel, photons: dict[str, Values]) -> t
 
 
 @numba.njit(cache=True)
-def _informations(x, y, slope_x, slope_y, present, parts, readout, leak, depth, coupling):
+def _fisher_information(x, y, slope_x, slope_y, present, parts, readout, leak, depth, coupling):
     """Compute the Fisher information of events, shape (events, 3 photons, 3 photons)."""
     information = np.zeros((len(x), 3 * x.shape[1], 3 * x.shape[1]))
     for event in range(len(x)):
@@ -160,7 +160,7 @@ def covariances(
         batch = {name: np.ascontiguousarray(array[first : first + _CHUNK]) for name, array in photons.items()}
         # The threads of a linear algebra library slow it down on matrices as small as these.
         with threadpool_limits(1):
-            information = _informations(*_prepared(scene, model, batch))
+            information = _fisher_information(*_prepared(scene, model, batch))
         bounds.append(np.linalg.inv(information + _PRIOR * np.eye(count)))
     return np.concatenate(bounds)
 

@@ -67,7 +67,7 @@ class Finished:
 
     @property
     def shown(self) -> list[str]:
-        """The subject and its best rivals, which are tuned to the simulation."""
+        """The subject and the estimators tuned to the simulation."""
         return [self.evidence.subject, *(n for n in self.evidence.estimators if n.endswith("-tuned"))]
 
 

@@ -51,7 +51,7 @@ def shashlik() -> Lattice:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _chosen(present, middle, mean, noise, threshold, spot):
+def _select_cells(present, middle, mean, noise, threshold, spot):
     """Return flat indices of cells that may be above threshold, and the numbers of every photon's cells among
     them.
 
@@ -138,7 +138,7 @@ def event_moments(x, y, slope_x, slope_y, present, parts, readout, leak, depth, 
             shares[k, a] = expand(u, v, shift_x[k, a], shift_y[k, a], width[k, a], sigma[k, a])
         for part in range(number):
             expected[a] += amplitude[0, a, part] * shares[0, a, part, 0]
-    place, photon_cells = _chosen(present, middle, expected, noise, threshold, spot)
+    place, photon_cells = _select_cells(present, middle, expected, noise, threshold, spot)
     n = len(place)
     mean, slope = np.zeros(n), np.zeros((3 * photons, n))
     covariance, covariance_slope = np.zeros((n, n)), np.zeros((3 * photons, n, n))

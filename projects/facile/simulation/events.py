@@ -54,27 +54,27 @@ SCHEMA = Schema(
 
 
 def simulate(number: int, seed: int) -> Sample:
-    """Hits in random order.
+    """Simulate hits in random order.
 
     Parameters
     ----------
     number : int
-        How many.
+        Number of hits.
     seed : int
-        Governs them; it is the run number, so that hits of different seeds never share their ids.
+        Random seed; also the run number, so that hits of different seeds have different ids.
     """
     rng = np.random.default_rng(seed)
-    made = hits(rng, number)
-    read = digitised(rng, made, pile_up(rng, made))
+    generated = hits(rng, number)
+    read = digitised(rng, generated, pile_up(rng, generated))
     columns: dict[str, Any] = {
         "event": np.arange(number),
         "run": np.full(number, seed, dtype=np.int64),
-        "PU": made.interactions,
-        "depth": made.depth,
-        "pt": made.pt,
-        "ieta": made.ieta,
-        "iphi": made.iphi,
-        "gain": made.gain,
+        "PU": generated.interactions,
+        "depth": generated.depth,
+        "pt": generated.pt,
+        "ieta": generated.ieta,
+        "iphi": generated.iphi,
+        "gain": generated.gain,
         "inPedAvg": read.width**2,
         "lambda": np.zeros(number),
         "darkCurrent": read.dark_current,
@@ -82,7 +82,7 @@ def simulate(number: int, seed: int) -> Sample:
         "ped": _jagged(read.pedestal),
         "inNoiseADC": _jagged(read.adc_noise),
         "inNoisePhoto": _jagged(photo_noise(read.raw - read.pedestal, read.width[:, None])),
-        "genE": made.energy,
+        "genE": generated.energy,
     }
     return Sample(SCHEMA, columns, f"simulated hits of pions in HCAL, seed {seed}")
 

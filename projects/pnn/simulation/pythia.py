@@ -115,7 +115,7 @@ def _chunk(machine: Any, fastjet: Any, process: int, rng: np.random.Generator) -
     while generated < CHUNK:
         if not machine.next():
             continue
-        if process == SIGNAL and not _wanted(machine.process):
+        if process == SIGNAL and not _has_signal_decays(machine.process):
             continue
         generated += 1
         pair = _leptons(machine.event)
@@ -132,7 +132,7 @@ def _chunk(machine: Any, fastjet: Any, process: int, rng: np.random.Generator) -
     return measured(leptons, jets, numbers, rng, np.array(electrons, dtype=bool), massive=True), generated
 
 
-def _wanted(process: Any) -> bool:
+def _has_signal_decays(process: Any) -> bool:
     """Return whether the decays are bb and ZZ -> ll qq."""
     ids = [abs(process[index].id()) for index in range(process.size())]
     mothers = [abs(process[process[index].mother1()].id()) for index in range(process.size())]
