@@ -42,8 +42,7 @@ BINNINGS = (
 
 
 def residuals(sample: Sample, predictions: Predictions) -> Residuals:
-    """Return corrected minus generated momentum, in GeV and relative, and MM^2 minus that of a perfect
-    proton."""
+    """Return residuals of the corrected momentum, in GeV and relative, and of MM^2 with a perfect proton."""
     particles = events.of(sample)
     targets = particles.targets
     p, theta, phi = polar(particles.true_proton)

@@ -111,8 +111,7 @@ def of(sample: Sample) -> Events:
 
 
 def _first(sample: Sample, rows: NDArray[np.bool_]) -> str:
-    """Return the first of some events by its number; positions in a sample are ambiguous, as files are
-    halved."""
+    """Describe the first of some events by its number; positions are ambiguous, as files are halved."""
     if "event" in sample:
         return f"event {sample['event'][rows][0]}"
     return f"{np.count_nonzero(rows)} of {len(sample)} events"

@@ -98,8 +98,7 @@ def cell_centre(ix: ArrayLike, iy: ArrayLike) -> tuple[NDArray[np.floating], NDA
 
 
 def cell_index(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return column and row of the cells that contain the points (x, y) in cm, possibly outside the
-    calorimeter."""
+    """Return column and row of the cells at the points (x, y) in cm, possibly outside the calorimeter."""
     ix = np.rint(np.asarray(x, dtype=float) / PITCH + (COLUMNS - 1) / 2).astype(np.int64)
     iy = np.rint(np.asarray(y, dtype=float) / PITCH + (ROWS - 1) / 2).astype(np.int64)
     return ix, iy

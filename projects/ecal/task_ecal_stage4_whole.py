@@ -110,8 +110,7 @@ def _pictures(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping
 
 
 def _extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
-    """Return resolution terms against energy; ``<estimator>/count/false``: mean surplus photons of an
-    event."""
+    """Return resolution terms against energy, and ``<estimator>/count/false``: mean surplus photons."""
     all_residuals = _all_residuals(sample, predictions)
     numbers = dict(energy_numbers(all_residuals, photons.QUANTITIES))
     for name, prediction in predictions.items():

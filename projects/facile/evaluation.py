@@ -64,8 +64,7 @@ BINNINGS = (
 
 
 def residuals(sample: Sample, predictions: Predictions) -> Residuals:
-    """Return the error of the energy on its scale, in units of a calorimeter of 100 %, and the error as it
-    is.
+    """Return the scaled error in units of a calorimeter of 100 %, and the unscaled error.
 
     The resolution of hits of 0.2 and of 100 GeV differs by a factor of twenty. Times the root of the energy
     it is nearly constant, so that no energies dominate: the stochastic term.
@@ -90,8 +89,7 @@ def carried(sample: Sample) -> dict[str, Predictions]:
 
 
 def scale(true: NDArray[np.floating], found: NDArray[np.floating]) -> float:
-    """Return the median response of hits from `_SCALED` GeV on, below which pile-up dominates; 1 without
-    hits."""
+    """Return the median response of hits from `_SCALED` GeV on (below, pile-up dominates); 1 without any."""
     rows = (true >= _SCALED) & np.isfinite(found)
     middle = float(np.median(found[rows] / true[rows])) if np.count_nonzero(rows) >= _FEWEST else 1.0
     return middle if middle > 0.0 else 1.0
@@ -119,8 +117,7 @@ class Response:
 
 
 def response(ratios: NDArray[np.floating]) -> Response:
-    """Compute the response from the finite ratios; NaN for too few of them, or a median that is not
-    positive."""
+    """Compute the response from the finite ratios; NaN for too few, or for a median that is not positive."""
     ratios = ratios[np.isfinite(ratios)]
     number = len(ratios)
     middle = float(np.median(ratios)) if number >= _FEWEST else 0.0

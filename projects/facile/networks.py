@@ -75,8 +75,7 @@ def _seed(vector: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _features(vector: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Compute our network's features, shape (n, 20), and the energy by Method 0 in GeV, at least that of
-    `_LEAST`.
+    """Compute our network's features, shape (n, 20), and Method 0's energy in GeV, at least of `_LEAST`.
 
     Charges of all slices, which range from noise to four decades above it; their shares of the sum; the sum;
     the gain; and the position of the hit. All azimuths are equivalent.

@@ -19,8 +19,7 @@ CORRELATION = 0.26
 
 
 def photo_noise(charge: NDArray[np.floating], width: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the photo-electron noise in fC of charges above the pedestal; none within the pedestal's
-    width."""
+    """Return the photo-electron noise in fC of charges above pedestal; none within the pedestal's width."""
     return np.where(charge > width, np.sqrt(np.maximum(charge, 0.0) * PER_ELECTRON), 0.0)
 
 

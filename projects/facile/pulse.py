@@ -41,6 +41,5 @@ def template(delay: ArrayLike = 0.0, crossing: int = 0) -> NDArray[np.floating]:
 
 
 def distortions(spread: float, crossing: int = 0) -> NDArray[np.floating]:
-    """Return the changes of the template for a delay of `spread` ns, and for the same advance, shape (2,
-    8)."""
+    """Return the template's changes for a delay of `spread` ns, and for the same advance, shape (2, 8)."""
     return template(np.array([spread, -spread]), crossing) - template(0.0, crossing)

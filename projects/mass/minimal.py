@@ -182,8 +182,7 @@ def _median(group: list[Trial]) -> float:
 
 
 def _best(trials: list[Trial]) -> Trial:
-    """Return the best training of the smallest architecture with a passing median, else of the best
-    median."""
+    """Return the best training of the smallest architecture with a passing median, else of the best one."""
     grouped = list(_by_architecture(trials).values())
     medians = [_median(group) for group in grouped]
     passing = [group for group, middle in zip(grouped, medians, strict=True) if middle >= PASSED]

@@ -97,8 +97,7 @@ class Crossed:
         return replace(self, parts=tuple(parts), tables=tuple(_tables(train, both, parts)))
 
     def predict(self, sample: Sample) -> Predictions:
-        """Predict response and tail probability under every mass; NaN for events that fail the
-        preselection."""
+        """Predict response and tail probability under every mass; NaN if the preselection fails."""
         if not self.parts:
             raise ValueError(f"{self.name} has not been fitted")
         self._complete(sample)
@@ -151,8 +150,7 @@ class Crossed:
 
 
 def _tables(train: Sample, both: Sequence[Half], parts: Sequence[Learned]) -> Iterator[NDArray[np.float64]]:
-    """Tabulate the tail probability for each quarter, from the background of the same half's other
-    quarter."""
+    """Tabulate tail probabilities for each quarter, from the background of its half's other quarter."""
     background = train.select(selected(train) & ~is_signal(train))
     response = predictor.responses(background.columns, MASSES, [part.responses for part in parts])
     quarter, weights = predictor.quarter(background.columns), np.empty(len(background))

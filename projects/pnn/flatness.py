@@ -46,14 +46,12 @@ class Tails:
 
     @property
     def errors(self) -> NDArray[np.floating]:
-        """Standard errors, shape (1 + efficiencies, masses), of the evaluated events; the tables add as
-        much."""
+        """Standard errors, (1 + efficiencies, masses), of the evaluated events; the tables add as much."""
         return self.background[..., 1:].std(axis=-1, ddof=1)
 
     @property
     def lowest(self) -> dict[str, int]:
-        """Distance, in grid steps from its own mass, of the mass where each signal is least like
-        background."""
+        """Grid steps from each signal's own mass to the mass where it is least like background."""
         own_index = {label(mass): index for index, mass in enumerate(MASSES)}
         return {name: int(np.argmin(mean)) - own_index[name] for name, mean in self.signal.items()}
 

@@ -53,8 +53,7 @@ def quarter(columns: Mapping[str, Any]) -> NDArray[np.integer]:
 def responses(
     columns: Mapping[str, Any], masses: Sequence[float], parts: Sequence[Respond]
 ) -> NDArray[np.float64]:
-    """Compute responses to all events under every mass, shape (events, masses); NaN if the preselection
-    fails.
+    """Compute responses to all events under every mass, (events, masses); NaN if the preselection fails.
 
     Parameters
     ----------
@@ -80,8 +79,7 @@ def answers(
     parts: Sequence[Respond],
     tables: Sequence[NDArray[np.float64]],
 ) -> dict[str, NDArray[np.floating]]:
-    """Predict two outputs per mass: response ``m260``, tail probability ``p260``; NaN if the preselection
-    fails.
+    """Predict response ``m260`` and tail probability ``p260`` per mass; NaN if the preselection fails.
 
     Parameters
     ----------
@@ -289,8 +287,7 @@ def graph(files: Mapping[str, str]) -> tuple[Any, Callable[..., Any], dict[str, 
 
 
 def _sigmoid(logits: Any) -> Any:
-    """Compute the sigmoid with a small relative error, as ranks of small responses need; ONNX Runtime's is
-    1e-7."""
+    """Compute a sigmoid of small relative error, for ranks of small responses; ONNX Runtime's is 1e-7."""
     from keras import ops
 
     return 1.0 / (ops.exp(-logits) + 1.0)

@@ -81,8 +81,7 @@ def simulate(settings: Settings, events: int, seed: int) -> Sample:
 
 
 def estimators(settings: Settings) -> Sequence[Estimator]:
-    """Return windows, boosted trees, networks without mass and of a single mass, and the parameterised
-    ensemble."""
+    """Return windows, boosted trees, networks without and of a single mass, and the ensemble."""
     from projects.pnn.baselines import Trees, Windows
     from projects.pnn.cross_fit import Crossed
     from projects.pnn.ensemble.methods import Ensemble, Singles
@@ -156,8 +155,7 @@ def findings(fitted: Mapping[str, Estimator]) -> Mapping[str, Finding]:
 
 
 def extra_metrics(sample: Sample, predictions: Mapping[str, Predictions]) -> Mapping[str, float]:
-    """Return the flatness of tail probabilities on background, and the masses where those of signals are
-    lowest."""
+    """Return the flatness of tail probabilities on background, and where those of signals are lowest."""
     return flatness.metrics(flatness.measured(sample, predictions))
 
 

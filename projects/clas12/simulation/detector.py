@@ -141,8 +141,7 @@ def measured_photons(rng: np.random.Generator, photons: Array) -> Array:
 
 
 def selected(proton: Array, mm2: Array, mass: float) -> NDArray[np.bool_]:
-    """Apply the selection of the analysis to reconstructed events; its MM^2 window moves with the meson's
-    mass."""
+    """Select reconstructed events as in the analysis; its MM^2 window moves with the meson's mass."""
     p, theta, _ = polar(proton)
     low, high = (limit + mass**2 - PI0**2 for limit in MM2_WINDOW)
     in_window = (mm2 > low) & (mm2 < high)

@@ -103,8 +103,7 @@ def _around(axis: NDArray, length: NDArray, theta: NDArray, phi: NDArray) -> NDA
 
 
 def _decay(rng: np.random.Generator, momentum: NDArray, meson_energy: NDArray, mass: float) -> NDArray:
-    """Decay the meson to two photons, isotropic in its rest frame, boosted to the laboratory; shape (n, 2,
-    3)."""
+    """Decay the meson to two photons, isotropic in its rest frame; laboratory momenta, shape (n, 2, 3)."""
     number = len(meson_energy)
     direction = vector(
         np.full(number, mass / 2.0),

@@ -50,8 +50,7 @@ def moments(events: Events) -> dict[str, tuple[float, float]]:
 
 
 def table(found: Mapping[str, tuple[float, float]]) -> str:
-    """Format Markdown: both samples, the distance of the means in standard deviations, the ratio of the
-    latter."""
+    """Format Markdown: both samples, the distance of means in standard deviations, their ratio."""
     lines = ["| | mean | real | difference / sd | sd | real | ratio |", "|---|---:|---:|---:|---:|---:|---:|"]
     for name, (mean, sd) in found.items():
         real_mean, real_sd = REAL[name]
@@ -64,8 +63,7 @@ def table(found: Mapping[str, tuple[float, float]]) -> str:
 
 
 def calibrate(proposals: int, seed: int) -> tuple[NDArray[np.floating], float]:
-    """Fit coefficients and ceiling of the efficiency, so that reconstructed events have the moments of
-    `REAL`."""
+    """Fit the efficiency's coefficients and ceiling, so that reconstructed events have `REAL` moments."""
     rng = np.random.default_rng(seed)
     detected = detect(rng, propose(rng, proposals, PI0))
     generated, none = detected.generated, np.zeros(len(detected.central), dtype=bool)

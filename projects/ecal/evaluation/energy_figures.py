@@ -15,10 +15,10 @@ __all__ = ["energy_figure", "energy_numbers"]
 
 
 def energy_numbers(residuals: Mapping[str, Residuals], quantities: Sequence[Quantity]) -> dict[str, float]:
-    """Return ``<estimator>/<quantity>/stochastic``, ``noise``, ``constant``, their ``_err`` and
-    ``terms_chi2_ndf``.
+    """Return the fitted terms of every estimator and quantity.
 
-    Units: those of the quantity times GeV^(1/2), GeV and 1. A quantity with too few photons for a fit is
+    Keys are ``<estimator>/<quantity>/stochastic``, ``noise``, ``constant``, their ``_err`` and
+    ``terms_chi2_ndf``. Units: those of the quantity times GeV^(1/2), GeV and 1. A quantity with too few photons for a fit is
     omitted.
     """
     numbers: dict[str, float] = {}

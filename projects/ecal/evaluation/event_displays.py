@@ -31,8 +31,7 @@ def _mass(photons: Mapping[str, NDArray[np.floating]]) -> NDArray[np.floating]:
 
 
 def pi0_masses(sample: Sample, predictions: Predictions) -> NDArray[np.floating]:
-    """Return reconstructed masses of the pairs (MeV), (events,), each scaled as if its true mass were the
-    pi0's.
+    """Return reconstructed masses of the pairs (MeV), (events,), each scaled to the mass of a pi0.
 
     The pairs of a sample have any mass. Their reconstructed over their true mass, times the pi0 mass, forms
     the peak of pi0 decays with the same energies and distances. NaN if a photon was not found.

@@ -178,8 +178,7 @@ def _variables(
 
 
 def carried(sample: Sample, photons: int) -> dict[str, Predictions]:
-    """Return results of coral's and Lednev's own fits from the file, if present, most energetic photons
-    first."""
+    """Return results of coral's and Lednev's own fits from the file, most energetic photons first."""
     results: dict[str, Predictions] = {}
     for name in ("coral", "lednev"):
         columns = [f"{name}_{axis}" for axis in "xye"]

@@ -44,8 +44,7 @@ _DETECTOR: dict[str, Any] = {"pitch": PITCH, "z_target": Z_TARGET, "radiation_le
 
 
 def cell_arrays(sample: Sample) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the offsets and flat cell positions (cm) and energies (GeV) of a sample, as the fits take
-    them."""
+    """Return offsets and flat cell positions (cm) and energies (GeV) of a sample, as the fits take them."""
     counts = ak.to_numpy(ak.num(sample["cell_e"]))
     x, y, energy = (
         np.asarray(ak.to_numpy(ak.flatten(sample[name])), dtype=np.float64)
@@ -55,8 +54,7 @@ def cell_arrays(sample: Sample) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any
 
 
 def truth_array(sample: Sample, photons: int, fewest: int | None = None) -> NDArray[np.float64]:
-    """Return the true x, y (cm) and energy (GeV), shape (events, photons, 3); arguments as in
-    `true_photons`."""
+    """Return true x, y (cm) and energy (GeV), shape (events, photons, 3); arguments of `true_photons`."""
     truth = true_photons(sample, photons, fewest)
     return np.stack([truth["x"], truth["y"], truth["e"]], axis=-1)
 
@@ -90,8 +88,7 @@ class ProfileFit:
     mixed: bool = False
 
     def fit(self, train: Sample, bench: Bench) -> ProfileFit:
-        """Refit profile and response on the training sample; return the fit unchanged if it is used as
-        shipped."""
+        """Refit profile and response on the training sample, unless the fit is used as shipped."""
         if not self.tuned:
             return self
         from projects.ecal.fits.tuning import tuned_profile, tuned_response
@@ -146,8 +143,7 @@ def _portable(
 
 
 def shipped(rules: str, photons: int, incidence: str) -> reconstruction.Reconstruction:
-    """Return the fit called `rules` with the profile that its experiment ships; arguments as in
-    `baselines`."""
+    """Return the fit `rules` with the profile that its experiment ships; arguments as in `baselines`."""
     profile = PROFILES[_SHIPPED[rules]]
     # The fits determine the number of several photons themselves.
     assumed = photons if photons == 1 else 0

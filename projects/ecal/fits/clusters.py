@@ -26,8 +26,7 @@ def _empty_lattice(good):
 
 @njit(cache=True)
 def lattice(x, y, energy, pitch, threshold):
-    """Place the cells of one event at or above `threshold` (GeV) on their grid; cells at one position are
-    added.
+    """Place the cells of one event at or above `threshold` (GeV) on their grid, and add coincident cells.
 
     Returns
     -------

@@ -57,8 +57,7 @@ def arctangent(p, q):
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "nsz"})
 def _corners(u, v, shape, f, fu, fv):
-    """Fill `f` with F without its terms in one coordinate, `fu` and `fv` with its slopes, at corners (u,
-    v)."""
+    """Fill `f` with F without its terms in one coordinate, `fu` and `fv` with its slopes, at (u, v)."""
     f.fill(0.0)
     fu.fill(0.0)
     fv.fill(0.0)

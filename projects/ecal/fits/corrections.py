@@ -29,8 +29,7 @@ def true_energy(measured: NDArray[np.floating], response: tuple[float, float, fl
 def front_face(
     energy: NDArray[np.floating], radiation_length: float, z_target: float
 ) -> NDArray[np.floating]:
-    """Return the position at the front face over that of the shower, for photons of `energy` (GeV) from the
-    target.
+    """Return front-face over shower position, for photons of `energy` (GeV) from the target.
 
     The shower of a photon at x with slope x / Z appears at depth t = X0 (ln(E / 25 MeV) + 1.5), thus at
     x (1 + t / Z).

@@ -34,8 +34,7 @@ def lednev_cells(event, member, threshold):
 
 @njit(cache=True)
 def s_curve(centre, pitch):
-    """Correct one coordinate `centre` (cm from a cell's centre) of a 3x3 centre of gravity to a position
-    (cm).
+    """Correct one coordinate of a 3x3 centre of gravity, `centre` in cm from a cell's centre, to cm.
 
     Lednev's polynomial for cells of 38.3 mm; zero at cell centres and edges.
     """
@@ -63,8 +62,7 @@ def _first(cells, pitch, photon):
 
 @njit(cache=True, error_model="numpy")
 def _axis(cells, x, y, energy, pitch):
-    """Return the long axis of the cell energies about (x, y): direction and root of the second moment
-    (cm)."""
+    """Return the long axis of cell energies about (x, y): direction, root of the second moment (cm)."""
     xx = xy = yy = total = 0.0
     for c in range(cells.lit):
         if energy[c] > 0.0:
@@ -80,8 +78,11 @@ def _axis(cells, x, y, energy, pitch):
 
 @njit(cache=True, error_model="numpy")
 def _one_more(cells, shape, photons):
-    """Start one more photon, the last of `photons`: at the cell of largest d sqrt(E / sigma), d from the
-    nearest photon. If that photon is near, split it along the long axis of the cells that it explains."""
+    """Start one more photon, the last of `photons`.
+
+    It starts at the cell of largest d sqrt(E / sigma), d from the nearest photon. If that photon is near, it
+    is split along the long axis of the cells that it explains.
+    """
     pitch, old = shape.pitch, photons[:-1]
     seed, best, near, away = 0, -1.0, 0, 0.0
     for c in range(cells.lit):

@@ -39,8 +39,7 @@ _ROOM = 64
 
 @njit(cache=True, error_model="numpy")
 def _errors(photons, shape, cells, lednev, errors):
-    """Fill the errors of x, y (cm) and energy (GeV): from the covariance, but for x and y Lednev's own
-    error."""
+    """Fill errors of x, y (cm) and energy (GeV) from the covariance, but Lednev's own for x and y."""
     matrix = covariance(photons, shape, cells)
     for k in range(len(photons)):
         for i in range(3):
@@ -236,8 +235,7 @@ class Reconstruction:
         return out
 
     def columns(self, found: Found) -> dict[str, NDArray[np.float64]]:
-        """Return predictions ``x1 y1 e1 ...`` at the front face, errors ``sx1 ...``, ``chi2`` and
-        ``photons``.
+        """Return predictions ``x1 y1 e1 ...`` at the front face, ``sx1 ...``, ``chi2`` and ``photons``.
 
         Energies are corrected for the response and positions for the angle. If fewer photons are found than
         requested, the last ones are NaN: a single photon found in an event with a pair comes first and counts

@@ -129,8 +129,7 @@ def tuned_profile(fit: Reconstruction, cells: Cells, truth: NDArray[np.float64])
 
 
 def tuned_response(fit: Reconstruction, cells: Cells, truth: NDArray[np.float64]) -> Reconstruction:
-    """Tune the energy response to the photons that the fit finds in training; parameters as
-    `tuned_profile`."""
+    """Tune the energy response to the photons found in training; parameters as `tuned_profile`."""
     reconstructed = fit.find(*cells)
     measured, true = _matched(fit, reconstructed, truth)
     return replace(fit, response=_response(measured, true))

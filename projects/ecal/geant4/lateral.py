@@ -51,8 +51,7 @@ def centre_of_gravity(cells: NDArray[np.floating]) -> tuple[NDArray[np.floating]
 
 
 def corrected(measured: NDArray[np.floating], true: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Correct `measured` coordinates, shape (n,), for the S-curve: an odd spline fitted to `true`; all in
-    cm."""
+    """Correct `measured` coordinates, (n,), for the S-curve: an odd spline fitted to `true`; all in cm."""
     size, folded = np.abs(measured), np.sign(measured) * true
     order = np.argsort(size)
     knots = np.quantile(size, np.linspace(0, 1, 8)[1:-1])
@@ -61,8 +60,7 @@ def corrected(measured: NDArray[np.floating], true: NDArray[np.floating]) -> NDA
 
 
 def lateral_fractions(cells: NDArray[np.floating], total: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return mean shares of `total` (GeV, shape (showers,)) in the middle cell, 3x3 and 5x5 cells, shape
-    (3,)."""
+    """Return mean shares of `total` (GeV, (showers,)) in the middle cell, 3x3 and 5x5 cells, shape (3,)."""
     middle = cells.shape[1] // 2
     blocks = [cells[:, middle - k : middle + k + 1, middle - k : middle + k + 1] for k in range(3)]
     return np.array([np.mean(block.sum(axis=(1, 2)) / total) for block in blocks])

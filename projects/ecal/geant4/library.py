@@ -74,8 +74,7 @@ class Library:
         return self.visible * self.calibration
 
     def cells(self, rng: np.random.Generator, side: int = 5) -> tuple[NDArray, NDArray, NDArray]:
-        """Read out showers in cells: each at a random point of the middle cell, randomly rotated and
-        mirrored.
+        """Read out showers in cells, at random points of the middle cell, randomly rotated and mirrored.
 
         Returns
         -------

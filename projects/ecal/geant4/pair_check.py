@@ -62,8 +62,7 @@ class PairResolution:
 
 
 def pair_resolutions(real: Sample, seed: int = 1) -> list[PairResolution]:
-    """Compute resolutions of the tuned fits on the pairs of a file and on simulated ones, overall and in
-    bins.
+    """Compute resolutions of the tuned fits on real and on simulated pairs, overall and in bins.
 
     Parameters
     ----------

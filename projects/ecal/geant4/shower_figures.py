@@ -37,8 +37,7 @@ def _bins(photons: Photons) -> tuple[NDArray[np.float64], list[Photons]]:
 
 
 def _lateral_profile(real: Photons, fast: Photons) -> Figure:
-    """Draw the mean share of a cell against its distance from the impact along x, in the row of the
-    impact."""
+    """Draw the mean share of a cell against its distance from the impact along x, in the impact's row."""
     figure, (above, below) = plt.subplots(
         2, 1, sharex=True, figsize=(7, 6), height_ratios=(3, 1), layout="constrained"
     )

@@ -55,8 +55,7 @@ class Photons:
         return moments(self.cells, self.x, self.y, self.energy, self.seen)
 
     def typical(self) -> Photons:
-        """Select photons within 4 half widths of the median response; a large leakage dominates
-        correlations."""
+        """Select photons within 4 half widths of the median response, as leakage dominates correlations."""
         response = self.seen / self.energy
         rows = np.abs(response - np.median(response)) < 4 * half_width(response)
         return Photons(self.cells[rows], self.x[rows], self.y[rows], self.energy[rows], self.seen[rows])

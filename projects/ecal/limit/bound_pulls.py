@@ -101,8 +101,7 @@ def pulls(run: Finished, estimator: str) -> Pulls:
 
 
 def pull_tables(run: Finished) -> list[tuple[list[str], list[list[str]]]]:
-    """Return heads and rows: core and 68 % width of the pulls of position and energy, in total and in
-    bins."""
+    """Return heads and rows: core and 68 % width of the pulls of position and energy, also in bins."""
     estimator_pulls = {name: pulls(run, name) for name in run.shown}
     tables = []
     for name in ("", "distance", "energy"):

@@ -67,8 +67,7 @@ def against_distance(pairs: int) -> NDArray:
 def linear_estimates(
     energy: float, impact: tuple[float, float], events: int, angle: float = 0.0
 ) -> tuple[NDArray, NDArray]:
-    """Return core and rms of linear estimates started at the truth, over their expected sigma, for x, y,
-    energy.
+    """Return core and rms of linear estimates from the truth over the expected sigma of x, y, energy.
 
     Showers of one energy (GeV), impact (cm from the centre of a cell) and slope dx/dz are simulated and read
     out without a threshold. Cells with more than 0.15 GeV enter the linear combination that is best for the
@@ -98,8 +97,7 @@ def linear_estimates(
 
 
 def figure(singles: dict[str, NDArray], pairs: NDArray, run: Finished | None) -> Figure:
-    """Draw the bound of one photon against energy, of two against distance, and a run's estimators relative
-    to it."""
+    """Draw the bound against energy and against distance, and a run's estimators relative to it."""
     columns = 2 if run is None else 3
     picture = Figure(figsize=(4.6 * columns, 7), layout="constrained")
     grid = picture.subplots(2, columns)

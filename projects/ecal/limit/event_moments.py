@@ -52,8 +52,7 @@ def shashlik() -> Lattice:
 
 @numba.njit(cache=True, error_model="numpy")
 def _select_cells(present, middle, mean, noise, threshold, spot):
-    """Return flat indices of cells that may be above threshold, and the numbers of every photon's cells among
-    them.
+    """Return flat indices of cells that may be above threshold, and each photon's cells among them.
 
     `mean` has shape (photons, SIDE * SIDE). The second array is -1 for cells that are not among them.
     """

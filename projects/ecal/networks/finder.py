@@ -155,8 +155,7 @@ def peaks(cells: Tensor, said: Tensor, pitch: float, photons: int) -> tuple[Tens
 
 
 def turned(pitch: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return an augmentation by the eight symmetries of a square image, a random one per event, for
-    `finder_loss`.
+    """Return an augmentation for `finder_loss`: a random symmetry of a square image for each event.
 
     It takes cells (n, size, size), photons (n, 3 photons) and a stateless seed, and converts the photons to
     the truth of the loss.

@@ -138,8 +138,7 @@ def correction_targets(
 
 
 def assemble(start: keras.Model, correction: keras.Model, readout: Readout, incidence: str) -> keras.Model:
-    """Assemble the estimator: ``cells`` (n, size, size) in GeV, ``corner`` (n, 2) in cm to named outputs
-    (n,).
+    """Assemble the estimator: ``cells`` (n, size, size) in GeV, ``corner`` (n, 2) in cm to outputs (n,).
 
     The number of photons is that of `start`. Outputs are ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the
     front face, the more energetic photon first, errors as half of the central 68 %, and ``chi2``.

@@ -127,8 +127,7 @@ def _root(value: Tensor) -> Tensor:
 
 
 def _cut(planes: Tensor, home: Tensor, size: int) -> Tensor:
-    """Cut patches (n, photons, _SIDE, _SIDE, planes) around cells `home` (n, photons, 2: ix, iy); 0
-    outside."""
+    """Cut patches (n, photons, _SIDE, _SIDE, planes) around `home` (n, photons, 2: ix, iy); 0 outside."""
     reach, photons, depth = _SIDE // 2, planes.shape[1], planes.shape[-1]
     wide = size + 2 * reach
     padded = ops.pad(planes, ((0, 0), (0, 0), (reach, reach), (reach, reach), (0, 0)))

@@ -79,8 +79,7 @@ def tensors(
     cluster: str = "all",
     larger: str = "cut",
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
-    """Return the inputs of the graph by name, shape (events, ...), and the usable events; as for
-    `answers`."""
+    """Return inputs of the graph by name, shape (events, ...), and usable events; as for `answers`."""
     size = _shape(model)[0]
     placed: Windows | Image
     if _whole(model):
@@ -117,8 +116,7 @@ def load(files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], dict[str, ND
 
 
 def graph(files: Mapping[str, str]) -> tuple[keras.Model, Callable[..., Any], dict[str, dict[str, str]]]:
-    """Return what an export needs: the graph, a function from columns to its inputs, and its documented
-    columns.
+    """Return the graph, a function from columns to its inputs, and its documented columns, for export.
 
     Parameters
     ----------

@@ -138,8 +138,7 @@ def assemble_whole(
     photons: int,
     incidence: str,
 ) -> keras.Model:
-    """Assemble the estimator: ``cells`` (n, rows, columns) in GeV, ``corner`` (n, 2) in cm to named outputs
-    (n,).
+    """Assemble the estimator: ``cells`` (n, rows, columns) in GeV, ``corner`` (n, 2) in cm to outputs.
 
     ``x1 y1 e1 sx1 sy1 se1 x2 ...`` in cm and GeV at the front face, the most energetic photon first, errors
     as half of the central 68 %, NaN for absent photons; and ``photons``, the number found, where one more

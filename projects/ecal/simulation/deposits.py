@@ -42,8 +42,7 @@ def add_corners(corner, columns, rows, b, weight):
 
 @numba.njit(cache=True, error_model="numpy")
 def grained(mean, spot, normal):
-    """Return a random energy of mean `mean` and variance `spot * mean` from a standard normal number
-    `normal`.
+    """Return a random energy of mean `mean` and variance `spot * mean` from a normal number.
 
     Parameters
     ----------

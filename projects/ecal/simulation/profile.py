@@ -53,8 +53,7 @@ class Profile:
             raise BadInput(f"profile widths {self.b} cm; all must be above 0 cm")
 
     def cumulative(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.floating]:
-        """Return the share of the energy left of x and below y, both in cm from the shower axis; they
-        broadcast.
+        """Return the share of energy left of x and below y, cm from the shower axis; they broadcast.
 
         F(x, y) = 1/4 + 1/(2 pi) sum_i a_i [atan(x/b_i) + atan(y/b_i) + atan(x y / (b_i sqrt(b_i^2+x^2+y^2)))]
         """
@@ -66,8 +65,7 @@ class Profile:
         return 0.25 + total / (2 * np.pi)
 
     def fraction(self, dx: ArrayLike, dy: ArrayLike) -> NDArray[np.floating]:
-        """Return the share of the energy in cells centred at (dx, dy) cm from the shower axis; they
-        broadcast.
+        """Return the share of energy in cells centred at (dx, dy) cm from the shower axis; they broadcast.
 
         Zero for centres more than `REACH` away, as in coral.
         """

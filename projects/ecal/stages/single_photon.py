@@ -73,8 +73,7 @@ class SingleSettings(RunSettings):
 
 
 def presets(batch: int) -> Mapping[str, Mapping[str, Any]]:
-    """Return ``default``, ``smoke``, and ``seed``: the study's training with its batch size, on fewer
-    events."""
+    """Return ``default``, ``smoke``, and ``seed``: the study's training and batch size, fewer events."""
     return {
         "default": {},
         "smoke": {

@@ -26,8 +26,7 @@ EDGES = np.concatenate([[0.0], np.cumsum(_STEPS)])
 
 
 def code(charges: ArrayLike) -> NDArray[np.int64]:
-    """Return codes 0 to 255 of charges in fC, of any shape; charges beyond either end have the last code
-    there."""
+    """Return codes 0 to 255 of charges in fC, any shape; the last code at either end for those beyond."""
     return np.clip(np.searchsorted(EDGES, charges, side="right") - 1, 0, len(_STEPS) - 1)
 
 

@@ -110,8 +110,7 @@ def suggested(rates: NDArray[np.floating], losses: NDArray[np.floating]) -> Sugg
 
 
 def finder_figure(found: Mapping[str, Suggestion], used: tuple[float, float]) -> Figure:
-    """Draw loss against rate for each half, with the suggested bounds and those in use (0: the suggested
-    ones)."""
+    """Draw loss against rate for each half, with the suggested bounds and those in use (0: suggested)."""
     figure = Figure(figsize=(5.2 * len(found), 4.2), layout="constrained")
     for ax, (name, suggestion) in zip(
         figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True

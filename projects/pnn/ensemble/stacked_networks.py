@@ -39,8 +39,7 @@ def drawn(members: int, inputs: int, width: int, depth: int, seed: int) -> Stack
 
 
 def forward(stack: Sequence[Any], inputs: Any) -> Any:
-    """Compute logits, shape (members, events), of inputs of shape (members, events, inputs), in
-    TensorFlow."""
+    """Compute logits (members, events) of inputs (members, events, inputs), in TensorFlow."""
     features = inputs
     *hidden, kernel, bias = stack
     for weights, biases in zip(hidden[::2], hidden[1::2], strict=True):

@@ -126,8 +126,7 @@ def convert(file: str, layout: Layout, truth: Mapping[str, float] | None = None)
 
 
 def _padded(columns: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-    """Pad lists of any length to arrays of shape (events, most); absent entries have zero transverse
-    momentum."""
+    """Pad lists to arrays of shape (events, most); absent entries have zero transverse momentum."""
     most = max(int(ak.max(ak.num(columns["pt"])) or 0), 1)  # none where there is no event
     return {
         name: ak.to_numpy(ak.fill_none(ak.pad_none(values, most, clip=True), 0.0)).astype(np.float64)
@@ -136,8 +135,7 @@ def _padded(columns: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
 
 
 def _pairs(*flavours: Mapping[str, Any]) -> tuple[Leptons, NDArray[np.integer]]:
-    """Select the harder pair of one flavour and opposite charge in each event; return it and the lepton
-    number."""
+    """Select each event's harder pair of one flavour and opposite charge; also return its lepton number."""
     pairs, sums, numbers = [], [], []
     for columns in flavours:
         padded = _padded(columns)

@@ -44,8 +44,7 @@ class Jets:
 
 @dataclass(frozen=True)
 class Leptons:
-    """The leading and trailing lepton, arrays of shape (events, 2); without transverse momentum: not
-    detected."""
+    """Leading and trailing lepton, arrays of shape (events, 2); zero transverse momentum: not detected."""
 
     vectors: Vectors
 

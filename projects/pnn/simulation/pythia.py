@@ -49,8 +49,7 @@ _SIGNAL = (
 
 
 def simulate(events: int, seed: int, selected: bool) -> Sample:
-    """Simulate as in `projects.pnn.simulation.events.simulate`, at a few signal events per second and less
-    background.
+    """Simulate as `projects.pnn.simulation.events.simulate`; a few signal events a second, less background.
 
     Raises
     ------
@@ -165,8 +164,7 @@ def _leptons(event: Any) -> list[int] | None:
 
 
 def _jets(event: Any, fastjet: Any, leptons: list[int]) -> tuple[NDArray[np.float64], list[int]]:
-    """Cluster visible particles except the leptons; return jets (MOST_JETS, 4) and the heaviest quark near
-    each."""
+    """Cluster all visible but the leptons; return jets (MOST_JETS, 4) and the heaviest quark near each."""
     visible, quarks = [], []
     for index in range(event.size()):
         particle = event[index]
