@@ -18,8 +18,8 @@ def energy_numbers(residuals: Mapping[str, Residuals], quantities: Sequence[Quan
     """Return the fitted terms of every estimator and quantity.
 
     Keys are ``<estimator>/<quantity>/stochastic``, ``noise``, ``constant``, their ``_err`` and
-    ``terms_chi2_ndf``. Units: those of the quantity times GeV^(1/2), GeV and 1. A quantity with too few photons for a fit is
-    omitted.
+    ``terms_chi2_ndf``. Units: those of the quantity times GeV^(1/2), GeV and 1. A quantity with too few
+    photons for a fit is omitted.
     """
     numbers: dict[str, float] = {}
     for name, residual in residuals.items():
