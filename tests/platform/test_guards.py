@@ -13,6 +13,9 @@ import psutil
 import pytest
 
 TESTS = Path(__file__).parents[1]
+#: Other plugins that are installed would take longer to load than the tests take.
+PLUGINS = ("-p", "xdist.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider")
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 #: What goes wrong, and what must stand in the report.
 BAD = {
     "aborts": ("import os; os.abort()", "crashed while running"),
@@ -49,9 +52,9 @@ def run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProc
     outer = ("PYTEST_", "SHASHLIK_TESTS")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal", "-p", "no:cacheprovider", *words],
+        [sys.executable, "-m", "pytest", *PLUGINS, "-n", "2", "--dist", "worksteal", *words],
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(TESTS), **variables},
+        env={**environment, **ALONE, "PYTHONPATH": str(TESTS), **variables},
         capture_output=True,
         text=True,
         timeout=150,
