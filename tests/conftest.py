@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,22 @@ from tracking.evidence.resolution import Evidence, Facts
 from tracking.statistics.residuals import Residuals
 
 pytest_plugins = ("guards", "duration_budget")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _mlflow_forgets() -> Iterator[None]:
+    """What a module told mlflow is not for the next one, in whichever order they come."""
+    address = os.environ.get("MLFLOW_TRACKING_URI")
+    yield
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        while mlflow.active_run() is not None:
+            mlflow.end_run("KILLED")
+        mlflow.set_registry_uri(None)
+        mlflow.set_tracking_uri(None)
+    if address is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = address
 
 
 @pytest.fixture(scope="session")
