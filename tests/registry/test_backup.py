@@ -311,7 +311,7 @@ def test_the_database_alone(restored: Shell) -> None:
     paths = [
         sa.create_engine(f"sqlite:///{name}.db")
         .connect()
-        .exec_driver_sql("SELECT artifact_uri FROM runs")
+        .exec_driver_sql("SELECT artifact_uri FROM runs ORDER BY artifact_uri")
         .all()
         for name in ("mlflow", "other")
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -256,7 +257,10 @@ def test_it_is_the_same_version_elsewhere(elsewhere: Shell, copied: Path) -> Non
     }
     assert "bundle " + sha256[:12] in elsewhere("history", "toy", "--verify").output
     assert "is version 1 of toy" in elsewhere("import", str(copied)).output, "it is not made twice"
-    assert "0.70" in elsewhere("candidates", "toy").output
+    (shown,) = re.findall(r"0\.\d+ ± 0\.\d+", elsewhere("candidates", "toy").output)
+    width, error = map(float, shown.split(" ± "))
+    assert width == pytest.approx(run.data.metrics["network/t/sigma"], abs=5e-4)
+    assert error == pytest.approx(run.data.metrics["network/t/sigma_err"], abs=5e-4)
 
 
 def test_an_imported_version_is_judged_and_exported_as_any_other(
